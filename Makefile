@@ -1,0 +1,49 @@
+# medfit: `make sweep` and `make test` do all the set-up themselves. `make help` lists the rest.
+# EXPERIMENT=<folder of experiments/>   ARGS="<Hydra overrides>" (for test: pytest's options)
+EXPERIMENT ?=
+ARGS ?=
+
+PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
+	command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+MEDFIT := .venv/bin/medfit
+OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
+
+.PHONY: help setup sweep train evaluate report ui test lint clean
+.DEFAULT_GOAL := help
+
+help:  ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@echo '  Variables: EXPERIMENT=<folder of experiments/>  ARGS="<Hydra overrides>"'
+
+sweep: .venv/.ready  ## search learning rate, batch size and regularisation, and report the best
+	@$(MEDFIT) sweep $(OVERRIDES)
+
+train: .venv/.ready  ## train one model
+	@$(MEDFIT) train $(OVERRIDES)
+
+evaluate: .venv/.ready  ## train over several seeds and score the test split beside baselines
+	@$(MEDFIT) evaluate $(OVERRIDES)
+
+report: .venv/.ready  ## write an experiment's page of results
+	@$(MEDFIT) report $(OVERRIDES)
+
+ui: .venv/.ready  ## browse the runs with MLflow, on this machine only
+	@$(MEDFIT) ui $(OVERRIDES)
+
+test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
+	@.venv/bin/pytest $(ARGS)
+
+lint: .venv/.ready  ## check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+setup: .venv/.ready  ## create the environment, without running anything
+
+clean:  ## remove the environment (results under runs/ stay)
+	@rm -rf .venv
+
+.venv/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "medfit needs Python 3.11 or later with its venv module, and found none." >&2; exit 1; }
+	@echo "Setting up .venv (once; some minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,81 @@
+"""The command line: ``medfit COMMAND [overrides]``."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from medfit import __version__
+from medfit.errors import UserError
+
+COMMANDS = {
+    "train": "train one model",
+    "sweep": "search the space of a sweep for the best values, and write best.yaml",
+    "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
+    "report": "write an experiment's page of results",
+    "ui": "browse the runs with MLflow, on this machine only",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Returns:
+        The exit status: 0 done, 2 a user's mistake, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        return _run(arguments[0], arguments[1:])
+    except UserError as error:
+        if os.environ.get("MEDFIT_DEBUG") == "1":
+            raise
+        print(f"medfit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("medfit: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _run(command: str, overrides: list[str]) -> int:
+    from medfit.errors import suggest
+
+    if command not in COMMANDS:
+        raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}; see medfit --help")
+    if {"-h", "--help"} & set(overrides):
+        print(_command_help(command))
+        return 0
+    from medfit import config
+
+    for combination in config.expand(overrides):
+        import_module(f"medfit.{command}").main(config.compose(combination))
+    return 0
+
+
+def _usage() -> str:
+    commands = "\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items())
+    return f"""medfit {__version__}: deep learning in medicine, configured, swept and tracked
+
+Usage: medfit COMMAND [key=value ...]
+
+{commands}
+
+medfit COMMAND --help lists what can be chosen. Examples:
+  medfit train model=linear regime.epochs=20
+  medfit sweep experiment=heart_disease_diagnosis sweep.num_trials=50
+  medfit train dataset=table dataset.path=my.csv dataset.target=outcome"""
+
+
+def _command_help(command: str) -> str:
+    from medfit import choices
+
+    return f"medfit {command}: {COMMANDS[command]}\n\n{choices.describe()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

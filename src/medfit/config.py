@@ -1,0 +1,222 @@
+"""Composing configs with Hydra, and building what they describe."""
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from medfit.errors import UserError, suggest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+EXPERIMENTS = ROOT / "experiments"
+DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Returns the checked config that the overrides describe.
+
+    ``experiment=<name>`` adds ``experiments/<name>/config.yaml``; ``experiment=<name>/best`` what its sweep
+    found. Without an experiment and without a data set of one's own, the default experiment is meant.
+
+    Raises:
+        UserError: an override, a key or a value that medfit does not know.
+    """
+    from medfit import schema
+
+    without_task = [line for line in overrides if not line.startswith("task.")]
+    cfg = _compose(without_task)
+    if cfg.choices.task == "inferred":
+        schema.check_node(cfg.dataset, "dataset")
+        overrides = [*overrides, f"task={load_dataset(cfg).task}"]
+    if len(overrides) != len(without_task):
+        cfg = _compose(overrides)
+    schema.check(cfg)
+    return cfg
+
+
+def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Yields each combination of overrides, as ``model=mlp,linear`` means two."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise UserError(f"cannot read the override '{error.override}'; write it as key=value") from error
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in parsed
+    ]
+    return (list(combination) for combination in itertools.product(*choices))
+
+
+def build(node: Any, **kwargs: Any) -> Any:
+    """Instantiates a config node: config values only, runtime objects come later.
+
+    Raises:
+        UserError: the node's class refused a value.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, _convert_="all", **kwargs)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from error
+        if isinstance(cause, TypeError | ValueError):
+            path = getattr(node, "_get_full_key", lambda _: "config")(None)
+            raise UserError(f"{path}: {str(cause).splitlines()[0]}") from error
+        raise
+
+
+def load_dataset(cfg: DictConfig) -> Any:
+    """Returns the config's data set, read once per process."""
+    return _load_dataset(OmegaConf.to_yaml(cfg.dataset, resolve=True))
+
+
+@functools.lru_cache(maxsize=2)
+def _load_dataset(text: str) -> Any:
+    return build(OmegaConf.create({"dataset": OmegaConf.create(text)}).dataset)
+
+
+def output_dir(cfg: DictConfig) -> Path:
+    """Returns where local results go, made if need be.
+
+    Raises:
+        UserError: the folder can't be made or written to.
+    """
+    path = ROOT / cfg.output_dir
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"output_dir: cannot write to '{path}' ({error.strerror})") from error
+    return path
+
+
+def groups() -> dict[str, list[str]]:
+    """Returns each config group's choices, nested groups as ``regime/optimizer``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(CONF.glob("*/**/*.yaml")):
+        found.setdefault(path.parent.relative_to(CONF).as_posix(), []).append(path.stem)
+    return found
+
+
+def experiments() -> list[str]:
+    """Returns the names of the experiments, ``<name>/best`` for those that were swept."""
+    names = [path.parent.name for path in sorted(EXPERIMENTS.glob("*/config.yaml"))]
+    return names + [f"{name}/best" for name in names if (EXPERIMENTS / name / "best.yaml").exists()]
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each value below a node with its config path; interpolations and empty nodes are left out."""
+    if isinstance(node, DictConfig) and not node._is_none():
+        for key in node:
+            here = f"{path}.{key}" if path else str(key)
+            if not OmegaConf.is_interpolation(node, key) and not OmegaConf.is_missing(node, key):
+                yield from leaves(node[key], here)
+    elif not isinstance(node, DictConfig) or node._is_none():
+        yield path, OmegaConf.to_container(node) if OmegaConf.is_list(node) else node
+
+
+def as_override(value: Any) -> str:
+    """Returns a value as Hydra's command line spells it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return "[" + ",".join(map(as_override, value)) + "]"
+        case dict():
+            return "{" + ",".join(f"{k}:{as_override(v)}" for k, v in value.items()) + "}"
+        case str() if not value or not value.replace("_", "").replace("-", "").replace("/", "").isalnum():
+            return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        case _:
+            return str(value)
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    """Lets Hydra compose, and adds what was asked for: ``experiment``, ``choices`` and ``overrides``."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import ConfigCompositionException, HydraException
+
+    experiment, rest = _split_experiment(overrides)
+    _check_choices(rest)
+    lines = [f"hydra.searchpath=[file://{EXPERIMENTS.parent}]", *rest]
+    if experiment:
+        lines.append(f"experiments={_experiment_file(experiment)}")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            cfg = compose("train", overrides=lines, return_hydra_config=True)
+        except ConfigCompositionException as error:
+            raise UserError(_explain(str(error), overrides)) from error
+        except HydraException as error:
+            raise UserError(str(error).splitlines()[0]) from error
+    chosen = {group: cfg.hydra.runtime.choices[group] for group in groups() if group in cfg.hydra.runtime.choices}
+    with open_dict(cfg):
+        del cfg["hydra"]
+        cfg.experiment = experiment and experiment.split("/")[0]
+        cfg.best = bool(experiment and experiment.endswith("/best"))
+        cfg.choices = chosen
+        cfg.overrides = list(rest)
+    return cfg
+
+
+def _split_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Takes the experiment out of the overrides."""
+    rest = [line for line in overrides if not line.startswith("experiment=")]
+    named = [line.removeprefix("experiment=") for line in overrides if line.startswith("experiment=")]
+    if named:
+        return (None if named[-1] in ("", "null") else named[-1]), rest
+    own_data = any(line.startswith("dataset=") for line in rest)
+    return (None if own_data else DEFAULT_EXPERIMENT), rest
+
+
+def _experiment_file(experiment: str) -> str:
+    name, _, file = experiment.partition("/")
+    path = EXPERIMENTS / name / f"{file or 'config'}.yaml"
+    if path.is_file():
+        return f"{name}/{path.stem}"
+    if file == "best" and (EXPERIMENTS / name).is_dir():
+        raise UserError(f"experiment={experiment}: no sweep has written '{path}' yet; run: medfit sweep experiment={name}")
+    raise UserError(f"experiment={experiment}: there is no such experiment{suggest(experiment, experiments())}"
+                    f" (known: {', '.join(experiments())})")
+
+
+def _check_choices(overrides: Sequence[str]) -> None:
+    known = groups()
+    for line in overrides:
+        group, _, choice = line.lstrip("+").partition("=")
+        if group in known and choice not in known[group]:
+            raise UserError(f"{group}={choice}: there is no such choice{suggest(choice, known[group])}"
+                            f" (known: {', '.join(known[group])})")
+
+
+def _explain(message: str, overrides: Sequence[str]) -> str:
+    """Turns Hydra's words about an unknown key into ours, with the nearest right key."""
+    found = re.search(r"Could not (?:override|delete[^']*) '([^']+)'", message)
+    if not found:
+        return message.splitlines()[0]
+    key = found[1]
+    wrong = [line for line in overrides if line.lstrip("+~").startswith(key)]
+    cfg = _compose([line for line in overrides if line not in wrong]) if wrong else _compose([])
+    known = {path[:end] for path, _ in leaves(cfg) for end in [*_dots(path), len(path)]} | set(groups())
+    return f"unknown key '{key}'{suggest(key, sorted(known))}"
+
+
+def _dots(path: str) -> list[int]:
+    return [index for index, letter in enumerate(path) if letter == "."]

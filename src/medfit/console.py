@@ -1,0 +1,21 @@
+"""What is said on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Prints a line."""
+    console.print(text, markup=False)
+
+
+def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Prints a table, its first column to the left and the others to the right."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

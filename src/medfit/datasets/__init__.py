@@ -1,0 +1,1 @@
+"""Data sets: one source or format a file."""

@@ -1,0 +1,1 @@
+"""Statistics on stored predictions and baselines; no torch in here."""

@@ -1,0 +1,54 @@
+"""What code, software and machine a run was made with."""
+
+import functools
+import os
+import platform
+import subprocess
+from importlib.metadata import distributions
+from typing import Any
+
+from medfit.config import ROOT
+
+CODE = ["*.py", "*.yaml", "*.toml", "*.txt", "Makefile"]  # never data
+
+
+@functools.cache
+def code() -> dict[str, str]:
+    """Returns ``commit``, ``dirty`` (true or false) and ``diff`` (of code and configs, new files included)."""
+    commit = _git("rev-parse", "HEAD").strip()
+    if not commit:
+        return {"commit": "unknown", "dirty": "unknown", "diff": ""}
+    diff = _git("diff", "HEAD", "--", *CODE)
+    for path in _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines():
+        diff += _git("diff", "--no-index", "--", os.devnull, path)
+    dirty = bool(_git("status", "--porcelain").strip())
+    return {"commit": commit, "dirty": str(dirty).lower(), "diff": diff}
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Returns the installed versions and the machine; no user's or host's name."""
+    import psutil
+    import torch
+
+    cuda = torch.cuda.is_available()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cpu_count": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if cuda else None,
+        "cuda": torch.version.cuda if cuda else None,
+        "versions": dict(sorted({d.metadata["Name"]: d.version for d in distributions()}.items())),
+    }
+
+
+def _git(*arguments: str) -> str:
+    """Returns what git prints; nothing where there is no git or no repository."""
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, errors="replace", timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout

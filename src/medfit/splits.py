@@ -1,0 +1,150 @@
+"""Splits by patient: train, val and test."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from medfit.errors import UserError
+
+SPLITS = ("train", "val", "test")
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rows = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Divides a data set's patients at random, or as its own split column says.
+
+    Args:
+        val: Share of the patients for validation.
+        test: Share of the patients for the test.
+        seed: Of the division alone.
+        stratify: Whether each split gets its share of every class, where the target has classes.
+        sampling: ``over`` repeats rows of rare classes in the training split, ``under`` leaves out rows of
+            common ones, until the classes are equal; ``none`` does neither.
+    """
+
+    val: Share = 0.2
+    test: Share = 0.2
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    stratify: bool = True
+    sampling: Literal["none", "over", "under"] = "none"
+
+    def __call__(self, dataset: Any, usable: np.ndarray | None = None) -> Rows:
+        """Returns the row numbers of each split.
+
+        Args:
+            dataset: With ``groups`` (the patient of each sample), ``strata`` (its class, or None) and
+                ``given_split`` (or None).
+            usable: Marks the samples to divide; None for all.
+
+        Raises:
+            UserError: too few patients, a split without samples, or one that holds a single class.
+        """
+        usable = np.ones(len(dataset), dtype=bool) if usable is None else usable
+        if self.val + self.test >= 1:
+            raise UserError(f"split: val and test take {self.val + self.test:.2f} of the patients; leave some to train on")
+        assignment = self._assign(dataset, usable)
+        rows = {name: np.flatnonzero(usable & (assignment == name)) for name in SPLITS}
+        check_patients(rows, dataset.groups)
+        self._check_classes(rows, dataset.strata)
+        return {**rows, "train": self._resample(rows["train"], dataset.strata)}
+
+    def _assign(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
+        """Returns each sample's split."""
+        assignment = np.full(len(dataset), "train", dtype="<U5")
+        free = usable.copy()
+        wanted = {"test": self.test, "val": self.val}
+        if dataset.given_split is not None:
+            assignment = dataset.given_split.astype("<U5")
+            given = set(assignment[usable])
+            wanted = {name: share for name, share in wanted.items() if name not in given}
+            free &= assignment == "train"
+        for name, share in wanted.items():
+            taken = 0 if name == "test" or "test" not in wanted else self.test
+            chosen = self._choose(dataset, np.flatnonzero(free), share / (1 - taken))
+            assignment[chosen] = name
+            free[chosen] = False
+        return assignment
+
+    def _choose(self, dataset: Any, rows: np.ndarray, share: float) -> np.ndarray:
+        """Returns the rows of a share of the patients, with every class's share where there are classes."""
+        from sklearn.model_selection import train_test_split
+
+        patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
+        if len(patients) < 3:
+            raise UserError(f"split: {len(patients)} patients are too few for the splits train, val and test")
+        strata = None
+        if self.stratify and dataset.strata is not None:
+            strata = _patient_strata(dataset.strata[rows], code, len(first))
+        try:
+            _, chosen = train_test_split(np.arange(len(patients)), test_size=share, random_state=self.seed, stratify=strata)
+        except ValueError as error:
+            hint = "; split.stratify=false divides without regard to classes" if strata is not None else ""
+            raise UserError(f"split: {len(patients)} patients can't be divided ({error}){hint}") from error
+        return rows[np.isin(code, chosen)]
+
+    def _check_classes(self, rows: Rows, strata: np.ndarray | None) -> None:
+        for name, chosen in rows.items():
+            if len(chosen) == 0:
+                raise UserError(f"split: no samples are left for {name}")
+            if strata is not None and len(np.unique(strata)) > 1 and len(np.unique(strata[chosen])) == 1:
+                raise UserError(f"split: {name} holds a single class in its {len(chosen)} samples; try another split.seed")
+
+    def _resample(self, rows: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
+        if self.sampling == "none":
+            return rows
+        if strata is None:
+            raise UserError(f"split.sampling={self.sampling} needs a target of classes")
+        _, code, counts = np.unique(strata[rows], return_inverse=True, return_counts=True)
+        rng = np.random.default_rng(self.seed)
+        size = counts.max() if self.sampling == "over" else counts.min()
+        chosen = [_draw(rng, rows[code == c], size) for c in range(len(counts))]
+        return np.sort(np.concatenate(chosen))
+
+
+def _draw(rng: np.random.Generator, rows: np.ndarray, size: int) -> np.ndarray:
+    """Draws rows without repeats where there are enough, else all of them and repeats."""
+    if size <= len(rows):
+        return rng.choice(rows, size, replace=False)
+    return np.concatenate([rows, rng.choice(rows, size - len(rows))])
+
+
+def _patient_strata(strata: np.ndarray, code: np.ndarray, num_patients: int) -> np.ndarray:
+    """Returns each patient's stratum: the rarest class among the samples (a positive one, for a diagnosis)."""
+    _, classes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    rarity = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")  # 0: the commonest class
+    rank = np.zeros(num_patients, dtype=int)
+    np.maximum.at(rank, code, rarity[classes])
+    return rank
+
+
+def check_patients(rows: Rows, groups: np.ndarray) -> None:
+    """Makes sure that no patient is in two splits.
+
+    Raises:
+        UserError: some are; says how many, never who.
+    """
+    seen = [(name, set(groups[chosen].tolist())) for name, chosen in rows.items()]
+    for i, (name, patients) in enumerate(seen):
+        for other, others in seen[i + 1 :]:
+            if shared := len(patients & others):
+                raise UserError(f"split: {shared} patients are in both {name} and {other}")
+
+
+def proof(rows: Rows, dataset: Any) -> dict[str, Any]:
+    """Returns what shows the split: counts of samples, patients and classes, and a hash of the assignment."""
+    check_patients(rows, dataset.groups)
+    facts: dict[str, Any] = {"patients_in_two_splits": 0}
+    digest = hashlib.sha256()
+    for name, chosen in rows.items():
+        digest.update(name.encode() + np.ascontiguousarray(chosen, dtype="<i8").tobytes())
+        facts[name] = {"samples": len(chosen), "patients": len(np.unique(dataset.groups[chosen]))}
+        if dataset.strata is not None:
+            classes, counts = np.unique(dataset.strata[chosen], return_counts=True)
+            facts[name]["classes"] = dict(zip(map(str, classes.tolist()), counts.tolist(), strict=True))
+    facts["assignment_sha256"] = digest.hexdigest()
+    return facts

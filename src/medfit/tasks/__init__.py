@@ -1,0 +1,1 @@
+"""Tasks: all that depends on the kind of target."""

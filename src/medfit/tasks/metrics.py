@@ -1,0 +1,129 @@
+"""Metrics on the predictions of a whole split, by torchmetrics where it has them.
+
+Those of a column take ``preds`` and ``target`` of the shape (samples,); those of classes take probabilities
+(samples, classes) and class numbers (samples,). A metric that the data leave undefined (AUROC with one class) is NaN.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchmetrics.functional import classification as c
+from torchmetrics.functional import regression as r
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+TINY = 1e-7
+
+
+def cross_entropy(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean negative log likelihood of the classes, in nats."""
+    return -(_of_class(preds, target).clamp(TINY, 1)).log().mean()
+
+
+def accuracy(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the share of samples whose likeliest class is right."""
+    return (preds.argmax(dim=1) == target).float().mean()
+
+
+def balanced_accuracy(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean over the classes that occur of the share of their samples that is found."""
+    hit = (preds.argmax(dim=1) == target).float()
+    return torch.stack([hit[target == k].mean() for k in target.unique()]).mean()
+
+
+def f1(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean over classes of the harmonic mean of precision and recall."""
+    return c.multiclass_f1_score(preds, target, preds.shape[1], average="macro")
+
+
+def mcc(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns Matthews' correlation coefficient (Gorodkin 2004 for several classes)."""
+    return c.multiclass_matthews_corrcoef(preds, target, preds.shape[1])
+
+
+def brier(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean over samples of the squared error summed over classes (Brier 1950)."""
+    truth = torch.nn.functional.one_hot(target, preds.shape[1])
+    return (preds - truth).square().sum(dim=1).mean()
+
+
+def calibration_error(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the expected calibration error of the likeliest class over ten bins (Guo et al., ICML 2017)."""
+    return c.multiclass_calibration_error(preds, target, preds.shape[1], n_bins=10, norm="l1")
+
+
+def auroc(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean over the classes that occur of the area under the ROC curve against all others."""
+    return _mean_over_classes(binary_auroc, preds, target)
+
+
+def auprc(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean over the classes that occur of the average precision against all others."""
+    return _mean_over_classes(binary_auprc, preds, target)
+
+
+def binary_auroc(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the area under the ROC curve."""
+    return c.binary_auroc(preds, target.int()) if _both(target) else preds.new_tensor(torch.nan)
+
+
+def binary_auprc(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the average precision, the area under the precision-recall curve's steps."""
+    return c.binary_average_precision(preds, target.int()) if _both(target) else preds.new_tensor(torch.nan)
+
+
+def binary_balanced_accuracy(preds: Tensor, target: Tensor) -> Tensor:
+    """Returns the mean of sensitivity and specificity at a probability of a half."""
+    return balanced_accuracy(_two_classes(preds), target.long())
+
+
+CLASSES: dict[str, Metric] = {
+    "cross_entropy": cross_entropy,
+    "auroc": auroc,
+    "auprc": auprc,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "f1": f1,
+    "mcc": mcc,
+    "brier": brier,
+    "calibration_error": calibration_error,
+}
+BINARY: dict[str, Metric] = {
+    "cross_entropy": lambda p, t: cross_entropy(_two_classes(p), t.long()),
+    "auroc": binary_auroc,
+    "auprc": binary_auprc,
+    "accuracy": lambda p, t: ((p > 0.5) == t.bool()).float().mean(),
+    "balanced_accuracy": binary_balanced_accuracy,
+    "f1": lambda p, t: c.binary_f1_score(p, t.int()),
+    "mcc": lambda p, t: c.binary_matthews_corrcoef(p, t.int()),
+    "brier": lambda p, t: (p - t).square().mean(),
+    "calibration_error": lambda p, t: c.binary_calibration_error(p, t.int(), n_bins=10, norm="l1"),
+}
+REGRESSION: dict[str, Metric] = {
+    "mse": r.mean_squared_error,
+    "rmse": lambda p, t: r.mean_squared_error(p, t, squared=False),
+    "mae": r.mean_absolute_error,
+    "r2": r.r2_score,
+}
+
+
+def by_column(metric: Metric, preds: Tensor, target: Tensor) -> Tensor:
+    """Returns a column metric for each column of (samples, columns)."""
+    return torch.stack([metric(p.contiguous(), t.contiguous()) for p, t in zip(preds.T, target.T, strict=True)])
+
+
+def _of_class(preds: Tensor, target: Tensor) -> Tensor:
+    return preds.gather(1, target[:, None])[:, 0]
+
+
+def _two_classes(preds: Tensor) -> Tensor:
+    return torch.stack([1 - preds, preds], dim=1)
+
+
+def _both(target: Tensor) -> bool:
+    return bool((target == 1).any() and (target == 0).any())
+
+
+def _mean_over_classes(metric: Metric, preds: Tensor, target: Tensor) -> Tensor:
+    columns = [metric(preds[:, k].contiguous(), target == k) for k in range(preds.shape[1])]
+    return torch.stack(columns).nanmean()

@@ -1,0 +1,178 @@
+"""``medfit train``: a run is one function."""
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from omegaconf import DictConfig
+
+from medfit import config, tracking
+from medfit.datamodule import DataModule
+from medfit.errors import UserError
+from medfit.regime import Regime
+from medfit.report.figures import learning_curves
+from medfit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config builds: all that a training needs."""
+
+    datamodule: DataModule
+    task: Task
+    regime: Regime
+
+
+class Diverged(UserError):
+    """The loss is no longer a number."""
+
+
+def train(
+    cfg: DictConfig, callbacks: Sequence[Callback] = (), tags: Mapping[str, str] | None = None, splits: Sequence[str] = ("val",)
+) -> dict[str, float]:
+    """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
+
+    Args:
+        cfg: As :func:`medfit.config.compose` gives it.
+        callbacks: More callbacks, such as a sweep's.
+        tags: Of the run.
+        splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
+
+    Raises:
+        UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
+        KeyboardInterrupt: the user stopped it; the run is KILLED.
+    """
+    parts = prepare(cfg)
+    dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
+    with tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run, TemporaryDirectory() as folder:
+        trainer, checkpoint = make_trainer(cfg, parts, run, callbacks, Path(folder))
+        started = time.perf_counter()
+        _fit(trainer, parts)
+        seconds = time.perf_counter() - started
+        parts.task.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
+        scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
+        run.log_metrics({**scores, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, trainer.current_epoch)
+        files: dict[str, Any] = {"checkpoint/best.ckpt": Path(checkpoint.best_model_path)}
+        if cfg.tracking.plots:
+            files["plots/learning_curves.png"] = learning_curves(run.history)
+        run.log_files(files)
+    return scores
+
+
+def prepare(cfg: DictConfig) -> Parts:
+    """Builds everything, and so finds every mistake that shows before training."""
+    _quiet()
+    dataset = config.load_dataset(cfg)
+    regime: Regime = config.build(cfg.regime)
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    datamodule = DataModule(
+        dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
+    )
+    make_task = config.build(cfg.task)
+    fits = make_task.func.fits
+    if dataset.task not in fits:
+        raise UserError(
+            f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
+        )
+    task = make_task(
+        model=config.build(cfg.model),
+        regime=regime,
+        input_shape=datamodule.input_shape,
+        target_names=dataset.target_names,
+        train_targets=datamodule.train_targets,
+    )
+    return Parts(datamodule, task, regime)
+
+
+def make_trainer(
+    cfg: DictConfig, parts: Parts, run: tracking.Run, callbacks: Sequence[Callback], folder: Path
+) -> tuple[L.Trainer, ModelCheckpoint]:
+    """Returns Lightning's trainer, and the callback that keeps the best epoch's weights."""
+    task, regime = parts.task, parts.regime
+    checkpoint = ModelCheckpoint(folder, monitor=task.monitor, mode=task.mode, save_weights_only=True)
+    own: list[Callback] = [_StopIfDiverged(), checkpoint]
+    if regime.patience:
+        own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
+    try:
+        trainer = L.Trainer(
+            max_epochs=regime.epochs,
+            accelerator=regime.accelerator,
+            devices=1,
+            precision=regime.precision,
+            deterministic=regime.deterministic,
+            gradient_clip_val=regime.gradient_clip,
+            callbacks=[*own, *callbacks],
+            logger=tracking.RunLogger(run),
+            default_root_dir=folder,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"regime: {str(error).splitlines()[0]}") from error
+    return trainer, checkpoint
+
+
+def main(cfg: DictConfig) -> None:
+    """Trains one model and says how it went and where the results lie."""
+    from medfit.console import say, show_table
+    from medfit.progress import EpochBar
+
+    with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
+        scores = train(cfg, callbacks=[bar])
+    show_table("Scores of the best epoch", ["metric", "value"], [[name, f"{value:.4f}"] for name, value in scores.items()])
+    say(f"Run {bar.run_id}. Compare runs with: medfit ui")
+
+
+class _StopIfDiverged(Callback):
+    """Ends a training whose loss is no longer finite."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Checks the epoch's mean loss."""
+        loss = trainer.callback_metrics.get("train/loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise Diverged(
+                f"the training loss became {float(loss)} in epoch {trainer.current_epoch}; a lower learning rate or "
+                "regime.gradient_clip=1 may help"
+            )
+
+
+def _fit(trainer: L.Trainer, parts: Parts) -> None:
+    try:
+        trainer.fit(parts.task, parts.datamodule)
+    except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run, split: str) -> dict[str, float]:
+    """Returns a split's scores under the best weights; logs its predictions and plots."""
+    task, datamodule = parts.task, parts.datamodule
+    batches = trainer.predict(task, datamodule.batches(split)) or []
+    preds, target = (torch.cat(part).cpu() for part in zip(*batches, strict=True))
+    table = task.table(preds.float().numpy(), target.numpy())
+    table.insert(0, "patient", tracking.pseudonyms(run.store.folder, datamodule.dataset.name, datamodule.groups(split)))
+    files: dict[str, Any] = {f"predictions/{split}.csv": table}
+    if cfg.tracking.plots:
+        plots = task.figures(preds.float().numpy(), target.numpy())
+        files |= {f"plots/{split}_{name}.png": figure for name, figure in plots.items()}
+    run.log_files(files)
+    return {f"{split}/{name}": value for name, value in task.scores(preds, target).items()}
+
+
+def _quiet() -> None:
+    """Keeps Lightning's advice, meant for developers, from the terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (".*does not have many workers.*", ".*Checkpoint directory.*", ".*`isinstance.*LeafSpec.*", ".*GPU available.*"):
+        warnings.filterwarnings("ignore", message)
