@@ -10,6 +10,7 @@ from pydantic import Field
 
 from medfit import config, tracking
 from medfit.console import say, show_table
+from medfit.report import mean_sd
 from medfit.space import set_values
 from medfit.train import Parts, prepare, train
 
@@ -79,7 +80,7 @@ def main(cfg: DictConfig) -> None:
     metrics = [column for column in table if column not in ("model", "seed")]
     groups = table.groupby("model", sort=False)[metrics]
     rows = [
-        [str(model), *(_mean_sd(values[metric]) for metric in metrics)] for model, values in groups
+        [str(model), *(mean_sd(values[metric]) for metric in metrics)] for model, values in groups
     ]
     show_table("Test split (mean, standard deviation over seeds)", ["model", *metrics], rows)
     if cfg.experiment:
@@ -95,6 +96,3 @@ def main(cfg: DictConfig) -> None:
 def _of_test(scores: dict[str, float]) -> dict[str, float]:
     return {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
 
-
-def _mean_sd(values: pd.Series) -> str:
-    return f"{values.mean():.4f}" + (f" ± {values.std():.4f}" if len(values) > 1 else "")

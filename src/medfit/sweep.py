@@ -195,7 +195,7 @@ def _failure(study: optuna.Study) -> str:
 def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
     """Logs the study's plots and table, and the best trial's scores, to the parent run."""
     from medfit import best
-    from medfit.report.study import study_page
+    from medfit.plots.study import study_page
 
     run.log_metrics(study.best_trial.user_attrs["scores"], 0)
     table = study.trials_dataframe(attrs=("number", "state", "value", "duration", "params"))

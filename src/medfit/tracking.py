@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from medfit import config, provenance
 from medfit.errors import UserError
@@ -36,10 +37,12 @@ class Tracking:
     Args:
         uri: Of an MLflow server or database; None for a SQLite database in the output folder.
         plots: Whether each run draws its plots.
+        ui_port: Where ``medfit ui`` serves MLflow's pages, or the next free port.
     """
 
     uri: str | None = None
     plots: bool = True
+    ui_port: Annotated[int, Field(ge=1, le=65535)] = 5000
 
 
 class Store:
@@ -52,6 +55,7 @@ class Store:
     def __init__(self, cfg: DictConfig) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         from mlflow import MlflowClient
 
         for name in ("mlflow", "alembic"):  # after the import, which sets them itself

@@ -18,7 +18,7 @@ from medfit import config, tracking
 from medfit.datamodule import DataModule
 from medfit.errors import UserError
 from medfit.regime import Regime
-from medfit.report.figures import learning_curves
+from medfit.plots.predictions import learning_curves
 from medfit.tasks.base import Task
 
 

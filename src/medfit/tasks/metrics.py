@@ -37,8 +37,16 @@ def f1(preds: Tensor, target: Tensor) -> Tensor:
 
 
 def mcc(preds: Tensor, target: Tensor) -> Tensor:
-    """Returns Matthews' correlation coefficient (Gorodkin 2004 for several classes)."""
-    return c.multiclass_matthews_corrcoef(preds, target, preds.shape[1])
+    """Returns Matthews' correlation coefficient (Gorodkin 2004 for several classes); 0 for a constant prediction.
+
+    Our own, as torchmetrics 1.9 gives other values than 0 for constant predictions.
+    """
+    size = preds.shape[1]
+    counts = torch.bincount(target * size + preds.argmax(dim=1), minlength=size * size).reshape(size, size).double()
+    true, predicted, total = counts.sum(dim=1), counts.sum(dim=0), counts.sum()
+    covariance = counts.trace() * total - true @ predicted
+    scale = (total**2 - true @ true).sqrt() * (total**2 - predicted @ predicted).sqrt()
+    return covariance / scale if scale > 0 else covariance.new_tensor(0.0)
 
 
 def brier(preds: Tensor, target: Tensor) -> Tensor:
@@ -95,7 +103,7 @@ BINARY: dict[str, Metric] = {
     "accuracy": lambda p, t: ((p > 0.5) == t.bool()).float().mean(),
     "balanced_accuracy": binary_balanced_accuracy,
     "f1": lambda p, t: c.binary_f1_score(p, t.int()),
-    "mcc": lambda p, t: c.binary_matthews_corrcoef(p, t.int()),
+    "mcc": lambda p, t: mcc(_two_classes(p), t.long()),
     "brier": lambda p, t: (p - t).square().mean(),
     "calibration_error": lambda p, t: c.binary_calibration_error(p, t.int(), n_bins=10, norm="l1"),
 }

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from medfit.errors import UserError, blame, suggest
 from medfit.regime import Regime
-from medfit.report import figures
+from medfit.plots import predictions as figures
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 

@@ -1,0 +1,137 @@
+"""``medfit report``: an experiment's question, data, search, results and plots as one page that needs no network."""
+
+import base64
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from medfit import config
+from medfit.console import say
+from medfit.errors import UserError
+from medfit.tracking import Store
+
+TEMPLATE = Path(__file__).parent / "report.html"
+NUM_TRIALS = 5
+Rows = list[list[str]]
+
+
+def report(cfg: DictConfig) -> str:
+    """Returns the page, filled from the experiment's folder and the tracker.
+
+    Args:
+        cfg: As :func:`medfit.config.compose` gives it, with an experiment.
+
+    Raises:
+        UserError: no experiment is named, or nothing has been run.
+    """
+    from jinja2 import Environment
+
+    if not cfg.experiment:
+        raise UserError("report needs an experiment: medfit report experiment=<name>")
+    folder = config.EXPERIMENTS / cfg.experiment
+    store = Store(cfg)
+    experiment = store.client.get_experiment_by_name(cfg.experiment)
+    if experiment is None:
+        raise UserError(f"experiment={cfg.experiment} has no runs yet; run: medfit sweep experiment={cfg.experiment}")
+    facts: dict[str, Any] = {"name": cfg.experiment, "question": _question(folder)}
+    if (folder / "best.yaml").exists():
+        facts["best"] = (folder / "best.yaml").read_text()
+    if (folder / "results.csv").exists():
+        facts |= _results(pd.read_csv(folder / "results.csv"))
+    with TemporaryDirectory() as temporary:
+        facts |= _from_runs(cfg, store, experiment.experiment_id, Path(temporary))
+    return Environment(autoescape=True).from_string(TEMPLATE.read_text()).render(**facts)
+
+
+def main(cfg: DictConfig) -> None:
+    """Writes the page below the output folder and says where."""
+    page = report(cfg)
+    path = config.output_dir(cfg) / "reports" / f"{cfg.experiment}.html"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(page)
+    say(f"Report    {path}")
+
+
+def _question(folder: Path) -> str:
+    """Returns the first comment of the experiment's config."""
+    lines = (folder / "config.yaml").read_text().splitlines()
+    return next((line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line), "")
+
+
+def _results(table: pd.DataFrame) -> dict[str, Any]:
+    metrics = [column for column in table if column not in ("model", "seed")]
+    rows = [["", *metrics]]
+    for model, values in table.groupby("model", sort=False)[metrics]:
+        rows.append([str(model), *(mean_sd(values[metric]) for metric in metrics)])
+    return {"results": rows, "num_seeds": int(table.groupby("model")["seed"].count().max())}
+
+
+def mean_sd(values: pd.Series) -> str:
+    """Returns a mean, with the standard deviation where there are several values."""
+    return f"{values.mean():.4f}" + (f" ± {values.std():.4f}" if len(values) > 1 else "")
+
+
+def _from_runs(cfg: DictConfig, store: Store, experiment_id: str, folder: Path) -> dict[str, Any]:
+    """Returns what the latest runs say of data, split, search, plots and machine."""
+    facts: dict[str, Any] = {"openings": store.count(experiment_id, "evaluation")}
+    latest = _latest(store, experiment_id, "evaluation", "sweep", "run")
+    if latest is not None:
+        facts |= _facts(store, latest, folder)
+    if (study := _latest(store, experiment_id, "sweep")) is not None:
+        facts |= _trials(Path(store.client.download_artifacts(study.info.run_id, "trials.csv", str(folder))), cfg.sweep.direction)
+    if (trained := _latest(store, experiment_id, "seed", "run")) is not None:
+        plots = Path(store.client.download_artifacts(trained.info.run_id, "plots", str(folder)))
+        images = sorted(plots.glob("*.png"))
+        facts["plots"] = [(p.stem.replace("_", " "), base64.b64encode(p.read_bytes()).decode()) for p in images]
+    return facts
+
+
+def _latest(store: Store, experiment_id: str, *kinds: str) -> Any:
+    """Returns the latest finished run of the first kind that has one."""
+    for kind in kinds:
+        query = f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"
+        if found := store.client.search_runs([experiment_id], query, max_results=1):
+            return found[0]
+    return None
+
+
+def _facts(store: Store, run: Any, folder: Path) -> dict[str, Any]:
+    def read(name: str) -> Any:
+        return json.loads(Path(store.client.download_artifacts(run.info.run_id, name, str(folder))).read_text())
+
+    proof = read("data/split.json")
+    inputs = run.inputs.dataset_inputs
+    source = json.loads(inputs[0].dataset.source)["source"] if inputs else ""
+    return {
+        "proof": proof,
+        "data": {"source": source, "sha256": read("data/schema.json")["sha256"]},
+        "split": _split_rows(proof),
+        "environment": read("environment.json"),
+        "commit": run.data.tags.get("mlflow.source.git.commit", "unknown")[:10],
+        "dirty": run.data.tags.get("git.dirty", ""),
+    }
+
+
+def _split_rows(proof: dict[str, Any]) -> Rows:
+    splits = {name: counts for name, counts in proof.items() if isinstance(counts, dict)}
+    classes = sorted({name for counts in splits.values() for name in counts.get("classes", {})})
+    rows = [["", "patients", "samples", *(f"class {name}" for name in classes)]]
+    for name, counts in splits.items():
+        of_class = [str(counts.get("classes", {}).get(c, 0)) for c in classes]
+        rows.append([name, str(counts["patients"]), str(counts["samples"]), *of_class])
+    return rows
+
+
+def _trials(path: Path, direction: str) -> dict[str, Any]:
+    table = pd.read_csv(path)
+    values = [column for column in table if column.startswith("params_")]
+    finished = table[table.state == "COMPLETE"].sort_values("value", ascending=direction == "min").head(NUM_TRIALS)
+    rows = [["trial", "score", *(name.removeprefix("params_") for name in values)]]
+    for _, row in finished.iterrows():
+        cells = [f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in values]
+        rows.append([str(row["number"]), f"{row['value']:.4f}", *cells])
+    return {"trials": rows, "num_trials": len(table)}
