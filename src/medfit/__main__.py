@@ -1,6 +1,7 @@
 """The command line: ``medfit COMMAND [overrides]``."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -52,6 +53,7 @@ def _run(command: str, overrides: list[str]) -> int:
         return 0
     from medfit import config
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
     for combination in config.expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))
     return 0

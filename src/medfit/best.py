@@ -15,16 +15,33 @@ NUM_SHOWN = 5
 def show(cfg: DictConfig, study: optuna.Study) -> None:
     """Shows the best trials, writes ``best.yaml`` and says where results lie and what to type next."""
     states = [trial.state for trial in study.trials]
-    counts = {word: states.count(s) for word, s in (("finished", TrialState.COMPLETE), ("pruned", TrialState.PRUNED), ("failed", TrialState.FAIL))}
+    counts = {
+        word: states.count(s)
+        for word, s in (
+            ("finished", TrialState.COMPLETE),
+            ("pruned", TrialState.PRUNED),
+            ("failed", TrialState.FAIL),
+        )
+    }
     shown = _ranked(study)[:NUM_SHOWN]
-    extra = [name for name in ("val/auroc", "val/accuracy", "val/mae") if name in shown[0].user_attrs["scores"] and name != cfg.sweep.objective]
+    extra = [
+        name
+        for name in ("val/auroc", "val/accuracy", "val/mae")
+        if name in shown[0].user_attrs["scores"] and name != cfg.sweep.objective
+    ]
     names = list(study.best_params)
     rows = [
-        [str(t.number), *(f"{t.user_attrs['scores'][n]:.4f}" for n in (cfg.sweep.objective, *extra)), *(_short(t.params[n]) for n in names)]
+        [
+            str(t.number),
+            *(f"{t.user_attrs['scores'][n]:.4f}" for n in (cfg.sweep.objective, *extra)),
+            *(_short(t.params[n]) for n in names),
+        ]
         for t in shown
     ]
     show_table(
-        f"Best of {len(states)} trials (" + ", ".join(f"{count} {word}" for word, count in counts.items() if count) + ")",
+        f"Best of {len(states)} trials ("
+        + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        + ")",
         ["trial", cfg.sweep.objective, *extra, *(name.rpartition(".")[2] for name in names)],
         rows,
     )
@@ -50,23 +67,36 @@ def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
             groups.append({f"override /{key}": value})
         elif not line.startswith("~"):
             OmegaConf.update(body, key, OmegaConf.create(f"value: {value}").value, force_add=True)
-    for path, value in study.best_params.items():
+    for path, value in {**study.best_params, "evaluate.num_folds": None, "evaluate.nested": False}.items():
         OmegaConf.update(body, path, value, force_add=True)
     defaults: list[Any] = [f"{cfg.experiment}/config"] if cfg.experiment else []
     score = f"{cfg.sweep.objective} {study.best_value:.4f}"
-    head = f"# @package _global_\n# Best of {len(study.trials)} trials: {score} (trial {study.best_trial.number}); written by medfit sweep\n"
-    return head + OmegaConf.to_yaml(OmegaConf.create({"defaults": [*defaults, *groups, "_self_"]})) + OmegaConf.to_yaml(body)
+    head = (
+        f"# @package _global_\n# Best of {len(study.trials)} trials: {score} (trial {study.best_trial.number}); "
+        "written by medfit sweep\n"
+    )
+    return (
+        head
+        + OmegaConf.to_yaml(OmegaConf.create({"defaults": [*defaults, *groups, "_self_"]}))
+        + OmegaConf.to_yaml(body)
+    )
 
 
 def own_overrides(cfg: DictConfig) -> list[str]:
     """Returns the command line's overrides that bear on a single training."""
     sections = ("sweep", "tracking", "output_dir", "evaluate")
-    return [line for line in cfg.overrides if line.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] not in sections]
+    return [
+        line for line in cfg.overrides if line.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] not in sections
+    ]
 
 
 def _ranked(study: optuna.Study) -> list[FrozenTrial]:
     finished = study.get_trials(states=[TrialState.COMPLETE])
-    return sorted(finished, key=lambda t: t.value or 0.0, reverse=study.direction is optuna.study.StudyDirection.MAXIMIZE)
+    return sorted(
+        finished,
+        key=lambda t: t.value or 0.0,
+        reverse=study.direction is optuna.study.StudyDirection.MAXIMIZE,
+    )
 
 
 def _short(value: Any) -> str:

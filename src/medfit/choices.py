@@ -7,7 +7,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def describe() -> str:
     """Returns every config group's choices and the experiments, a line each."""
-    lines = ["Choose with group=choice, change any value with its path (regime.optimizer.lr=3e-4), or try several at", "once (model=mlp,linear):"]
+    lines = [
+        "Choose with group=choice, change any value with its path (regime.optimizer.lr=3e-4), or try several at",
+        "once (model=mlp,linear):",
+    ]
     groups: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "conf").glob("*/**/*.yaml")):
         groups.setdefault(path.parent.relative_to(ROOT / "conf").as_posix(), []).append(path)

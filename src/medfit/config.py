@@ -123,8 +123,8 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yields each value below a node with its config path; interpolations and empty nodes are left out."""
     if isinstance(node, DictConfig) and not node._is_none():
         for key in node:
-            here = f"{path}.{key}" if path else str(key)
-            if not OmegaConf.is_interpolation(node, key) and not OmegaConf.is_missing(node, key):
+            here = f"{path}.{key!s}" if path else str(key)
+            if not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
                 yield from leaves(node[key], here)
     elif not isinstance(node, DictConfig) or node._is_none():
         yield path, OmegaConf.to_container(node) if OmegaConf.is_list(node) else node
@@ -192,9 +192,13 @@ def _experiment_file(experiment: str) -> str:
     if path.is_file():
         return f"{name}/{path.stem}"
     if file == "best" and (EXPERIMENTS / name).is_dir():
-        raise UserError(f"experiment={experiment}: no sweep has written '{path}' yet; run: medfit sweep experiment={name}")
-    raise UserError(f"experiment={experiment}: there is no such experiment{suggest(experiment, experiments())}"
-                    f" (known: {', '.join(experiments())})")
+        raise UserError(
+            f"experiment={experiment}: no sweep has written '{path}' yet; run: medfit sweep experiment={name}"
+        )
+    raise UserError(
+        f"experiment={experiment}: there is no such experiment{suggest(experiment, experiments())}"
+        f" (known: {', '.join(experiments())})"
+    )
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
@@ -202,8 +206,10 @@ def _check_choices(overrides: Sequence[str]) -> None:
     for line in overrides:
         group, _, choice = line.lstrip("+").partition("=")
         if group in known and choice not in known[group]:
-            raise UserError(f"{group}={choice}: there is no such choice{suggest(choice, known[group])}"
-                            f" (known: {', '.join(known[group])})")
+            raise UserError(
+                f"{group}={choice}: there is no such choice{suggest(choice, known[group])}"
+                f" (known: {', '.join(known[group])})"
+            )
 
 
 def _explain(message: str, overrides: Sequence[str]) -> str:

@@ -21,7 +21,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 @contextmanager
 def blame(path: str, *kinds: type[Exception]) -> Iterator[None]:
     """Tells errors of the given kinds (``TypeError`` and ``ValueError`` by default) as the path's."""
+    wrong = kinds or (TypeError, ValueError)
     try:
         yield
-    except kinds or (TypeError, ValueError) as error:
+    except wrong as error:
         raise UserError(f"{path}: {error}") from error

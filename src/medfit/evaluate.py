@@ -12,6 +12,7 @@ from medfit import config, tracking
 from medfit.console import say, show_table
 from medfit.report import mean_sd
 from medfit.space import set_values
+from medfit.sweep import sweep
 from medfit.train import Parts, prepare, train
 
 
@@ -21,13 +22,18 @@ class Evaluate:
 
     Args:
         num_seeds: Trainings, with the config's seed and those after it.
+        num_folds: None scores the test split; a number scores each fold of a cross-validation.
+        nested: Whether each fold has a sweep of its own, which sees the fold's training and validation splits
+            alone (nested cross-validation, Varma & Simon, BMC Bioinformatics 2006).
     """
 
     num_seeds: Annotated[int, Field(ge=1)] = 5
+    num_folds: Annotated[int, Field(ge=2)] | None = None
+    nested: bool = False
 
 
 def evaluate(cfg: DictConfig) -> pd.DataFrame:
-    """Trains with each seed, scores the test split, and returns a row per seed and per baseline.
+    """Trains, scores the test split (or every fold's), and returns a row per training and per baseline.
 
     Args:
         cfg: As :func:`medfit.config.compose` gives it.
@@ -35,22 +41,50 @@ def evaluate(cfg: DictConfig) -> pd.DataFrame:
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     rows: list[dict[str, Any]] = []
-    tags = {"kind": "evaluation", "mlflow.runName": f"evaluation {label(cfg)}"}
-    with tracking.start_run(cfg, dataset, proof, tags) as run:
+    with tracking.start_run(cfg, dataset, proof, {"kind": "evaluation", "mlflow.runName": label(cfg)}) as run:
         opening = run.store.count(run.experiment_id, "evaluation")
         run.set_tag("test_opening", str(opening))
-        for seed in range(cfg.seed, cfg.seed + cfg.evaluate.num_seeds):
-            tags = {"kind": "seed", "mlflow.parentRunId": run.id, "mlflow.runName": f"{label(cfg)} seed {seed}"}
-            scores = train(set_values(cfg, {"seed": seed}), tags=tags, splits=("val", "test"))
-            rows.append({"model": label(cfg), "seed": seed, **_of_test(scores)})
-        rows += [{"model": name, "seed": None, **scores} for name, scores in score_baselines(parts).items()]
+        for fold in range(cfg.evaluate.num_folds or 1):
+            fold_cfg = _of_fold(cfg, fold)
+            if cfg.evaluate.nested:
+                fold_cfg = set_values(fold_cfg, sweep(fold_cfg).best_params)
+            rows += _train_seeds(fold_cfg, fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
         table = pd.DataFrame(rows)
-        means = table[table.model == label(cfg)].drop(columns=["model", "seed"]).agg(["mean", "std"])
+        means = table[table.model == label(cfg)].drop(columns=["model", "fold", "seed"]).agg(["mean", "std"])
         run.log_metrics({f"test/{name}": value for name, value in means.loc["mean"].items()}, 0)
         run.log_metrics({f"test_sd/{name}": value for name, value in means.loc["std"].items()}, 0)
         run.log_files({"results.csv": table})
-    say(f"The test split of {tracking.experiment_name(cfg, dataset)} has now been opened {opening} times." if opening > 1 else "")
+    if opening > 1:
+        name = tracking.experiment_name(cfg, dataset)
+        say(f"Note: this was evaluation number {opening} of {name} on its test patients.")
     return table
+
+
+def _of_fold(cfg: DictConfig, fold: int) -> DictConfig:
+    """Returns the config of one fold; the config itself without cross-validation."""
+    if cfg.evaluate.num_folds is None:
+        return cfg
+    return set_values(cfg, {"split.num_folds": cfg.evaluate.num_folds, "split.fold": fold})
+
+
+def _train_seeds(cfg: DictConfig, fold: int, parent: str) -> list[dict[str, Any]]:
+    rows = []
+    for seed in range(cfg.seed, cfg.seed + cfg.evaluate.num_seeds):
+        name = f"{label(cfg)} fold {fold} seed {seed}" if cfg.evaluate.num_folds else f"{label(cfg)} seed {seed}"
+        tags = {
+            "kind": "seed",
+            "fold": str(fold),
+            "seed": str(seed),
+            "mlflow.parentRunId": parent,
+            "mlflow.runName": name,
+        }
+        scores = train(set_values(cfg, {"seed": seed}), tags=tags, splits=("val", "test"))
+        rows.append({"model": label(cfg), "fold": fold, "seed": seed, **_of_test(scores)})
+    return rows
+
+
+def _score_baselines(parts: Parts, fold: int) -> list[dict[str, Any]]:
+    return [{"model": name, "fold": fold, "seed": None, **scores} for name, scores in score_baselines(parts).items()]
 
 
 def score_baselines(parts: Parts) -> dict[str, dict[str, float]]:
@@ -70,19 +104,19 @@ def label(cfg: DictConfig) -> str:
     """Returns what tells this configuration from others of its experiment."""
     from medfit.best import own_overrides
 
-    tuned = " tuned" if cfg.best else ""
-    return " ".join([cfg.choices.model + tuned, *(line for line in own_overrides(cfg) if not line.startswith("model="))])
+    tuned = " tuned" if cfg.best or cfg.evaluate.nested else ""
+    return " ".join(
+        [cfg.choices.model + tuned, *(line for line in own_overrides(cfg) if not line.startswith("model="))]
+    )
 
 
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
     table = evaluate(cfg)
-    metrics = [column for column in table if column not in ("model", "seed")]
+    metrics = [column for column in table if column not in ("model", "fold", "seed")]
     groups = table.groupby("model", sort=False)[metrics]
-    rows = [
-        [str(model), *(mean_sd(values[metric]) for metric in metrics)] for model, values in groups
-    ]
-    show_table("Test split (mean, standard deviation over seeds)", ["model", *metrics], rows)
+    rows = [[str(model), *(mean_sd(values[metric]) for metric in metrics)] for model, values in groups]
+    show_table("Test scores (mean ± standard deviation over trainings)", ["model", *metrics], rows)
     if cfg.experiment:
         path = config.EXPERIMENTS / cfg.experiment / "results.csv"
         if path.exists():
@@ -95,4 +129,3 @@ def main(cfg: DictConfig) -> None:
 
 def _of_test(scores: dict[str, float]) -> dict[str, float]:
     return {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}
-

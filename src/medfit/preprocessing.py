@@ -66,7 +66,7 @@ class TablePreprocessing:
         Raises:
             UserError: a column without any value in the training rows, or more components than features.
         """
-        x, y = self.dataset.x, torch.from_numpy(self.dataset.y)
+        x, y = self.dataset.x, torch.tensor(self.dataset.y)
         for column in x:
             if x[column].iloc[train].isna().all():
                 raise UserError(f"preprocessing: column '{column}' is all missing in the training rows; leave it out")
@@ -97,8 +97,15 @@ class TablePreprocessing:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-        of_kind = {kind: [c for c in self.dataset.x if self.dataset.kinds[c] == kind] for kind in ("numeric", "boolean", "categorical")}
-        words = {"strategy": "constant", "fill_value": "missing"} if self.missing == "constant" else {"strategy": "most_frequent"}
+        of_kind = {
+            kind: [c for c in self.dataset.x if self.dataset.kinds[c] == kind]
+            for kind in ("numeric", "boolean", "categorical")
+        }
+        words = (
+            {"strategy": "constant", "fill_value": "missing"}
+            if self.missing == "constant"
+            else {"strategy": "most_frequent"}
+        )
         encoder = (
             OneHotEncoder(handle_unknown="ignore", sparse_output=False)
             if self.categories == "one_hot"
@@ -108,7 +115,11 @@ class TablePreprocessing:
             [
                 ("numeric", make_pipeline(*self._numeric(num_rows)), of_kind["numeric"]),
                 ("boolean", self._indicated(SimpleImputer(strategy="most_frequent")), of_kind["boolean"]),
-                ("categorical", make_pipeline(SimpleImputer(missing_values=np.nan, **words), encoder), of_kind["categorical"]),
+                (
+                    "categorical",
+                    make_pipeline(SimpleImputer(missing_values=np.nan, **words), encoder),
+                    of_kind["categorical"],
+                ),
             ]
         )
 
@@ -125,13 +136,21 @@ class TablePreprocessing:
         return imputer.set_params(add_indicator=self.missing_indicator)
 
     def _scaler(self, num_rows: int) -> Any:
-        from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
+        from sklearn.preprocessing import (
+            FunctionTransformer,
+            MinMaxScaler,
+            QuantileTransformer,
+            RobustScaler,
+            StandardScaler,
+        )
 
         return {
             "standard": StandardScaler(),
             "min_max": MinMaxScaler(),
             "robust": RobustScaler(),
-            "quantile": QuantileTransformer(n_quantiles=min(1000, num_rows), output_distribution="normal", random_state=0),
+            "quantile": QuantileTransformer(
+                n_quantiles=min(1000, num_rows), output_distribution="normal", random_state=0
+            ),
             "none": FunctionTransformer(feature_names_out="one-to-one"),
         }[self.scaling]
 

@@ -4,7 +4,14 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from medfit.console import console, say
 
@@ -69,7 +76,11 @@ class TrialBar:
         from medfit.sweep import done
 
         count = len(done(study))
-        best = f"best {self.objective} {study.best_value:.4f}" if any(t.state.name == "COMPLETE" for t in done(study)) else ""
+        best = (
+            f"best {self.objective} {study.best_value:.4f}"
+            if any(t.state.name == "COMPLETE" for t in done(study))
+            else ""
+        )
         if console.is_terminal:
             self._bar.update(self._task, completed=count, note=best)
         else:

@@ -48,7 +48,9 @@ def environment() -> dict[str, Any]:
 def _git(*arguments: str) -> str:
     """Returns what git prints; nothing where there is no git or no repository."""
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, errors="replace", timeout=30)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, errors="replace", timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout

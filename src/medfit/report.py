@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from medfit import config
 from medfit.console import say
 from medfit.errors import UserError
-from medfit.tracking import Store
+from medfit.store import Store
 
 TEMPLATE = Path(__file__).parent / "report.html"
 NUM_TRIALS = 5
@@ -63,11 +63,11 @@ def _question(folder: Path) -> str:
 
 
 def _results(table: pd.DataFrame) -> dict[str, Any]:
-    metrics = [column for column in table if column not in ("model", "seed")]
+    metrics = [column for column in table if column not in ("model", "fold", "seed")]
     rows = [["", *metrics]]
     for model, values in table.groupby("model", sort=False)[metrics]:
         rows.append([str(model), *(mean_sd(values[metric]) for metric in metrics)])
-    return {"results": rows, "num_seeds": int(table.groupby("model")["seed"].count().max())}
+    return {"results": rows, "num_trainings": int(table.groupby("model")["seed"].count().max())}
 
 
 def mean_sd(values: pd.Series) -> str:
@@ -82,7 +82,10 @@ def _from_runs(cfg: DictConfig, store: Store, experiment_id: str, folder: Path) 
     if latest is not None:
         facts |= _facts(store, latest, folder)
     if (study := _latest(store, experiment_id, "sweep")) is not None:
-        facts |= _trials(Path(store.client.download_artifacts(study.info.run_id, "trials.csv", str(folder))), cfg.sweep.direction)
+        facts |= _trials(
+            Path(store.client.download_artifacts(study.info.run_id, "trials.csv", str(folder))),
+            cfg.sweep.direction,
+        )
     if (trained := _latest(store, experiment_id, "seed", "run")) is not None:
         plots = Path(store.client.download_artifacts(trained.info.run_id, "plots", str(folder)))
         images = sorted(plots.glob("*.png"))

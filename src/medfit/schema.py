@@ -22,11 +22,13 @@ def check(cfg: DictConfig) -> None:
         UserError: a key that nothing takes, a missing value, a wrong type or range.
     """
     root = OmegaConf.load(CONF / "train.yaml")
-    sections = {key.removeprefix("override ").split("/")[-1] for entry in root.defaults if entry != "_self_" for key in entry}
+    sections = {
+        key.removeprefix("override ").split("/")[-1] for entry in root.defaults if entry != "_self_" for key in entry
+    }
     known = (set(root) | sections | _ADDED) - {"defaults", "experiments"}
     for key in cfg:
         if key not in known:
-            raise UserError(f"unknown key '{key}'{suggest(str(key), map(str, known))}")
+            raise UserError(f"unknown key '{key!s}'{suggest(str(key), map(str, known))}")
     _check_value("seed", int, cfg.seed)
     _check_value("output_dir", str, cfg.output_dir)
     for key in sorted(known - _ADDED - {"seed", "output_dir"}):
@@ -47,7 +49,7 @@ def check_node(node: Any, path: str) -> None:
         raise UserError(f"{path}: has no _target_, the class or function that takes its values")
     for key in node:
         if not OmegaConf.is_missing(node, key):
-            check_node(node[key], f"{path}.{key}")
+            check_node(node[key], f"{path}.{key!s}")
 
 
 def _check_call(node: DictConfig, path: str) -> None:
@@ -55,15 +57,20 @@ def _check_call(node: DictConfig, path: str) -> None:
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in set(node) - _RESERVED:
         if key not in parameters and not open_ended:
-            raise UserError(f"unknown key '{path}.{key}'{suggest(f'{path}.{key}', (f'{path}.{p}' for p in parameters))}")
+            raise UserError(
+                f"unknown key '{path}.{key!s}'{suggest(f'{path}.{key!s}', (f'{path}.{p}' for p in parameters))}"
+            )
         if OmegaConf.is_missing(node, key):
-            raise UserError(f"{path}.{key} is needed: give {path}.{key}=...")
+            raise UserError(f"{path}.{key!s} is needed: give {path}.{key!s}=...")
         if key in hints:
-            _check_value(f"{path}.{key}", hints[key], node[key])
+            _check_value(f"{path}.{key!s}", hints[key], node[key])
     if node.get("_partial_"):
         return
     for name, parameter in parameters.items():
-        required = parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        required = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
         if required and name not in node:
             raise UserError(f"{path}.{name} is needed: give +{path}.{name}=...")
 
@@ -72,7 +79,7 @@ def _check_call(node: DictConfig, path: str) -> None:
 def _signature(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
     parameters = dict(inspect.signature(target).parameters)
     try:
-        owner = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+        owner = target.__init__ if inspect.isclass(target) else target
         hints = typing.get_type_hints(owner, include_extras=True)
     except (NameError, TypeError):
         hints = {}

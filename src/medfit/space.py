@@ -26,7 +26,8 @@ def read_space(cfg: DictConfig) -> dict[str, BaseDistribution]:
     for path in space:
         if path not in known:
             raise UserError(
-                f"sweep.space.{path}: the config has no '{path}'{suggest(path, known)}; ~sweep.space.{path} leaves it out"
+                f"sweep.space.{path}: the config has no '{path}'{suggest(path, known)}; "
+                f"~sweep.space.{path} leaves it out"
             )
     for pick in (_first, _last):
         _check_ends(cfg, space, pick)
@@ -62,7 +63,7 @@ def _walk(node: Any, path: str) -> Any:
         yield path, _distribution(node, path)
         return
     for key in node:
-        yield from _walk(node[key], f"{path}.{key}" if path else str(key))
+        yield from _walk(node[key], f"{path}.{key!s}" if path else str(key))
 
 
 def _distribution(node: DictConfig, path: str) -> BaseDistribution:
@@ -83,7 +84,7 @@ def _distribution(node: DictConfig, path: str) -> BaseDistribution:
     with blame(where):
         if ends[0] >= ends[1]:
             raise ValueError(f"low must be below high, not {ends[0]} and {ends[1]}")
-        return make(**node)
+        return make(**{str(key): value for key, value in node.items()})
 
 
 def _check_ends(cfg: DictConfig, space: dict[str, BaseDistribution], pick: Any) -> None:

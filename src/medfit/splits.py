@@ -25,6 +25,9 @@ class Split:
         stratify: Whether each split gets its share of every class, where the target has classes.
         sampling: ``over`` repeats rows of rare classes in the training split, ``under`` leaves out rows of
             common ones, until the classes are equal; ``none`` does neither.
+        num_folds: Divides the patients into folds, of which number ``fold`` is the test split; None takes the
+            share ``test``.
+        fold: From 0.
     """
 
     val: Share = 0.2
@@ -32,6 +35,8 @@ class Split:
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     stratify: bool = True
     sampling: Literal["none", "over", "under"] = "none"
+    num_folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Annotated[int, Field(ge=0)] = 0
 
     def __call__(self, dataset: Any, usable: np.ndarray | None = None) -> Rows:
         """Returns the row numbers of each split.
@@ -46,7 +51,9 @@ class Split:
         """
         usable = np.ones(len(dataset), dtype=bool) if usable is None else usable
         if self.val + self.test >= 1:
-            raise UserError(f"split: val and test take {self.val + self.test:.2f} of the patients; leave some to train on")
+            raise UserError(
+                f"split: val and test take {self.val + self.test:.2f} of the patients; leave some to train on"
+            )
         assignment = self._assign(dataset, usable)
         rows = {name: np.flatnonzero(usable & (assignment == name)) for name in SPLITS}
         check_patients(rows, dataset.groups)
@@ -58,41 +65,65 @@ class Split:
         assignment = np.full(len(dataset), "train", dtype="<U5")
         free = usable.copy()
         wanted = {"test": self.test, "val": self.val}
-        if dataset.given_split is not None:
+        if dataset.given_split is not None and self.num_folds is None:
             assignment = dataset.given_split.astype("<U5")
             given = set(assignment[usable])
             wanted = {name: share for name, share in wanted.items() if name not in given}
             free &= assignment == "train"
         for name, share in wanted.items():
             taken = 0 if name == "test" or "test" not in wanted else self.test
-            chosen = self._choose(dataset, np.flatnonzero(free), share / (1 - taken))
+            chosen = self._choose(dataset, np.flatnonzero(free), name, share / (1 - taken))
             assignment[chosen] = name
             free[chosen] = False
         return assignment
 
-    def _choose(self, dataset: Any, rows: np.ndarray, share: float) -> np.ndarray:
+    def _choose(self, dataset: Any, rows: np.ndarray, name: str, share: float) -> np.ndarray:
         """Returns the rows of a share of the patients, with every class's share where there are classes."""
-        from sklearn.model_selection import train_test_split
-
         patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
-        if len(patients) < 3:
-            raise UserError(f"split: {len(patients)} patients are too few for the splits train, val and test")
+        if len(patients) < max(3, self.num_folds or 0):
+            raise UserError(f"split: {len(patients)} patients are too few to divide")
         strata = None
         if self.stratify and dataset.strata is not None:
             strata = _patient_strata(dataset.strata[rows], code, len(first))
         try:
-            _, chosen = train_test_split(np.arange(len(patients)), test_size=share, random_state=self.seed, stratify=strata)
+            chosen = (
+                self._fold(strata, len(patients))
+                if name == "test" and self.num_folds
+                else self._share(strata, len(patients), share)
+            )
         except ValueError as error:
             hint = "; split.stratify=false divides without regard to classes" if strata is not None else ""
             raise UserError(f"split: {len(patients)} patients can't be divided ({error}){hint}") from error
         return rows[np.isin(code, chosen)]
+
+    def _share(self, strata: np.ndarray | None, num_patients: int, share: float) -> np.ndarray:
+        from sklearn.model_selection import train_test_split
+
+        everyone = np.arange(num_patients)
+        return train_test_split(everyone, test_size=share, random_state=self.seed, stratify=strata)[1]
+
+    def _fold(self, strata: np.ndarray | None, num_patients: int) -> np.ndarray:
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        assert self.num_folds is not None
+        if self.fold >= self.num_folds:
+            raise ValueError(
+                f"split.fold={self.fold} is beyond the last of {self.num_folds} folds, {self.num_folds - 1}"
+            )
+        if strata is not None and (counts := np.bincount(strata)[np.unique(strata)]).min() < self.num_folds:
+            raise ValueError(f"a class has {counts.min()} patients for {self.num_folds} folds")
+        kind = KFold if strata is None else StratifiedKFold
+        folds = kind(self.num_folds, shuffle=True, random_state=self.seed).split(np.zeros(num_patients), strata)
+        return list(folds)[self.fold][1]
 
     def _check_classes(self, rows: Rows, strata: np.ndarray | None) -> None:
         for name, chosen in rows.items():
             if len(chosen) == 0:
                 raise UserError(f"split: no samples are left for {name}")
             if strata is not None and len(np.unique(strata)) > 1 and len(np.unique(strata[chosen])) == 1:
-                raise UserError(f"split: {name} holds a single class in its {len(chosen)} samples; try another split.seed")
+                raise UserError(
+                    f"split: {name} holds a single class in its {len(chosen)} samples; try another split.seed"
+                )
 
     def _resample(self, rows: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
         if self.sampling == "none":

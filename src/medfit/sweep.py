@@ -43,7 +43,9 @@ class Sweep:
     name: str | None = None
 
 
-def sweep(cfg: DictConfig, on_trial: Callable[[optuna.Study, FrozenTrial], None] = lambda study, trial: None) -> optuna.Study:
+def sweep(
+    cfg: DictConfig, on_trial: Callable[[optuna.Study, FrozenTrial], None] = lambda study, trial: None
+) -> optuna.Study:
     """Runs a study to its number of trials and returns it.
 
     Args:
@@ -110,13 +112,15 @@ def open_study(cfg: DictConfig, parts: Parts) -> optuna.Study:
         study = optuna.create_study(
             storage=f"sqlite:///{path}",
             study_name=cfg.sweep.name or study_name(cfg, parts),
-            direction={"min": "minimize", "max": "maximize"}[cfg.sweep.direction],
+            direction="minimize" if cfg.sweep.direction == "min" else "maximize",
             sampler=sampler,
             pruner=config.build(cfg.sweep.pruner),
             load_if_exists=True,
         )
     except Exception as error:  # Optuna wraps the database's own errors in several ways
-        raise UserError(f"output_dir: the studies in '{path}' can't be opened ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"output_dir: the studies in '{path}' can't be opened ({str(error).splitlines()[0]})"
+        ) from error
     if study.trials:
         sampler.reseed_rng()  # else a study that goes on proposes its first trials again
     return study
@@ -179,7 +183,9 @@ def _check_objective(cfg: DictConfig, parts: Parts) -> None:
     if not objective.startswith("val/"):
         raise UserError(f"sweep.objective: '{objective}' is no validation metric; a sweep must not see other splits")
     if objective not in logged:
-        raise UserError(f"sweep.objective: '{objective}' is not logged{suggest(objective, logged)} (logged: {', '.join(logged)})")
+        raise UserError(
+            f"sweep.objective: '{objective}' is not logged{suggest(objective, logged)} (logged: {', '.join(logged)})"
+        )
 
 
 def _stop_if_nothing_works(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -189,7 +195,10 @@ def _stop_if_nothing_works(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def _failure(study: optuna.Study) -> str:
-    return next((t.user_attrs["failure"] for t in reversed(study.trials) if "failure" in t.user_attrs), "no reason given")
+    return next(
+        (t.user_attrs["failure"] for t in reversed(study.trials) if "failure" in t.user_attrs),
+        "no reason given",
+    )
 
 
 def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:

@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 from medfit import config, tracking
 from medfit.datamodule import DataModule
 from medfit.errors import UserError
-from medfit.regime import Regime
 from medfit.plots.predictions import learning_curves
+from medfit.regime import Regime
 from medfit.tasks.base import Task
 
 
@@ -31,12 +31,15 @@ class Parts:
     regime: Regime
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
     """The loss is no longer a number."""
 
 
 def train(
-    cfg: DictConfig, callbacks: Sequence[Callback] = (), tags: Mapping[str, str] | None = None, splits: Sequence[str] = ("val",)
+    cfg: DictConfig,
+    callbacks: Sequence[Callback] = (),
+    tags: Mapping[str, str] | None = None,
+    splits: Sequence[str] = ("val",),
 ) -> dict[str, float]:
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
@@ -52,14 +55,19 @@ def train(
     """
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    with tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run, TemporaryDirectory() as folder:
+    with (
+        tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run,
+        TemporaryDirectory() as folder,
+    ):
         trainer, checkpoint = make_trainer(cfg, parts, run, callbacks, Path(folder))
         started = time.perf_counter()
         _fit(trainer, parts)
         seconds = time.perf_counter() - started
         parts.task.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
         scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
-        run.log_metrics({**scores, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, trainer.current_epoch)
+        run.log_metrics(
+            {**scores, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, trainer.current_epoch
+        )
         files: dict[str, Any] = {"checkpoint/best.ckpt": Path(checkpoint.best_model_path)}
         if cfg.tracking.plots:
             files["plots/learning_curves.png"] = learning_curves(run.history)
@@ -98,7 +106,7 @@ def make_trainer(
     """Returns Lightning's trainer, and the callback that keeps the best epoch's weights."""
     task, regime = parts.task, parts.regime
     checkpoint = ModelCheckpoint(folder, monitor=task.monitor, mode=task.mode, save_weights_only=True)
-    own: list[Callback] = [_StopIfDiverged(), checkpoint]
+    own: list[Callback] = [_StopIfDivergedError(), checkpoint]
     if regime.patience:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
     try:
@@ -129,18 +137,22 @@ def main(cfg: DictConfig) -> None:
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         scores = train(cfg, callbacks=[bar])
-    show_table("Scores of the best epoch", ["metric", "value"], [[name, f"{value:.4f}"] for name, value in scores.items()])
+    show_table(
+        "Scores of the best epoch",
+        ["metric", "value"],
+        [[name, f"{value:.4f}"] for name, value in scores.items()],
+    )
     say(f"Run {bar.run_id}. Compare runs with: medfit ui")
 
 
-class _StopIfDiverged(Callback):
+class _StopIfDivergedError(Callback):
     """Ends a training whose loss is no longer finite."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Checks the epoch's mean loss."""
         loss = trainer.callback_metrics.get("train/loss")
         if loss is not None and not torch.isfinite(loss):
-            raise Diverged(
+            raise DivergedError(
                 f"the training loss became {float(loss)} in epoch {trainer.current_epoch}; a lower learning rate or "
                 "regime.gradient_clip=1 may help"
             )
@@ -174,5 +186,10 @@ def _quiet() -> None:
     """Keeps Lightning's advice, meant for developers, from the terminal."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for message in (".*does not have many workers.*", ".*Checkpoint directory.*", ".*`isinstance.*LeafSpec.*", ".*GPU available.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*",
+        ".*`isinstance.*LeafSpec.*",
+        ".*GPU available.*",
+    ):
         warnings.filterwarnings("ignore", message)

@@ -1,5 +1,6 @@
 """``medfit ui``: MLflow's pages, bound to this machine, opened at the runs table."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,20 +8,26 @@ import sys
 import time
 import urllib.request
 import webbrowser
-from urllib.parse import quote
+from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 
 from medfit.console import say
 from medfit.errors import UserError
-from medfit.tracking import Store
+from medfit.store import Store
 
 HOST = "127.0.0.1"
 START_S = 60
+VIEW = "medfit"
+TRAININGS = "tags.kind != 'sweep' AND tags.kind != 'evaluation'"
+NUM_RUNS = 200
+NUM_SCORES = 5
+NUM_PARAMS = 8
 
 
 def main(cfg: DictConfig) -> None:
-    """Starts MLflow's server (unless ``tracking.uri`` is one) and says, and where there is a display opens, the link."""
+    """Starts MLflow's server (unless ``tracking.uri`` is one); says the link, and opens it where there is a display."""
     store = Store(cfg)
     if not store.local:
         _open(f"{store.uri}/{page(store, cfg.experiment)}")
@@ -39,16 +46,54 @@ def main(cfg: DictConfig) -> None:
         server.wait()
 
 
-def page(store: Store, experiment: str | None) -> str:
-    """Returns the path of an experiment's runs table (of the latest experiment if None has runs)."""
-    found = store.client.get_experiment_by_name(experiment) if experiment else None
+def page(store: Store, name: str | None) -> str:
+    """Returns the path of an experiment's runs table (of the latest experiment if None has that name).
+
+    The table shows single trainings, the best first, with the scores and the params that tell them apart. MLflow
+    keeps such views as tags of the experiment.
+    """
+    found = store.client.get_experiment_by_name(name) if name else None
     if found is None:
         latest = store.client.search_experiments(max_results=1, order_by=["last_update_time DESC"])
         found = latest[0] if latest else None
     if found is None:
         return "#/experiments?workflowType=machine_learning"
-    order = quote("attributes.start_time", safe="")
-    return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&orderByKey={order}&orderByAsc=false"
+    runs = store.client.search_runs([found.experiment_id], TRAININGS, max_results=NUM_RUNS)
+    store.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(view(runs)))
+    return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
+
+
+def view(runs: Sequence[Any]) -> dict[str, Any]:
+    """Returns the state of MLflow's runs table for some runs, the latest first: filter, order and columns.
+
+    The order is by the monitored score: sorted so, MLflow lists a sweep's trials without folding them away.
+    """
+    settings = runs[0].data.params if runs else {}
+    monitor = settings.get("task.monitor", "").strip("'")
+    named = [f"val/{name}" for name in settings.get("task.metrics", "").strip("[]").split(",") if name]
+    scores = dict.fromkeys(name for name in [monitor, *named] if name)
+    differing = [name for name, values in _values(runs).items() if len(values) > 1]
+    return {
+        "searchFilter": TRAININGS,
+        "orderByKey": f"metrics.`{monitor}`" if monitor else "attributes.start_time",
+        "orderByAsc": settings.get("task.mode") == "min",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "selectedColumns": [
+            "attributes.`Duration`",
+            *(f"metrics.`{name}`" for name in list(scores)[:NUM_SCORES]),
+            *(f"params.`{name}`" for name in differing[:NUM_PARAMS]),
+        ],
+    }
+
+
+def _values(runs: Sequence[Any]) -> dict[str, set[str]]:
+    """Returns the values that each param takes."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.data.params.items():
+            values.setdefault(name, set()).add(value)
+    return values
 
 
 def free_port(wanted: int) -> int:

@@ -47,13 +47,20 @@ def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
             text = file.read()
     except (UnicodeDecodeError, LookupError) as error:
-        raise UserError(f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding=latin-1") from error
+        raise UserError(
+            f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding=latin-1"
+        ) from error
     if "\0" in text:
         raise UserError(f"dataset.path: '{path}' is a binary file, not a table in text")
     separator = _check_shape(path, text)
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         return pd.read_csv(
-            file, sep=separator, decimal=decimal, na_values=list(missing_values), skipinitialspace=True, low_memory=False
+            file,
+            sep=separator,
+            decimal=decimal,
+            na_values=list(missing_values),
+            skipinitialspace=True,
+            low_memory=False,
         )
 
 
@@ -62,7 +69,11 @@ def _check_shape(path: Path, text: str) -> str:
     header = text.split("\n", 1)[0]
     separator = max(",;\t|", key=header.count)
     try:
-        lengths = [(number, len(row)) for number, row in enumerate(csv.reader(text.splitlines(True), delimiter=separator, strict=True), 1) if row]
+        lengths = [
+            (number, len(row))
+            for number, row in enumerate(csv.reader(text.splitlines(True), delimiter=separator, strict=True), 1)
+            if row
+        ]
     except csv.Error as error:
         raise UserError(f"dataset.path: '{path}' is cut off or has a stray quote ({error})") from error
     if not lengths:
@@ -71,7 +82,9 @@ def _check_shape(path: Path, text: str) -> str:
     for number, length in lengths:
         if length != expected:
             last = " (the last row: is the file cut off?)" if number == lengths[-1][0] else ""
-            raise UserError(f"dataset.path: '{path}', row {number}: {expected} columns were expected, {length} came{last}")
+            raise UserError(
+                f"dataset.path: '{path}', row {number}: {expected} columns were expected, {length} came{last}"
+            )
     return separator
 
 

@@ -36,6 +36,12 @@ class HeartDisease(Records):
             task="binary",
             target_names=["narrowed"],
             kinds={column: KINDS.get(column, "numeric") for column in table},
-            units={"age": "years", "rest SBP": "mmHg", "cholesterol": "mg/dl", "max HR": "1/min", "ST by exercise": "mm"},
+            units={
+                "age": "years",
+                "rest SBP": "mmHg",
+                "cholesterol": "mg/dl",
+                "max HR": "1/min",
+                "ST by exercise": "mm",
+            },
             source="Heart Disease (Cleveland), UCI doi:10.24432/C52P4X, CC BY 4.0",
         )

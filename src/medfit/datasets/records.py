@@ -124,7 +124,9 @@ def _check_features(x: pd.DataFrame, kinds: Mapping[str, str]) -> None:
         raise UserError("dataset: no feature columns are left")
     for column in x:
         if x[column].isna().all():
-            raise UserError(f"dataset: column '{column}' is all missing; leave it out with dataset.exclude=['{column}']")
+            raise UserError(
+                f"dataset: column '{column}' is all missing; leave it out with dataset.exclude=['{column}']"
+            )
         if kinds[column] != "categorical":
             values = x[column].to_numpy(dtype=float, na_value=np.nan)
             if np.isinf(values).any():

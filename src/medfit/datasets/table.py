@@ -63,7 +63,10 @@ class Table(Records):
         table = read_table(file, encoding=encoding, decimal=decimal, missing_values=missing_values)
         targets = [target] if isinstance(target, str) else list(target)
         reserved = [*targets, *([patient] if patient else []), *([split] if split else [])]
-        _check_columns(table, {"target": targets, "patient": patient, "split": split, "exclude": exclude, "kinds": kinds or {}})
+        _check_columns(
+            table,
+            {"target": targets, "patient": patient, "split": split, "exclude": exclude, "kinds": kinds or {}},
+        )
         table, num_without = _drop_without_target(table, targets)
         task = target_kind or infer_task(table[targets])
         _check_task(table[targets], task)
@@ -109,7 +112,9 @@ def infer_task(targets: pd.DataFrame) -> str:
         return "regression"
     raise UserError(
         "dataset.target: several targets must hold two values each (labels) or numbers; these are neither: "
-        + ", ".join(str(c) for c, count, number in zip(targets, distinct, numbers, strict=True) if count != 2 and not number)
+        + ", ".join(
+            str(c) for c, count, number in zip(targets, distinct, numbers, strict=True) if count != 2 and not number
+        )
     )
 
 
@@ -121,7 +126,10 @@ def infer_kind(column: pd.Series) -> str:
     """
     name, known = column.name, column.dropna()
     if pd.api.types.is_datetime64_any_dtype(column):
-        raise UserError(f"dataset: column '{name}' holds dates; leave it out with dataset.exclude=['{name}'] or turn it into a number")
+        raise UserError(
+            f"dataset: column '{name}' holds dates; "
+            f"leave it out with dataset.exclude=['{name}'] or turn it into a number"
+        )
     if len(known) and _truth(known).notna().all():
         return "boolean"
     if pd.api.types.is_numeric_dtype(column):
@@ -135,8 +143,8 @@ def infer_kind(column: pd.Series) -> str:
         )
     if known.nunique() > max(MOST_LEVELS, len(known) / 2):
         raise UserError(
-            f"dataset: column '{name}' holds {known.nunique()} different words in {len(known)} rows, as a name or number of a "
-            f"patient does; leave it out with dataset.exclude=['{name}'] or name it as dataset.patient"
+            f"dataset: column '{name}' holds {known.nunique()} different words in {len(known)} rows, as a name or "
+            f"number of a patient does; leave it out with dataset.exclude=['{name}'] or name it as dataset.patient"
         )
     return "categorical"
 
@@ -158,7 +166,9 @@ def _as_kinds(x: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
         numbers = _truth(column) if kinds[str(name)] == "boolean" else pd.to_numeric(column, errors="coerce")
         if wrong := int((numbers.isna() & column.notna()).sum()):
             row = int(column.index[numbers.isna() & column.notna()][0]) + 1
-            raise UserError(f"dataset.kinds: {wrong} cells of column '{name}' are not {kinds[str(name)]} (first in data row {row})")
+            raise UserError(
+                f"dataset.kinds: {wrong} cells of column '{name}' are not {kinds[str(name)]} (first in data row {row})"
+            )
         columns[name] = numbers.astype(float)
     return pd.DataFrame(columns, index=x.index)
 
@@ -168,7 +178,9 @@ def _check_columns(table: pd.DataFrame, named: Mapping[str, Any]) -> None:
         for column in [columns] if isinstance(columns, str) else columns or ():
             if column not in table.columns:
                 known = ", ".join(table.columns[:12]) + (", ..." if table.shape[1] > 12 else "")
-                raise UserError(f"dataset.{key}: there is no column '{column}'{suggest(column, table.columns)} (columns: {known})")
+                raise UserError(
+                    f"dataset.{key}: there is no column '{column}'{suggest(column, table.columns)} (columns: {known})"
+                )
     if not named["target"]:
         raise UserError("dataset.target: name at least one column")
 
@@ -192,7 +204,9 @@ def _check_task(targets: pd.DataFrame, task: str) -> None:
         raise UserError(f"dataset.target_kind: {task} takes one target column, not {targets.shape[1]}")
     for column in targets:
         if task in ("binary", "multilabel") and targets[column].nunique() != 2:
-            raise UserError(f"dataset.target_kind: {task} needs two values in '{column}', not {targets[column].nunique()}")
+            raise UserError(
+                f"dataset.target_kind: {task} needs two values in '{column}', not {targets[column].nunique()}"
+            )
         if task == "regression" and not pd.api.types.is_numeric_dtype(targets[column]):
             raise UserError(f"dataset.target_kind: regression needs numbers in '{column}'")
 

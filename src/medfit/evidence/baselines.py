@@ -22,7 +22,9 @@ def baselines(task: str) -> dict[str, Any]:
     }
 
 
-def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, target_shape: tuple[int, ...]) -> np.ndarray:
+def fit_predict(
+    estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, target_shape: tuple[int, ...]
+) -> np.ndarray:
     """Returns predictions in a task's layout: probabilities (samples, columns) or numbers (samples, targets).
 
     Args:

@@ -25,7 +25,9 @@ def classification(
     return {
         "roc": _curves(_roc, preds, target, names, "1 - specificity", "sensitivity", diagonal=True),
         "precision_recall": _curves(_precision_recall, preds, target, names, "recall (sensitivity)", "precision (PPV)"),
-        "calibration": _curves(_calibration, preds, target, names, "predicted probability", "observed share", diagonal=True),
+        "calibration": _curves(
+            _calibration, preds, target, names, "predicted probability", "observed share", diagonal=True
+        ),
         "confusion": _confusion(preds, target, names, exclusive),
     }
 
@@ -93,7 +95,9 @@ def _confusion(preds: np.ndarray, target: np.ndarray, names: Sequence[str], excl
         tables = [(list(names), _counts(target.argmax(axis=1), preds.argmax(axis=1), len(names)))]
     else:
         yes = preds > 0.5
-        tables = [(["no", name], _counts(target[:, c].astype(int), yes[:, c].astype(int), 2)) for c, name in enumerate(names)]
+        tables = [
+            (["no", name], _counts(target[:, c].astype(int), yes[:, c].astype(int), 2)) for c, name in enumerate(names)
+        ]
     figure = Figure(figsize=(SIZE[0] * len(tables), SIZE[1]), layout="constrained")
     for axes, (labels, counts) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables, strict=True):
         axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)

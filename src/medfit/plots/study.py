@@ -14,4 +14,6 @@ def study_page(study: optuna.Study) -> str:
         figures.insert(1, v.plot_param_importances(study))
     parts = [figure.to_html(full_html=False, include_plotlyjs=False) for figure in figures]
     head = f"<meta charset='utf-8'><title>{study.study_name}</title><script>{get_plotlyjs()}</script>"
-    return f"<!doctype html><html><head>{head}</head><body style='font-family: sans-serif'>{''.join(parts)}</body></html>"
+    return (
+        f"<!doctype html><html><head>{head}</head><body style='font-family: sans-serif'>{''.join(parts)}</body></html>"
+    )

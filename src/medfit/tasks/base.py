@@ -28,10 +28,14 @@ class Task(L.LightningModule):
     def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:
         super().__init__()
         if not monitor.startswith("val/"):
-            raise UserError(f"task.monitor: '{monitor}' is no validation metric; only those (val/...) may steer a training")
+            raise UserError(
+                f"task.monitor: '{monitor}' is no validation metric; only those (val/...) may steer a training"
+            )
         if monitor not in self.logged():
             known = ", ".join(self.logged())
-            raise UserError(f"task.monitor: '{monitor}' is not logged{suggest(monitor, self.logged())} (logged: {known})")
+            raise UserError(
+                f"task.monitor: '{monitor}' is not logged{suggest(monitor, self.logged())} (logged: {known})"
+            )
         self.monitor, self.mode = monitor, mode
 
     @abstractmethod

@@ -28,6 +28,8 @@ class MultiClassByCodes(MultiClass):
         code_size: Of ``error_correcting``: problems per class.
     """
 
+    matrix: Tensor
+
     def __init__(self, *, coding: Coding, code_size: Annotated[float, Field(gt=0)] = 2.0, **kwargs: Any) -> None:
         self.codes = code_matrix(coding, len(kwargs["target_names"]), code_size)
         super().__init__(**kwargs)

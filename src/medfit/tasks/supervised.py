@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medfit.errors import UserError, blame, suggest
-from medfit.regime import Regime
 from medfit.plots import predictions as figures
+from medfit.regime import Regime
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 
@@ -161,6 +161,7 @@ class MultiLabel(_Columns):
 
     fits = frozenset({"multilabel"})
     available = m.BINARY
+    weights: Tensor
 
     def __init__(self, *, class_weight: Literal["balanced"] | None = None, **kwargs: Any) -> None:
         self.class_weight = class_weight
@@ -203,6 +204,7 @@ class MultiClass(Supervised):
 
     fits = frozenset({"multiclass"})
     available = m.CLASSES
+    weights: Tensor
 
     def __init__(self, *, class_weight: Literal["balanced"] | None = None, **kwargs: Any) -> None:
         self.class_weight = class_weight
@@ -249,9 +251,15 @@ class Regression(_Columns):
 
     fits = frozenset({"regression"})
     available = m.REGRESSION
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, *, loss: Literal["mse", "mae", "huber"] = "mse", **kwargs: Any) -> None:
-        self.criterion = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}[loss]
+        self.loss_name = loss
+            "mse": F.mse_loss,
+            "mae": F.l1_loss,
+            "huber": F.huber_loss,
+        }[loss]
         super().__init__(**kwargs)
 
     def prepare_targets(self, target: Tensor) -> None:
@@ -262,7 +270,8 @@ class Regression(_Columns):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the mean loss of scaled targets."""
-        return self.criterion(output, (target - self.mean) / self.std)
+        losses = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+        return losses[self.loss_name](output, (target - self.mean) / self.std)
 
     def predict(self, output: Tensor) -> Tensor:
         """Returns the targets in their units."""
