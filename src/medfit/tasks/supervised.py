@@ -256,10 +256,6 @@ class Regression(_Columns):
 
     def __init__(self, *, loss: Literal["mse", "mae", "huber"] = "mse", **kwargs: Any) -> None:
         self.loss_name = loss
-            "mse": F.mse_loss,
-            "mae": F.l1_loss,
-            "huber": F.huber_loss,
-        }[loss]
         super().__init__(**kwargs)
 
     def prepare_targets(self, target: Tensor) -> None:
