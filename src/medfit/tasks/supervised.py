@@ -18,6 +18,7 @@ from medfit.regime import Regime
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 
+LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 Batch = list[Tensor] | tuple[Tensor, Tensor]
 
 
@@ -266,8 +267,7 @@ class Regression(_Columns):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the mean loss of scaled targets."""
-        losses = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
-        return losses[self.loss_name](output, (target - self.mean) / self.std)
+        return LOSSES[self.loss_name](output, (target - self.mean) / self.std)
 
     def predict(self, output: Tensor) -> Tensor:
         """Returns the targets in their units."""

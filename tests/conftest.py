@@ -1,0 +1,61 @@
+"""What all tests share: shapes and types checked at run time, and a fresh store for each test at the cost of a copy."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+install_import_hook("medfit.models", "beartype.beartype")
+
+import pytest  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+
+from medfit import config  # noqa: E402
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database: making one takes seconds, copying it milliseconds."""
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def output_dir(tmp_path: Path, store_template: Path) -> Path:
+    """An output folder with an empty store."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    shutil.copy(store_template, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def client(output_dir: Path) -> MlflowClient:
+    """Reads the test's store."""
+    return MlflowClient(f"sqlite:///{output_dir / 'mlflow.db'}")
+
+
+@pytest.fixture
+def compose(output_dir: Path) -> Callable[..., DictConfig]:
+    """Composes a config whose results go to the test's folder; short, and without plots unless asked for."""
+
+    def composed(*overrides: str, experiment: str | None = None) -> DictConfig:
+        fixed = [f"output_dir={output_dir}", "regime.accelerator=cpu", "tracking.plots=false"]
+        return config.compose([f"experiment={experiment or ''}", *fixed, *overrides])
+
+    return composed
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project's experiments, which commands may write into."""
+    folder = tmp_path / "experiments"
+    shutil.copytree(config.EXPERIMENTS, folder)
+    monkeypatch.setattr(config, "EXPERIMENTS", folder)
+    return folder
