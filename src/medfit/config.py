@@ -48,6 +48,8 @@ def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except OverrideParseException as error:
         raise UserError(f"cannot read the override '{error.override}'; write it as key=value") from error
+    if nameless := [o.input_line for o in parsed if not o.key_or_group]:
+        raise UserError(f"cannot read the override '{nameless[0]}'; write it as key=value")
     choices = [
         [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
         if o.is_sweep_override()

@@ -46,6 +46,8 @@ def evaluate(cfg: DictConfig) -> pd.DataFrame:
         run.set_tag("test_opening", str(opening))
         for fold in range(cfg.evaluate.num_folds or 1):
             fold_cfg = _of_fold(cfg, fold)
+            if cfg.evaluate.num_folds:
+                say(f"fold {fold + 1} of {cfg.evaluate.num_folds}")
             if cfg.evaluate.nested:
                 fold_cfg = set_values(fold_cfg, sweep(fold_cfg).best_params)
             rows += _train_seeds(fold_cfg, fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
@@ -121,7 +123,7 @@ def main(cfg: DictConfig) -> None:
         path = config.EXPERIMENTS / cfg.experiment / "results.csv"
         if path.exists():
             old = pd.read_csv(path)
-            table = pd.concat([old[~old.model.isin(table.model)], table])
+            table = pd.concat([table, old[~old.model.isin(table.model)]])
         table.to_csv(path, index=False, float_format="%.6g")
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")

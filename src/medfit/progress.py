@@ -40,11 +40,15 @@ class EpochBar(Callback):
         self._task = self._bar.add_task("", total=num_epochs, note="")
 
     def __enter__(self) -> "EpochBar":
-        self._bar.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Shows the bar: what could be wrong with the config has been found by now."""
+        self._bar.start()
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Moves on by an epoch."""
@@ -64,12 +68,19 @@ class TrialBar:
         self._task = self._bar.add_task("", total=num_trials, note="")
 
     def __enter__(self) -> "TrialBar":
-        if console.is_terminal:
-            self._bar.start()
         return self
 
+    def start(self, num_done: int) -> None:
+        """Shows the bar, with the trials of earlier commands."""
+        if console.is_terminal:
+            self._bar.update(self._task, completed=num_done)
+            self._bar.start()
+        elif num_done:
+            say(f"{num_done} of {self.num_trials} trials were done before")
+
     def __exit__(self, *_: Any) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def on_trial(self, study: Any, trial: Any) -> None:
         """Moves on by a trial."""

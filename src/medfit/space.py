@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from medfit import config, schema
 from medfit.errors import UserError, blame, suggest
 
+NOT_OF_A_TRAINING = ("sweep.", "tracking.", "evaluate.", "choices.", "overrides", "experiment", "best", "output_dir")
 _RANGE = {"low", "high", "log", "step"}
 
 
@@ -22,7 +23,7 @@ def read_space(cfg: DictConfig) -> dict[str, BaseDistribution]:
     space = dict(_walk(cfg.sweep.space, ""))
     if not space:
         raise UserError("sweep.space: is empty; there is nothing to search")
-    known = {path for path, _ in config.leaves(cfg)}
+    known = {path for path, _ in config.leaves(cfg) if not path.startswith(NOT_OF_A_TRAINING)}
     for path in space:
         if path not in known:
             raise UserError(

@@ -91,7 +91,9 @@ class Store:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            what = "locked by another program" if "locked" in str(error) else str(error).splitlines()[0][:200]
+            what = str(error).splitlines()[0][:200]
+            for sign, meaning in (("locked", "locked by another program"), ("Max retries", "no server answers there")):
+                what = meaning if sign in str(error) else what
             raise UserError(f"tracking.uri: the store '{self.uri}' can't be used ({what})") from error
 
 

@@ -1,7 +1,6 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from medfit import config, space, tracking
 from medfit.errors import UserError, suggest
+from medfit.progress import TrialBar
 from medfit.train import Parts, prepare, train
 
 FEWEST_FAILURES = 3  # that end a sweep of which nothing has worked yet
@@ -43,14 +43,12 @@ class Sweep:
     name: str | None = None
 
 
-def sweep(
-    cfg: DictConfig, on_trial: Callable[[optuna.Study, FrozenTrial], None] = lambda study, trial: None
-) -> optuna.Study:
+def sweep(cfg: DictConfig, bar: TrialBar | None = None) -> optuna.Study:
     """Runs a study to its number of trials and returns it.
 
     Args:
         cfg: As :func:`medfit.config.compose` gives it.
-        on_trial: Called after each trial.
+        bar: Shows progress.
 
     Raises:
         UserError: a mistake in the config, or nothing but failed trials.
@@ -65,12 +63,14 @@ def sweep(
     with tracking.start_run(cfg, parts.datamodule.dataset, parts.datamodule.proof, tags, resume) as run:
         study.set_user_attr("run_id", run.id)
         missing = cfg.sweep.num_trials - len(done(study))
+        if bar:
+            bar.start(len(done(study)))
         if missing > 0:
             study.optimize(
                 lambda trial: run_trial(trial, cfg, distributions, run.id),
                 n_trials=missing,
                 catch=(Exception,),
-                callbacks=[_stop_if_nothing_works, on_trial],
+                callbacks=[_stop_if_nothing_works, *([bar.on_trial] if bar else [])],
             )
         if not study.get_trials(states=[TrialState.COMPLETE]):
             raise UserError(f"sweep: no trial finished; the last one failed with: {_failure(study)}")
@@ -146,10 +146,9 @@ def done(study: optuna.Study) -> list[FrozenTrial]:
 def main(cfg: DictConfig) -> None:
     """Runs a sweep with live progress; shows the best trials, writes ``best.yaml`` and says what to do next."""
     from medfit import best
-    from medfit.progress import TrialBar
 
     with TrialBar(cfg.sweep.num_trials, cfg.sweep.objective) as bar:
-        study = sweep(cfg, bar.on_trial)
+        study = sweep(cfg, bar)
     best.show(cfg, study)
 
 

@@ -109,9 +109,7 @@ def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
 class RunLogger(Logger):
     """Hands Lightning's metrics to a run, by epoch."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self.run = run
+    run: Run  # set when the run starts, which is after the trainer is made
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import DictConfig
 
@@ -55,11 +57,10 @@ def train(
     """
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    with (
-        tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run,
-        TemporaryDirectory() as folder,
-    ):
-        trainer, checkpoint = make_trainer(cfg, parts, run, callbacks, Path(folder))
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        logger = tracking.RunLogger()
+        trainer, checkpoint = make_trainer(parts, logger, callbacks, Path(folder))
+        run = logger.run = stack.enter_context(tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}))
         started = time.perf_counter()
         _fit(trainer, parts)
         seconds = time.perf_counter() - started
@@ -101,7 +102,7 @@ def prepare(cfg: DictConfig) -> Parts:
 
 
 def make_trainer(
-    cfg: DictConfig, parts: Parts, run: tracking.Run, callbacks: Sequence[Callback], folder: Path
+    parts: Parts, logger: tracking.RunLogger, callbacks: Sequence[Callback], folder: Path
 ) -> tuple[L.Trainer, ModelCheckpoint]:
     """Returns Lightning's trainer, and the callback that keeps the best epoch's weights."""
     task, regime = parts.task, parts.regime
@@ -118,14 +119,14 @@ def make_trainer(
             deterministic=regime.deterministic,
             gradient_clip_val=regime.gradient_clip,
             callbacks=[*own, *callbacks],
-            logger=tracking.RunLogger(run),
+            logger=logger,
             default_root_dir=folder,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
     return trainer, checkpoint
 
