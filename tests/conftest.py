@@ -46,7 +46,7 @@ def compose(output_dir: Path) -> Callable[..., DictConfig]:
     """Composes a config whose results go to the test's folder; short, and without plots unless asked for."""
 
     def composed(*overrides: str, experiment: str | None = None) -> DictConfig:
-        fixed = [f"output_dir={output_dir}", "regime.accelerator=cpu", "tracking.plots=false"]
+        fixed = [f"output_dir={output_dir}", "tracking.plots=false"]
         return config.compose([f"experiment={experiment or ''}", *fixed, *overrides])
 
     return composed

@@ -1,7 +1,148 @@
-from medfit.train import train
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from mlflow.entities import RunStatus
+
+from medfit import config
+from medfit.errors import UserError
+from medfit.train import DivergedError, prepare, train
 
 
-def test_a_training_returns_the_scores_of_the_validation_split(compose):
+def runs(client):
+    ids = [e.experiment_id for e in client.search_experiments()]
+    return list(client.search_runs(ids, max_results=1000))
+
+
+def test_a_training_returns_the_scores_of_the_validation_split_alone(compose):
     scores = train(compose("regime=smoke"))
     assert scores["val/auroc"] > 0.8
-    assert not any(name.startswith("test/") for name in scores)
+    assert all(name.startswith("val/") for name in scores)
+
+
+def test_the_same_seed_gives_the_same_scores(compose):
+    cfg = compose("regime=smoke", "model.dropout=0.3")
+    assert train(cfg) == train(cfg)
+
+
+def test_another_seed_gives_other_scores_on_the_same_split(compose):
+    one, two = compose("regime=smoke", "seed=1"), compose("regime=smoke", "seed=2")
+    assert train(one) != train(two)
+    assert prepare(one).datamodule.proof == prepare(two).datamodule.proof
+
+
+def test_the_learning_rate_walks_from_yaml_to_optimiser_and_tracker(compose, client):
+    cfg = compose("regime.optimizer.lr=0.00321", "regime=smoke", "regime/scheduler=constant")
+    seen = []
+
+    from lightning.pytorch.callbacks import Callback
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    train(cfg, callbacks=[Watch()])
+    assert set(seen) == {0.00321}
+    assert runs(client)[0].data.params["regime.optimizer.lr"] == "0.00321"
+
+
+def test_params_given_back_as_overrides_compose_the_run_again(compose, client):
+    cfg = compose("regime=smoke", "model.widths=[8,4]", "regime.optimizer.lr=2e-3", "split.seed=3", "dataset=diabetes")
+    train(cfg)
+    params = runs(client)[0].data.params
+    again = config.compose([f"{name}={value}" for name, value in params.items()])
+    for section in ("seed", "split", "dataset", "model", "task", "regime", "preprocessing"):
+        assert again[section] == cfg[section]
+
+
+def test_the_best_epochs_weights_are_kept_not_the_last(compose, client):
+    scores = train(
+        compose("regime.epochs=12", "regime/optimizer=sgd", "regime.optimizer.lr=3", "task.monitor=val/brier")
+    )
+    history = client.get_metric_history(runs(client)[0].info.run_id, "val/brier")
+    by_epoch = [point.value for point in history if point.step < 12]
+    assert scores["val/brier"] == pytest.approx(min(by_epoch), rel=1e-5)
+    assert by_epoch[-1] > min(by_epoch)
+
+
+def test_early_stopping_waits_for_its_patience(compose, client):
+    train(compose("regime.epochs=50", "regime.patience=2", "regime.optimizer.lr=0.03"))
+    run = runs(client)[0]
+    history = client.get_metric_history(run.info.run_id, "val/cross_entropy")[:-1]
+    values = [point.value for point in history]
+    assert len(values) < 50
+    assert values.index(min(values)) == len(values) - 3
+
+
+def test_a_mistake_stores_no_run(compose, client):
+    for wrong in (["task=regression"], ["regime.optimizer.lr=-1"], ["task.monitor=val/nothing"], ["split.val=0.9"]):
+        with pytest.raises(UserError):
+            train(compose("dataset=breast_cancer", *wrong))
+    assert runs(client) == []
+
+
+def test_a_diverging_training_is_a_failed_run_with_its_reason(compose, client):
+    with pytest.raises(DivergedError, match="lower learning rate"):
+        train(compose("dataset=diabetes", "regime/optimizer=sgd", "regime.optimizer.lr=1e12", "regime.epochs=5"))
+    (run,) = runs(client)
+    assert run.info.status == RunStatus.to_string(RunStatus.FAILED)
+    assert run.data.tags["failure"].startswith("DivergedError")
+
+
+def test_gradient_clipping_reaches_the_trainer(compose):
+    free, clipped = (train(compose("regime=smoke", f"regime.gradient_clip={value}")) for value in ("null", "1e-6"))
+    assert free != clipped
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_precision_is_a_config_value(compose, precision):
+    assert train(compose("regime=smoke", f"regime.precision={precision}"))["val/auroc"] > 0.5
+
+
+def test_an_accelerator_that_is_not_there_is_told(compose, client):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="regime: "):
+        train(compose("regime=smoke", "regime.accelerator=gpu"))
+    assert runs(client) == []
+
+
+def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
+    """Replacing all test rows by noise changes nothing that training sees or returns."""
+    from medfit.datasets.breast_cancer import BreastCancer
+
+    cfg = compose("regime=smoke", "preprocessing.scaling=quantile", "preprocessing.pca=5", "seed=5")
+    honest = train(cfg)
+    test_rows = prepare(cfg).datamodule.rows["test"]
+    original = BreastCancer.__init__
+
+    def spoiled(self):
+        original(self)
+        self.x.iloc[test_rows] = 1e6
+
+    monkeypatch.setattr(BreastCancer, "__init__", spoiled)
+    config._load_dataset.cache_clear()
+    assert train(cfg) == honest
+    config._load_dataset.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_is_killed_not_running(output_dir, client, stop):
+    overrides = [f"output_dir={output_dir}", "regime.epochs=100000", "regime.patience=null", "tracking.plots=false"]
+    command = [sys.executable, "-m", "medfit", "train", *overrides]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not any(run.data.metrics for run in runs(client)):
+        time.sleep(0.5)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what was finished is kept" in errors
+    (run,) = runs(client)
+    assert run.info.status == RunStatus.to_string(RunStatus.KILLED)
+    assert "val/auroc" in run.data.metrics

@@ -55,7 +55,7 @@ def check_node(node: Any, path: str) -> None:
 def _check_call(node: DictConfig, path: str) -> None:
     parameters, hints = _signature(_locate(node._target_, path))
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for key in set(node) - _RESERVED:
+    for key in [key for key in node if key not in _RESERVED]:
         if key not in parameters and not open_ended:
             raise UserError(
                 f"unknown key '{path}.{key!s}'{suggest(f'{path}.{key!s}', (f'{path}.{p}' for p in parameters))}"

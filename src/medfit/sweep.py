@@ -107,13 +107,12 @@ def open_study(cfg: DictConfig, parts: Parts) -> optuna.Study:
     """Returns the study, new or as an earlier command left it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = config.output_dir(cfg) / "optuna.db"
-    sampler = config.build(cfg.sweep.sampler)
+    name = cfg.sweep.name or study_name(cfg, parts)
     try:
         study = optuna.create_study(
             storage=f"sqlite:///{path}",
-            study_name=cfg.sweep.name or study_name(cfg, parts),
+            study_name=name,
             direction="minimize" if cfg.sweep.direction == "min" else "maximize",
-            sampler=sampler,
             pruner=config.build(cfg.sweep.pruner),
             load_if_exists=True,
         )
@@ -121,8 +120,10 @@ def open_study(cfg: DictConfig, parts: Parts) -> optuna.Study:
         raise UserError(
             f"output_dir: the studies in '{path}' can't be opened ({str(error).splitlines()[0]})"
         ) from error
-    if study.trials:
-        sampler.reseed_rng()  # else a study that goes on proposes its first trials again
+    sampler = cfg.sweep.sampler
+    if study.trials and "seed" in sampler:  # else a study that goes on proposes its first trials again
+        sampler = {**sampler, "seed": cfg.seed + len(study.trials)}
+    study.sampler = config.build(sampler)
     return study
 
 

@@ -18,7 +18,7 @@ from medfit.errors import UserError
 from medfit.store import Store
 
 HOST = "127.0.0.1"
-START_S = 60
+START_S = 120
 VIEW = "medfit"
 TRAININGS = "tags.kind != 'sweep' AND tags.kind != 'evaluation'"
 NUM_RUNS = 200

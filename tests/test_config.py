@@ -1,0 +1,142 @@
+import pytest
+from omegaconf import OmegaConf
+
+from medfit import config
+from medfit.errors import UserError
+
+
+def test_the_default_experiment_is_meant_where_none_is_named():
+    assert config.compose([]).experiment == "breast_cancer_diagnosis"
+
+
+def test_a_data_set_of_ones_own_is_no_part_of_the_default_experiment():
+    cfg = config.compose(["dataset=diabetes"])
+    assert cfg.experiment is None
+    assert cfg.choices.task == "regression"
+
+
+def test_the_data_set_picks_its_task_and_the_command_line_wins():
+    assert config.compose(["dataset=heart_rate"]).choices.task == "regression"
+    assert config.compose(["dataset=heart_rate", "task=binary"]).choices.task == "binary"
+
+
+def test_a_table_gets_the_task_that_its_target_calls_for(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(30)))
+    cfg = config.compose(["dataset=table", f"dataset.path={path}", "dataset.target=b", "task.class_weight=balanced"])
+    assert cfg.choices.task == "multiclass"
+    assert cfg.task.class_weight == "balanced"
+
+
+@pytest.mark.parametrize("name", [name for name in config.experiments() if "/" not in name])
+def test_every_experiment_composes(name):
+    assert config.compose([f"experiment={name}"]).experiment == name
+
+
+@pytest.mark.parametrize("name", [name for name in config.experiments() if "/" in name])
+def test_every_best_composes_with_its_own_values(name):
+    best = OmegaConf.load(config.EXPERIMENTS / f"{name}.yaml")
+    cfg = config.compose([f"experiment={name}"])
+    assert cfg.best
+    assert cfg.regime.optimizer.lr == best.regime.optimizer.lr
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [
+        (g, c)
+        for g, cs in config.groups().items()
+        for c in cs
+        if g not in ("sweep/space", "dataset") and c != "inferred"
+    ],
+)
+def test_every_choice_of_every_group_composes(group, choice):
+    assert config.compose([f"{group}={choice}"]).choices[group] == choice
+
+
+def test_several_choices_make_several_configs():
+    combinations = list(config.expand(["model=mlp,linear", "seed=1,2", "regime.epochs=3"]))
+    assert combinations[1] == ["model=mlp", "seed=2", "regime.epochs=3"]
+    assert len(combinations) == 4
+
+
+def test_a_list_is_one_value_not_several():
+    assert list(config.expand(["model.widths=[8,4]"])) == [["model.widths=[8,4]"]]
+
+
+def test_leaves_leave_out_interpolations():
+    paths = dict(config.leaves(config.compose([]).sweep, "sweep"))
+    assert "sweep.num_trials" in paths
+    assert "sweep.objective" not in paths
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 1e-7, "a", "with space", "it's", "a=b,c", "", [1, 2], ["x y", None], {"k": 1.5}]
+)
+def test_a_value_given_back_as_an_override_is_itself(value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_override(f"key={config.as_override(value)}")
+    assert OmegaConf.create({"v": parsed.value()}).v == value
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["sed=3"], "unknown key 'sed'; did you mean 'seed'?"),
+        (["regime.epcohs=3"], "unknown key 'regime.epcohs'; did you mean 'regime.epochs'?"),
+        (["lr=3"], "unknown key 'lr'; did you mean 'regime.optimizer.lr'?"),
+        (["modl=mlp"], "unknown key 'modl'; did you mean 'model'?"),
+        (["+foo=1"], "unknown key 'foo'"),
+        (["model=mpl"], "model=mpl: there is no such choice; did you mean 'mlp'?"),
+        (["regime/optimizer=adamm"], "did you mean 'adam"),
+        (["experiment=breast_cancer"], "did you mean 'breast_cancer_diagnosis'?"),
+        (["experiment=heart_rate/best"], "no sweep has written"),
+        (["dataset=table"], "dataset.path is needed"),
+    ],
+)
+def test_a_wrong_override_is_told_with_the_nearest_right_one(overrides, words):
+    with pytest.raises(UserError) as caught:
+        config.compose(overrides)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["foo", "=3", "model.widths=[1"])
+def test_an_override_that_cannot_be_read_is_named(line):
+    with pytest.raises(UserError, match="cannot read the override"):
+        list(config.expand([line]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("regime: {epcohs: 3}", "unknown key 'regime.epcohs'; did you mean 'regime.epochs'?"),
+        ("regime: {optimizer: {lrr: 3}}", "unknown key 'regime.optimizer.lrr'; did you mean 'regime.optimizer.lr'?"),
+        ("modl: {widths: [3]}", "unknown key 'modl'; did you mean 'model'?"),
+        ("split: {vall: 0.1}", "unknown key 'split.vall'; did you mean 'split.val'?"),
+        ("tracking: {url: x}", "unknown key 'tracking.url'; did you mean 'tracking.uri'?"),
+        ("model: {dropout: 2}", "model.dropout: input should be less than 1, not 2"),
+    ],
+)
+def test_a_typo_in_an_experiments_file_is_told(experiments, text, words):
+    (experiments / "heart_rate" / "config.yaml").write_text(f"# @package _global_\n{text}\n")
+    with pytest.raises(UserError) as caught:
+        config.compose(["experiment=heart_rate"])
+    assert words in str(caught.value)
+
+
+def test_a_typo_in_a_yaml_of_conf_is_told(tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(config.CONF, tmp_path / "conf")
+    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    path = tmp_path / "conf" / "model" / "mlp.yaml"
+    path.write_text(path.read_text().replace("dropout:", "droput:"))
+    with pytest.raises(UserError, match=r"unknown key 'model.droput'; did you mean 'model.dropout'\?"):
+        config.compose(["~sweep.space.model"])
+
+
+def test_an_output_folder_that_cannot_be_written_is_told(compose, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="output_dir: cannot write to"):
+        config.output_dir(compose(f"output_dir={tmp_path / 'file' / 'runs'}"))

@@ -1,0 +1,74 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from medfit import __main__ as cli
+from medfit import __version__, config
+
+
+def test_help_names_every_command(capsys):
+    assert cli.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {command}" in shown for command in cli.COMMANDS)
+
+
+def test_help_takes_less_than_half_a_second_and_imports_no_torch():
+    code = "import sys; from medfit.__main__ import main; main(['--help']); print('torch' in sys.modules)"
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        times.append(time.perf_counter() - started)
+    assert shown.endswith("False\n")
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_a_commands_help_lists_every_choice_with_a_line(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for group, choices in config.groups().items():
+        if group == "sweep/space":
+            continue
+        start = lines.index(group)
+        section = lines[start + 1 : start + 1 + len(choices)]
+        assert [line.split()[0] for line in section] == sorted(choices)
+        assert all(len(line.split()) > 2 for line in section)
+    assert any(line.strip().startswith("heart_rate ") and "?" in line for line in lines)
+
+
+def test_the_version_is_shown(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_an_unknown_command_is_told_with_the_nearest(capsys):
+    assert cli.main(["swep"]) == 2
+    assert "there is no command 'swep'; did you mean 'sweep'?" in capsys.readouterr().err
+
+
+def test_a_users_mistake_is_one_line_and_exit_status_2(capsys):
+    assert cli.main(["train", "regime.epcohs=3"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "medfit: unknown key 'regime.epcohs'; did you mean 'regime.epochs'?\n"
+    assert captured.out == ""
+
+
+def test_a_full_traceback_is_there_for_developers(monkeypatch):
+    monkeypatch.setenv("MEDFIT_DEBUG", "1")
+    with pytest.raises(Exception, match="unknown key"):
+        cli.main(["train", "regime.epcohs=3"])
+
+
+def test_several_choices_are_run_one_after_another(output_dir, client):
+    fixed = [f"output_dir={output_dir}", "dataset=breast_cancer", "regime=smoke", "tracking.plots=false"]
+    assert cli.main(["train", "model=mlp,linear", *fixed]) == 0
+    runs = client.search_runs([client.get_experiment_by_name("breast_cancer").experiment_id])
+    assert {run.data.params["model"] for run in runs} == {"mlp", "linear"}
+
+
+def test_the_module_runs_as_the_console_command_does():
+    done = subprocess.run([sys.executable, "-m", "medfit", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__

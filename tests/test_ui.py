@@ -1,0 +1,70 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from medfit import sweep, ui
+from medfit.errors import UserError
+from medfit.store import Store
+
+
+def test_the_runs_table_shows_trials_by_score_with_what_tells_them_apart(compose, client):
+    cfg = compose("regime=smoke", "sweep=smoke", "dataset=breast_cancer")
+    sweep.sweep(cfg)
+    page = ui.page(Store(cfg), "breast_cancer")
+    experiment = client.get_experiment_by_name("breast_cancer")
+    assert page.startswith(f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.medfit"])
+    assert view["orderByKey"] == "metrics.`val/cross_entropy`"
+    assert view["orderByAsc"] is True
+    assert "params.`regime.optimizer.lr`" in view["selectedColumns"]
+    assert "metrics.`val/auroc`" in view["selectedColumns"]
+    assert "params.`seed`" not in view["selectedColumns"]
+    assert len(client.search_runs([experiment.experiment_id], view["searchFilter"])) == 3
+
+
+def test_without_runs_the_list_of_experiments_is_shown(compose):
+    assert "workflowType=machine_learning" in ui.page(Store(compose()), "no_such_experiment")
+
+
+def test_a_taken_port_is_passed_over():
+    with socket.socket() as taken:
+        taken.bind((ui.HOST, 0))
+        wanted = taken.getsockname()[1]
+        assert ui.free_port(wanted) > wanted
+
+
+def test_no_free_port_is_told(monkeypatch):
+    class Taken(socket.socket):
+        def bind(self, address):
+            raise OSError("taken")
+
+    monkeypatch.setattr(socket, "socket", Taken)
+    with pytest.raises(UserError, match="tracking.ui_port"):
+        ui.free_port(5000)
+
+
+@pytest.mark.slow
+def test_the_server_answers_on_loopback_and_ends_with_ctrl_c(output_dir):
+    with socket.socket() as probe:
+        probe.bind((ui.HOST, 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "medfit", "ui", f"output_dir={output_dir}", f"tracking.ui_port={port}"]
+    environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        link = process.stdout.readline().strip()
+        assert link.startswith(f"http://127.0.0.1:{port}/#/experiments")
+        with urllib.request.urlopen(link.split("#")[0], timeout=20) as answer:
+            assert answer.status == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    with socket.socket() as probe:
+        assert probe.connect_ex((ui.HOST, port)) != 0
