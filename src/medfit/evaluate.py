@@ -95,9 +95,10 @@ def score_baselines(parts: Parts) -> dict[str, dict[str, float]]:
 
     x, y = parts.datamodule.arrays("train")
     test_x, test_y = parts.datamodule.arrays("test")
+    num_outputs = len(parts.datamodule.dataset.target_names)
     found = {}
     for name, estimator in baselines(parts.datamodule.dataset.task).items():
-        preds = fit_predict(estimator, (x.numpy(), y.numpy()), test_x.numpy(), tuple(test_y.shape))
+        preds = fit_predict(estimator, (x.numpy(), y.numpy()), test_x.numpy(), num_outputs)
         found[name] = parts.task.scores(torch.from_numpy(preds), test_y)
     return found
 

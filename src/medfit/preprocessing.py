@@ -1,5 +1,6 @@
 """Preprocessing of records, fitted on the training rows only."""
 
+import warnings
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +12,11 @@ from medfit.errors import UserError
 
 Missing = Literal["drop", "mean", "median", "most_frequent", "constant", "knn"]
 Count = Annotated[int, Field(ge=1)]
+BLAMED = {  # scikit-learn's words: the key they are about
+    "variance threshold": "min_variance",
+    "greater than n_features": "num_best",
+    "n_components": "pca",
+}
 
 
 class TablePreprocessing:
@@ -24,11 +30,11 @@ class TablePreprocessing:
         dataset: :class:`medfit.datasets.records.Records`.
         missing: ``drop`` leaves out rows with missing cells, in every split; the others impute.
         missing_value: For ``constant``, in the columns' own units.
-        missing_indicator: Whether each column with missing cells gets another that marks them.
+        missing_indicator: Whether each column with missing cells in the training rows gets another that marks them.
         num_neighbours: For ``knn``, which compares scaled columns.
         scaling: ``standard``, ``min_max``, ``robust``, ``quantile`` (to a normal distribution) or ``none``.
         categories: ``one_hot`` or ``ordinal``.
-        min_variance: Features that vary no more than this are left out.
+        min_variance: Features that vary no more than this are left out; constant ones also by the next two.
         num_best: As many features are kept, by an F-test against the target.
         pca: A number of components, or the share of variance to keep.
     """
@@ -64,7 +70,8 @@ class TablePreprocessing:
             train: Numbers of the training rows.
 
         Raises:
-            UserError: a column without any value in the training rows, or more components than features.
+            UserError: a column without any value in the training rows, or more features or components asked for
+                than there are.
         """
         x, y = self.dataset.x, torch.tensor(self.dataset.y)
         for column in x:
@@ -72,9 +79,13 @@ class TablePreprocessing:
                 raise UserError(f"preprocessing: column '{column}' is all missing in the training rows; leave it out")
         steps = self._steps(train)
         try:
-            steps.fit(x.iloc[train], self._target(train))
-        except ValueError as error:
-            raise UserError(f"preprocessing: {str(error).splitlines()[0]}") from error
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message="k=.* is greater than n_features")
+                steps.fit(x.iloc[train], self._target(train))
+        except (ValueError, UserWarning) as error:
+            message = str(error).splitlines()[0].removesuffix(" All the features will be returned.")
+            path = next((f".{key}" for words, key in BLAMED.items() if words in message), "")
+            raise UserError(f"preprocessing{path}: {message}") from error
         return TensorDataset(torch.from_numpy(np.asarray(steps.transform(x), dtype=np.float32)), y)
 
     def _steps(self, train: np.ndarray) -> Any:
@@ -83,8 +94,8 @@ class TablePreprocessing:
         from sklearn.pipeline import Pipeline
 
         steps: list[tuple[str, Any]] = [("columns", self._columns(len(train)))]
-        if self.min_variance is not None:
-            steps.append(("variance", VarianceThreshold(self.min_variance)))
+        if not self.min_variance == self.num_best == self.pca is None:  # the other two can't do with constant features
+            steps.append(("variance", VarianceThreshold(self.min_variance or 0.0)))
         if self.num_best is not None:
             steps.append(("best", SelectKBest(self._relevance(), k=self.num_best)))
         if self.pca is not None:
@@ -93,7 +104,7 @@ class TablePreprocessing:
 
     def _columns(self, num_rows: int) -> Any:
         from sklearn.compose import ColumnTransformer
-        from sklearn.impute import SimpleImputer
+        from sklearn.impute import MissingIndicator, SimpleImputer
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
@@ -118,6 +129,11 @@ class TablePreprocessing:
                 (
                     "categorical",
                     make_pipeline(SimpleImputer(missing_values=np.nan, **words), encoder),
+                    of_kind["categorical"],
+                ),
+                (
+                    "marks",
+                    MissingIndicator(error_on_new=False) if self.missing_indicator else "drop",
                     of_kind["categorical"],
                 ),
             ]
@@ -155,9 +171,9 @@ class TablePreprocessing:
         }[self.scaling]
 
     def _relevance(self) -> Any:
-        from sklearn.feature_selection import f_classif, f_regression
+        from sklearn.feature_selection import f_classif
 
-        return f_regression if self.dataset.strata is None else f_classif
+        return f_classif if self.dataset.strata is not None else _correlation
 
     def _target(self, train: np.ndarray) -> np.ndarray:
         """Returns one value per training row for the F-test: the class, or the mean of scaled targets."""
@@ -165,3 +181,10 @@ class TablePreprocessing:
             return self.dataset.strata[train]
         y = self.dataset.y[train]
         return ((y - y.mean(axis=0)) / np.maximum(y.std(axis=0), 1e-12)).mean(axis=1)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Ranks features as the F-test does, whose own value turns negative where a correlation rounds to above 1."""
+    from sklearn.feature_selection import r_regression
+
+    return np.abs(r_regression(x, y))

@@ -81,7 +81,8 @@ def _from_runs(cfg: DictConfig, store: Store, experiment_id: str, folder: Path) 
     latest = _latest(store, experiment_id, "evaluation", "sweep", "run")
     if latest is not None:
         facts |= _facts(store, latest, folder)
-    if (study := _latest(store, experiment_id, "sweep")) is not None:
+    whole = " and params.`split.num_folds` = 'null'"  # not the search of a fold
+    if (study := _latest(store, experiment_id, "sweep", also=whole)) is not None:
         facts |= _trials(
             Path(store.client.download_artifacts(study.info.run_id, "trials.csv", str(folder))),
             cfg.sweep.direction,
@@ -93,10 +94,10 @@ def _from_runs(cfg: DictConfig, store: Store, experiment_id: str, folder: Path) 
     return facts
 
 
-def _latest(store: Store, experiment_id: str, *kinds: str) -> Any:
+def _latest(store: Store, experiment_id: str, *kinds: str, also: str = "") -> Any:
     """Returns the latest finished run of the first kind that has one."""
     for kind in kinds:
-        query = f"tags.kind = '{kind}' and attributes.status = 'FINISHED'"
+        query = f"tags.kind = '{kind}' and attributes.status = 'FINISHED'" + also
         if found := store.client.search_runs([experiment_id], query, max_results=1):
             return found[0]
     return None

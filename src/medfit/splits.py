@@ -25,8 +25,8 @@ class Split:
         stratify: Whether each split gets its share of every class, where the target has classes.
         sampling: ``over`` repeats rows of rare classes in the training split, ``under`` leaves out rows of
             common ones, until the classes are equal; ``none`` does neither.
-        num_folds: Divides the patients into folds, of which number ``fold`` is the test split; None takes the
-            share ``test``.
+        num_folds: Divides the patients into folds, of which number ``fold`` is the test split, whatever ``test``
+            and the data set's split column say; None takes the share ``test``.
         fold: From 0.
     """
 
@@ -50,28 +50,31 @@ class Split:
             UserError: too few patients, a split without samples, or one that holds a single class.
         """
         usable = np.ones(len(dataset), dtype=bool) if usable is None else usable
-        if self.val + self.test >= 1:
-            raise UserError(
-                f"split: val and test take {self.val + self.test:.2f} of the patients; leave some to train on"
-            )
+        taken = self.val + self._test_share
+        if taken >= 1:
+            raise UserError(f"split: val and test take {taken:.2f} of the patients; leave some to train on")
         assignment = self._assign(dataset, usable)
         rows = {name: np.flatnonzero(usable & (assignment == name)) for name in SPLITS}
         check_patients(rows, dataset.groups)
         self._check_classes(rows, dataset.strata)
         return {**rows, "train": self._resample(rows["train"], dataset.strata)}
 
+    @property
+    def _test_share(self) -> float:
+        return 1 / self.num_folds if self.num_folds else self.test
+
     def _assign(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
         """Returns each sample's split."""
         assignment = np.full(len(dataset), "train", dtype="<U5")
         free = usable.copy()
-        wanted = {"test": self.test, "val": self.val}
+        wanted = {"test": self._test_share, "val": self.val}
         if dataset.given_split is not None and self.num_folds is None:
             assignment = dataset.given_split.astype("<U5")
             given = set(assignment[usable])
             wanted = {name: share for name, share in wanted.items() if name not in given}
             free &= assignment == "train"
         for name, share in wanted.items():
-            taken = 0 if name == "test" or "test" not in wanted else self.test
+            taken = 0 if name == "test" or "test" not in wanted else self._test_share
             chosen = self._choose(dataset, np.flatnonzero(free), name, share / (1 - taken))
             assignment[chosen] = name
             free[chosen] = False
@@ -80,17 +83,14 @@ class Split:
     def _choose(self, dataset: Any, rows: np.ndarray, name: str, share: float) -> np.ndarray:
         """Returns the rows of a share of the patients, with every class's share where there are classes."""
         patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
-        if len(patients) < max(3, self.num_folds or 0):
+        folds = self.num_folds if name == "test" else None
+        if len(patients) < (folds or 2):
             raise UserError(f"split: {len(patients)} patients are too few to divide")
         strata = None
         if self.stratify and dataset.strata is not None:
             strata = _patient_strata(dataset.strata[rows], code, len(first))
         try:
-            chosen = (
-                self._fold(strata, len(patients))
-                if name == "test" and self.num_folds
-                else self._share(strata, len(patients), share)
-            )
+            chosen = self._fold(strata, len(patients)) if folds else self._share(strata, len(patients), share)
         except ValueError as error:
             hint = "; split.stratify=false divides without regard to classes" if strata is not None else ""
             raise UserError(f"split: {len(patients)} patients can't be divided ({error}){hint}") from error
@@ -107,9 +107,7 @@ class Split:
 
         assert self.num_folds is not None
         if self.fold >= self.num_folds:
-            raise ValueError(
-                f"split.fold={self.fold} is beyond the last of {self.num_folds} folds, {self.num_folds - 1}"
-            )
+            raise UserError(f"split.fold={self.fold}: the last of {self.num_folds} folds is {self.num_folds - 1}")
         if strata is not None and (counts := np.bincount(strata)[np.unique(strata)]).min() < self.num_folds:
             raise ValueError(f"a class has {counts.min()} patients for {self.num_folds} folds")
         kind = KFold if strata is None else StratifiedKFold

@@ -66,9 +66,10 @@ def train(
         seconds = time.perf_counter() - started
         parts.task.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
         scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
-        run.log_metrics(
-            {**scores, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, trainer.current_epoch
-        )
+        last = {name: value for name, value in scores.items() if name.startswith("val/")}
+        run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
+        once = {name: value for name, value in scores.items() if name not in last}
+        run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
         files: dict[str, Any] = {"checkpoint/best.ckpt": Path(checkpoint.best_model_path)}
         if cfg.tracking.plots:
             files["plots/learning_curves.png"] = learning_curves(run.history)

@@ -1,7 +1,8 @@
 """Reading a user's table, with errors that name the file, the row and the column."""
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from medfit.errors import UserError
 
 READERS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xlsm")
+SPELT = ("string", "decimal", "integer", "floating", "mixed", "mixed-integer", "mixed-integer-float")  # to pandas
 
 
 def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Sequence[str]) -> pd.DataFrame:
@@ -21,7 +23,7 @@ def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Seque
         missing_values: Cells that mean "missing", besides empty ones and the usual words.
 
     Raises:
-        UserError: the file is missing, empty, not of its format, cut off or ragged.
+        UserError: the file is missing, empty, not of its format, cut off or ragged, or names two columns alike.
     """
     if not path.is_file():
         raise UserError(f"dataset.path: there is no file '{path}'")
@@ -37,16 +39,23 @@ def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Seque
     if len(table) == 0:
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
-    if twice := sorted(set(table.columns[table.columns.duplicated()])):
-        raise UserError(f"dataset.path: '{path}' has two columns named '{twice[0]}'")
     return table
+
+
+def _check_names(path: Path, names: Iterable[str]) -> None:
+    """Looks at the file's own header, as pandas renames the second of two columns."""
+    seen: set[str] = set()
+    for name in filter(None, (name.strip() for name in names)):
+        if name in seen:
+            raise UserError(f"dataset.path: '{path}' has two columns named '{name}'")
+        seen.add(name)
 
 
 def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence[str]) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
             text = file.read()
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise UserError(
             f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding=latin-1"
         ) from error
@@ -66,33 +75,60 @@ def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence
 
 def _check_shape(path: Path, text: str) -> str:
     """Returns the separator, having made sure that all rows are as long as the header and the last is whole."""
-    header = text.split("\n", 1)[0]
+    header = text.lstrip("\r\n").split("\n", 1)[0]
     separator = max(",;\t|", key=header.count)
     try:
-        lengths = [
-            (number, len(row))
-            for number, row in enumerate(csv.reader(text.splitlines(True), delimiter=separator, strict=True), 1)
-            if row
-        ]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+        number, names = next(((number, row) for number, row in enumerate(lines, 1) if row), (0, []))
+        lengths = [(number, len(row)) for number, row in enumerate(lines, number + 1) if row]
     except csv.Error as error:
         raise UserError(f"dataset.path: '{path}' is cut off or has a stray quote ({error})") from error
-    if not lengths:
+    if not names:
         raise UserError(f"dataset.path: '{path}' holds no rows")
-    expected = lengths[0][1]
     for number, length in lengths:
-        if length != expected:
+        if length != len(names):
             last = " (the last row: is the file cut off?)" if number == lengths[-1][0] else ""
             raise UserError(
-                f"dataset.path: '{path}', row {number}: {expected} columns were expected, {length} came{last}"
+                f"dataset.path: '{path}', row {number}: {len(names)} columns were expected, {length} came{last}"
             )
+    _check_names(path, names)
     return separator
 
 
 def _read_binary(path: Path, suffix: str, missing_values: Sequence[str]) -> pd.DataFrame:
+    kind, read = ("Parquet", _read_parquet) if suffix == ".parquet" else ("Excel", _read_excel)
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_excel(path, na_values=list(missing_values))
+        table = read(path)
+    except UserError:
+        raise
     except Exception as error:  # each reader has its own kinds
-        kind = "Parquet" if suffix == ".parquet" else "Excel"
         raise UserError(f"dataset.path: '{path}' is not a whole {kind} file ({str(error).splitlines()[0]})") from error
+    return pd.DataFrame({name: _as_text_would_be(table[name], missing_values) for name in table})
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    from pyarrow.parquet import read_schema
+
+    _check_names(path, read_schema(path).names)
+    table = pd.read_parquet(path)
+    return table.reset_index(drop=all(name is None for name in table.index.names))  # a named index is a column
+
+
+def _read_excel(path: Path) -> pd.DataFrame:
+    header = pd.read_excel(path, header=None, nrows=1).to_numpy().ravel()
+    _check_names(path, [str(name) for name in header if not pd.isna(name)])
+    return pd.read_excel(path)
+
+
+def _as_text_would_be(column: pd.Series, missing_values: Sequence[str]) -> pd.Series:
+    """Returns a column as a text file's would be read: with marks for missing cells, and numbers spelt as words."""
+    cells = column.astype(object)
+    if not cells.map(pd.api.types.is_hashable).all():
+        return column
+    numbers = pd.to_numeric(pd.Series(list(missing_values), dtype=object), errors="coerce").dropna()
+    marked = cells.isin([*missing_values, *numbers])
+    column, cells = column.mask(marked), cells.mask(marked)
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.infer_dtype(cells) not in SPELT:
+        return column
+    read = pd.to_numeric(cells, errors="coerce")
+    return read if read.notna().equals(cells.notna()) else column

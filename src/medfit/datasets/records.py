@@ -93,20 +93,25 @@ def encode(targets: pd.DataFrame, task: str, positive: Any = None) -> tuple[np.n
     if task == "regression":
         return targets.to_numpy(dtype=np.float32), names
     if task == "multiclass":
-        classes, codes = np.unique(targets.iloc[:, 0].to_numpy(), return_inverse=True)
+        classes, codes = np.unique(_values(targets.iloc[:, 0]), return_inverse=True)
         return codes.astype(np.int64), [_label(value) for value in classes.tolist()]
     columns = []
     for name in targets:
-        values = sorted(targets[name].unique().tolist())
+        values = np.unique(_values(targets[name])).tolist()
         top = values[-1] if positive is None else positive
         if _label(top) not in map(_label, values):
             raise UserError(f"dataset.positive: '{name}' has no such value")
         columns.append((targets[name].map(_label) == _label(top)).to_numpy())
     if task == "binary":
-        top_label = _label(sorted(targets.iloc[:, 0].unique().tolist())[-1] if positive is None else positive)
+        top_label = _label(np.unique(_values(targets.iloc[:, 0]))[-1].item() if positive is None else positive)
         plain = top_label in {"1", "True", "true", "yes", "Yes"}
         names = names if plain else [f"{names[0]}: {top_label}"]
     return np.stack(columns, axis=1).astype(np.float32), names
+
+
+def _values(column: pd.Series) -> np.ndarray:
+    """Returns numbers as they are, and all else as words, which have an order even where they are mixed."""
+    return column.to_numpy() if pd.api.types.is_numeric_dtype(column) else column.map(_label).to_numpy(dtype=str)
 
 
 def _label(value: Any) -> str:
@@ -128,7 +133,14 @@ def _check_features(x: pd.DataFrame, kinds: Mapping[str, str]) -> None:
                 f"dataset: column '{column}' is all missing; leave it out with dataset.exclude=['{column}']"
             )
         if kinds[column] != "categorical":
-            values = x[column].to_numpy(dtype=float, na_value=np.nan)
-            if np.isinf(values).any():
-                row = int(np.flatnonzero(np.isinf(values))[0]) + 1
-                raise UserError(f"dataset: column '{column}' holds an infinite value (first in data row {row})")
+            try:
+                values = x[column].to_numpy(dtype=float, na_value=np.nan)
+            except (TypeError, ValueError):  # whose message would tell the value
+                raise UserError(f"dataset: column '{column}' is not {kinds[column]}") from None
+            if too_large(values).any():
+                raise UserError(f"dataset: column '{column}' holds a value that is infinite or too large")
+
+
+def too_large(values: np.ndarray) -> np.ndarray:
+    """Marks infinite values, and those that a float32 can't hold."""
+    return np.abs(values) > np.finfo(np.float32).max

@@ -9,7 +9,7 @@ import pandas as pd
 
 from medfit.console import say
 from medfit.datasets.files import read_table
-from medfit.datasets.records import Records, encode
+from medfit.datasets.records import Records, encode, too_large
 from medfit.errors import UserError, suggest
 
 Kind = Literal["numeric", "categorical", "boolean"]
@@ -65,7 +65,14 @@ class Table(Records):
         reserved = [*targets, *([patient] if patient else []), *([split] if split else [])]
         _check_columns(
             table,
-            {"target": targets, "patient": patient, "split": split, "exclude": exclude, "kinds": kinds or {}},
+            {
+                "target": targets,
+                "patient": patient,
+                "split": split,
+                "exclude": exclude,
+                "kinds": kinds or {},
+                "units": units or {},
+            },
         )
         table, num_without = _drop_without_target(table, targets)
         task = target_kind or infer_task(table[targets])
@@ -97,7 +104,13 @@ class Table(Records):
 
 
 def infer_task(targets: pd.DataFrame) -> str:
-    """Returns the task that target columns call for; the rule is in :class:`Table`."""
+    """Returns the task that target columns call for; the rule is in :class:`Table`.
+
+    Raises:
+        UserError: numbers with words among them, or several columns that are neither labels nor numbers.
+    """
+    for name in targets:
+        _check_numbers(targets[name], "dataset.target", "set dataset.target_kind=multiclass")
     distinct = [targets[column].nunique() for column in targets]
     numbers = [pd.api.types.is_numeric_dtype(targets[column]) for column in targets]
     if len(distinct) == 1:
@@ -122,31 +135,44 @@ def infer_kind(column: pd.Series) -> str:
     """Returns ``numeric``, ``categorical`` or ``boolean``.
 
     Raises:
-        UserError: dates, words that hardly repeat, or numbers with words among them.
+        UserError: dates, lists, words that hardly repeat, or numbers with words among them.
     """
     name, known = column.name, column.dropna()
-    if pd.api.types.is_datetime64_any_dtype(column):
+    if column.dtype.kind in "mM" or not known.map(pd.api.types.is_hashable).all():
         raise UserError(
-            f"dataset: column '{name}' holds dates; "
+            f"dataset: column '{name}' holds {'dates or times' if column.dtype.kind in 'mM' else 'lists'}; "
             f"leave it out with dataset.exclude=['{name}'] or turn it into a number"
         )
     if len(known) and _truth(known).notna().all():
         return "boolean"
-    if pd.api.types.is_numeric_dtype(column):
+    if _check_numbers(column, "dataset", f"set dataset.kinds.'{name}'=categorical"):
         return "numeric"
-    readable = pd.to_numeric(known, errors="coerce").notna()
-    if readable.mean() > 0.5:
-        row = int(known.index[~readable][0]) + 1
-        raise UserError(
-            f"dataset: column '{name}' holds numbers but for {int((~readable).sum())} cells (first in data row {row}); "
-            f"mend them, name the words in dataset.missing_values, or set dataset.kinds.'{name}'=categorical"
-        )
     if known.nunique() > max(MOST_LEVELS, len(known) / 2):
         raise UserError(
             f"dataset: column '{name}' holds {known.nunique()} different words in {len(known)} rows, as a name or "
             f"number of a patient does; leave it out with dataset.exclude=['{name}'] or name it as dataset.patient"
         )
     return "categorical"
+
+
+def _check_numbers(column: pd.Series, path: str, way_out: str) -> bool:
+    """Returns whether a column holds nothing but numbers, and refuses one of numbers with words among them."""
+    known = column.dropna()
+    if pd.api.types.is_numeric_dtype(column) or column.dtype.kind in "mM":
+        return column.dtype.kind not in "mM"
+    readable = pd.to_numeric(known.astype(object), errors="coerce").notna()
+    if len(known) and 0.5 < readable.mean() < 1:
+        raise UserError(
+            f"{path}: column '{column.name}' holds numbers but for {int((~readable).sum())} cells "
+            f"(first in data row {_first_row(~readable)}); "
+            f"mend them, name the words in dataset.missing_values, or {way_out}"
+        )
+    return bool(readable.all())
+
+
+def _first_row(marked: pd.Series) -> int:
+    """Returns the number of the first marked row below the file's header, from 1."""
+    return int(marked.index[marked][0]) + 1
 
 
 def _truth(column: pd.Series) -> pd.Series:
@@ -164,13 +190,24 @@ def _as_kinds(x: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
             columns[name] = column.astype(object).where(column.notna(), np.nan).map(str, na_action="ignore")
             continue
         numbers = _truth(column) if kinds[str(name)] == "boolean" else pd.to_numeric(column, errors="coerce")
-        if wrong := int((numbers.isna() & column.notna()).sum()):
-            row = int(column.index[numbers.isna() & column.notna()][0]) + 1
+        wrong = numbers.isna() & column.notna()
+        if wrong.any():
             raise UserError(
-                f"dataset.kinds: {wrong} cells of column '{name}' are not {kinds[str(name)]} (first in data row {row})"
+                f"dataset.kinds: {int(wrong.sum())} cells of column '{name}' are not {kinds[str(name)]} "
+                f"(first in data row {_first_row(wrong)})"
             )
         columns[name] = numbers.astype(float)
+        _check_finite(columns[name], "dataset")
     return pd.DataFrame(columns, index=x.index)
+
+
+def _check_finite(column: pd.Series, path: str) -> None:
+    wrong = too_large(column)
+    if wrong.any():
+        raise UserError(
+            f"{path}: column '{column.name}' holds a value that is infinite or too large "
+            f"(first in data row {_first_row(wrong)})"
+        )
 
 
 def _check_columns(table: pd.DataFrame, named: Mapping[str, Any]) -> None:
@@ -194,8 +231,8 @@ def _drop_without_target(table: pd.DataFrame, targets: Sequence[str]) -> tuple[p
     for target in targets:
         if kept[target].nunique() < 2:
             raise UserError(f"dataset.target: column '{target}' is constant; there is nothing to learn")
-        if pd.api.types.is_numeric_dtype(kept[target]) and np.isinf(kept[target].to_numpy(dtype=float)).any():
-            raise UserError(f"dataset.target: column '{target}' holds an infinite value")
+        if pd.api.types.is_numeric_dtype(kept[target]):
+            _check_finite(kept[target].astype(float), "dataset.target")
     return kept, int((~known).sum())
 
 
@@ -215,9 +252,9 @@ def _patients(table: pd.DataFrame, patient: str | None) -> np.ndarray | None:
     if patient is None:
         return None
     if table[patient].isna().any():
-        row = int(table.index[table[patient].isna()][0]) + 1
+        row = _first_row(table[patient].isna())
         raise UserError(f"dataset.patient: column '{patient}' is missing in data row {row}")
-    return pd.factorize(table[patient])[0]
+    return pd.factorize(table[patient].astype(str).str.strip())[0]  # a stray space makes no second patient
 
 
 def _given_split(table: pd.DataFrame, split: str | None) -> np.ndarray | None:
@@ -226,6 +263,6 @@ def _given_split(table: pd.DataFrame, split: str | None) -> np.ndarray | None:
     words = table[split].astype(str).str.strip().str.lower()
     named = words.map(SPLIT_WORDS)
     if named.isna().any():
-        row = int(table.index[named.isna()][0]) + 1
+        row = _first_row(named.isna())
         raise UserError(f"dataset.split: column '{split}', data row {row}: expected train, val or test")
     return named.to_numpy(dtype=str)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.multioutput import MultiOutputClassifier
+from sklearn.multiclass import OneVsRestClassifier
 
 ALPHAS = np.logspace(-2, 4, 25)
 
@@ -18,26 +18,29 @@ def baselines(task: str) -> dict[str, Any]:
     logistic = LogisticRegression(max_iter=2000)
     return {
         "prevalence": DummyClassifier(strategy="prior"),
-        "logistic": MultiOutputClassifier(logistic) if task == "multilabel" else logistic,
+        "logistic": OneVsRestClassifier(logistic) if task == "multilabel" else logistic,
     }
 
 
-def fit_predict(
-    estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, target_shape: tuple[int, ...]
-) -> np.ndarray:
-    """Returns predictions in a task's layout: probabilities (samples, columns) or numbers (samples, targets).
+def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, num_outputs: int) -> np.ndarray:
+    """Returns predictions in a task's layout (samples, outputs): probabilities or numbers.
 
     Args:
         estimator: Unfitted.
         train: ``x`` and ``y`` of the training split.
         x: To predict for.
-        target_shape: Of the targets to be predicted.
+        num_outputs: Labels, classes or targets, those that the training split lacks among them.
     """
     features, y = train
     estimator.fit(features, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
     if not is_classifier(estimator):
-        return np.asarray(estimator.predict(x), dtype=np.float32).reshape(target_shape)
-    probability = estimator.predict_proba(x)
-    if isinstance(probability, list):  # a label each
-        return np.stack([p[:, 1] for p in probability], axis=1).astype(np.float32)
-    return probability[:, 1:].astype(np.float32) if len(target_shape) == 2 else probability.astype(np.float32)
+        return np.asarray(estimator.predict(x), dtype=np.float32).reshape(len(x), num_outputs)
+    probability, classes = estimator.predict_proba(x), estimator.classes_
+    if isinstance(probability, list):  # a label each; the sum holds too where a label has one class
+        return np.stack([p @ c for p, c in zip(probability, classes, strict=True)], axis=1).astype(np.float32)
+    preds = np.zeros((len(x), num_outputs), dtype=np.float32)
+    if y.ndim == 1:
+        preds[:, classes] = probability
+    else:
+        preds[:] = probability[:, -num_outputs:]
+    return preds

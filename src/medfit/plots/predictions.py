@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 SIZE = (4.2, 3.6)
 NUM_BINS = 10
 MOST_CURVES = 10
+MOST_LETTERS = 24
 
 
 def classification(
@@ -22,6 +23,7 @@ def classification(
         names: Of the columns.
         exclusive: Whether the columns are classes, one of which is true, rather than labels of their own.
     """
+    names = [_as_label(name) for name in names]
     return {
         "roc": _curves(_roc, preds, target, names, "1 - specificity", "sensitivity", diagonal=True),
         "precision_recall": _curves(_precision_recall, preds, target, names, "recall (sensitivity)", "precision (PPV)"),
@@ -34,6 +36,7 @@ def classification(
 
 def regression(preds: np.ndarray, target: np.ndarray, names: Sequence[str]) -> dict[str, Figure]:
     """Returns predicted against true, and residuals, a panel for each column of (samples, columns)."""
+    names = [_as_label(name) for name in names]
     return {
         "predicted_against_true": _panels(_predicted, preds, target, names),
         "residuals": _panels(_residuals, preds, target, names),
@@ -52,8 +55,15 @@ def learning_curves(history: Mapping[str, Sequence[tuple[int, float]]]) -> Figur
         if points := history.get(name):
             axes.plot(*zip(*points, strict=True), label=name.split("/")[0])
     axes.set(xlabel="epoch", ylabel="loss")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     return figure
+
+
+def _as_label(name: str) -> str:
+    """Returns a name that leaves room for the plot itself, and whose dollar signs begin no formula."""
+    short = name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def _curves(curve, preds, target, names, xlabel, ylabel, diagonal=False) -> Figure:  # type: ignore[no-untyped-def]
@@ -85,7 +95,7 @@ def _precision_recall(axes: Axes, preds: np.ndarray, target: np.ndarray, name: s
 
 
 def _calibration(axes: Axes, preds: np.ndarray, target: np.ndarray, name: str) -> None:
-    bins = np.clip((preds * NUM_BINS).astype(int), 0, NUM_BINS - 1)
+    bins = np.digitize(preds, np.linspace(0, 1, NUM_BINS + 1)[1:-1], right=True)
     used = np.unique(bins)
     axes.plot([preds[bins == b].mean() for b in used], [target[bins == b].mean() for b in used], "o-", label=name)
 
@@ -96,7 +106,8 @@ def _confusion(preds: np.ndarray, target: np.ndarray, names: Sequence[str], excl
     else:
         yes = preds > 0.5
         tables = [
-            (["no", name], _counts(target[:, c].astype(int), yes[:, c].astype(int), 2)) for c, name in enumerate(names)
+            (["no", name], _counts(target[:, c].astype(int), yes[:, c].astype(int), 2))
+            for c, name in enumerate(names[:MOST_CURVES])
         ]
     figure = Figure(figsize=(SIZE[0] * len(tables), SIZE[1]), layout="constrained")
     for axes, (labels, counts) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables, strict=True):

@@ -1,5 +1,7 @@
 """A study's plots as one page that needs no network."""
 
+import html
+
 import optuna
 
 
@@ -13,7 +15,7 @@ def study_page(study: optuna.Study) -> str:
     if len({trial.value for trial in finished}) > 1:
         figures.insert(1, v.plot_param_importances(study))
     parts = [figure.to_html(full_html=False, include_plotlyjs=False) for figure in figures]
-    head = f"<meta charset='utf-8'><title>{study.study_name}</title><script>{get_plotlyjs()}</script>"
+    head = f"<meta charset='utf-8'><title>{html.escape(study.study_name)}</title><script>{get_plotlyjs()}</script>"
     return (
         f"<!doctype html><html><head>{head}</head><body style='font-family: sans-serif'>{''.join(parts)}</body></html>"
     )

@@ -73,7 +73,7 @@ def code_matrix(coding: Coding, num_classes: int, code_size: float = 2.0) -> Ten
         matrix[pairs[:, 0], torch.arange(len(pairs))] = 1
         matrix[pairs[:, 1], torch.arange(len(pairs))] = -1
         return matrix
-    return _random_codes(num_classes, round(num_classes * code_size))
+    return _random_codes(num_classes, max(1, round(num_classes * code_size)))
 
 
 def _random_codes(num_classes: int, num_problems: int, draws: int = 200) -> Tensor:

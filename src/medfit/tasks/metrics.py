@@ -66,7 +66,8 @@ def binary_calibration_error(preds: Tensor, target: Tensor) -> Tensor:
 
     Our own, as torchmetrics 1.9 gives a probability of 1 an eleventh bin; these are closed above.
     """
-    bins = torch.bucketize(preds, torch.linspace(0, 1, 11, device=preds.device)[1:-1])
+    edges = torch.linspace(0, 1, 11, dtype=preds.dtype, device=preds.device)
+    bins = torch.bucketize(preds, edges[1:-1])
     gaps = preds.new_zeros(10).index_add(0, bins, target.to(preds.dtype) - preds)
     return gaps.abs().sum() / len(preds)
 

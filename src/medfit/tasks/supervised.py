@@ -137,6 +137,11 @@ class Supervised(Task):
 class _Columns(Supervised):
     """A prediction per output; scores are means over outputs, and each output's own where there are several."""
 
+    def logged(self) -> list[str]:
+        """Returns the names of the validation scores that it logs, each output's own last."""
+        own = self.target_names if len(self.target_names) > 1 else []
+        return [*super().logged(), *(f"val/{metric}/{output}" for metric in self.metrics for output in own)]
+
     def scores(self, preds: Tensor, target: Tensor) -> dict[str, float]:
         """Returns ``metric`` and, where there are several outputs, ``metric/output``."""
         found: dict[str, float] = {}
@@ -261,7 +266,7 @@ class Regression(_Columns):
 
     def prepare_targets(self, target: Tensor) -> None:
         """Keeps the targets' means and standard deviations; one that does not vary keeps its scale."""
-        std = target.std(dim=0)
+        std = target.std(dim=0, correction=min(1, len(target) - 1))  # a single sample has one too: 0
         self.register_buffer("mean", target.mean(dim=0))
         self.register_buffer("std", torch.where(std > 0, std, 1.0))
 
