@@ -173,7 +173,7 @@ def test_two_text_columns_of_one_name_are_told(file, header):
 
 
 def test_two_columns_without_a_name_are_not_of_one_name(file):
-    assert read(file(",a,\n1,2,3\n")).shape == (1, 3)
+    assert read(file(",a,\n1.5,2,3\n")).shape == (1, 3)
 
 
 def test_two_excel_columns_of_one_name_are_told(tmp_path):
@@ -299,3 +299,14 @@ def test_rows_of_any_words_are_read_whole_or_refused_as_ragged(tmp_path, rows, s
     else:
         first = next(number for number, row in enumerate(rows, 2) if len(row) != 2)
         assert re.search(f"row {first}: 2 columns were expected, {len(rows[first - 2])} came", refusal(path))
+
+
+def test_a_nameless_column_that_counts_the_rows_is_left_out(tmp_path):
+    frame = pd.DataFrame({"age": [40, 50, 60], "outcome": [0, 1, 0]})
+    frame.to_csv(tmp_path / "t.csv")
+    assert list(read(tmp_path / "t.csv").columns) == ["age", "outcome"]
+
+
+def test_a_nameless_column_of_values_is_kept(tmp_path):
+    (tmp_path / "t.csv").write_text(",outcome\n7,0\n3,1\n")
+    assert read(tmp_path / "t.csv").shape == (2, 2)

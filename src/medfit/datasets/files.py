@@ -39,7 +39,13 @@ def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Seque
     if len(table) == 0:
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
-    return table
+    return table.drop(columns=[column for column in table.columns[:1] if _is_row_number(table, column)])
+
+
+def _is_row_number(table: pd.DataFrame, column: str) -> bool:
+    """Tells whether a first column without a name merely counts the rows, as R's and pandas' writers add."""
+    nameless = column.startswith("Unnamed: ") and pd.api.types.is_integer_dtype(table[column])
+    return nameless and bool((table[column].diff()[1:] == 1).all())
 
 
 def _check_names(path: Path, names: Iterable[str]) -> None:

@@ -68,13 +68,14 @@ class Records:
         return [{**column, "unit": self.units.get(column["name"], "")} for column in features + targets]
 
     def fingerprint(self) -> str:
-        """Returns a hash of all values, names, kinds, patients and given splits."""
+        """Returns a hash of all values, names, kinds, given splits and of which rows are one patient's."""
         digest = hashlib.sha256(json.dumps(self.schema()).encode())
         digest.update(pd.util.hash_pandas_object(self.x, index=False).to_numpy().tobytes())
         digest.update(np.ascontiguousarray(self.y).tobytes())
-        for column in (self.groups, self.given_split):
-            if column is not None:
-                digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
+        # patients by number, so that the same ones under other names are the same data
+        digest.update(pd.factorize(np.asarray(self.groups))[0].astype("<i8").tobytes())
+        if self.given_split is not None:
+            digest.update(" ".join(self.given_split).encode())
         return digest.hexdigest()
 
 

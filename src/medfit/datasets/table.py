@@ -14,7 +14,8 @@ from medfit.errors import UserError, suggest
 
 Kind = Literal["numeric", "categorical", "boolean"]
 MOST_CLASSES = 10  # whole numbers with no more distinct values than this are classes
-MOST_LEVELS = 20  # words with more distinct values than this, mostly unrepeated, are no categories
+MOST_LEVELS = 20  # words with more distinct values than this, each a few times, are no categories
+FEWEST_REPEATS = 5
 SPLIT_WORDS = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -147,7 +148,7 @@ def infer_kind(column: pd.Series) -> str:
         return "boolean"
     if _check_numbers(column, "dataset", f"set dataset.kinds.'{name}'=categorical"):
         return "numeric"
-    if known.nunique() > max(MOST_LEVELS, len(known) / 2):
+    if known.nunique() > max(MOST_LEVELS, len(known) / FEWEST_REPEATS):
         raise UserError(
             f"dataset: column '{name}' holds {known.nunique()} different words in {len(known)} rows, as a name or "
             f"number of a patient does; leave it out with dataset.exclude=['{name}'] or name it as dataset.patient"
@@ -254,7 +255,7 @@ def _patients(table: pd.DataFrame, patient: str | None) -> np.ndarray | None:
     if table[patient].isna().any():
         row = _first_row(table[patient].isna())
         raise UserError(f"dataset.patient: column '{patient}' is missing in data row {row}")
-    return pd.factorize(table[patient].astype(str).str.strip())[0]  # a stray space makes no second patient
+    return table[patient].astype(str).str.strip().to_numpy(dtype=str)  # a stray space makes no second patient
 
 
 def _given_split(table: pd.DataFrame, split: str | None) -> np.ndarray | None:
