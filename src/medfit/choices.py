@@ -2,23 +2,21 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from medfit import config
+
+INTRODUCTION = """Choose with group=choice, change any value with its path (regime.optimizer.lr=3e-4), or try several
+at once (model=mlp,linear):"""
 
 
 def describe() -> str:
     """Returns every config group's choices and the experiments, a line each."""
-    lines = [
-        "Choose with group=choice, change any value with its path (regime.optimizer.lr=3e-4), or try several at",
-        "once (model=mlp,linear):",
-    ]
-    groups: dict[str, list[Path]] = {}
-    for path in sorted((ROOT / "conf").glob("*/**/*.yaml")):
-        groups.setdefault(path.parent.relative_to(ROOT / "conf").as_posix(), []).append(path)
-    for group, files in groups.items():
+    lines = [INTRODUCTION]
+    for group, choices in config.groups().items():
         if group != "sweep/space":
-            lines += ["", group, *(f"  {file.stem:<20}{_first_line(file)}" for file in files)]
-    experiments = sorted((ROOT / "experiments").glob("*/config.yaml"))
-    return "\n".join([*lines, "", "experiment", *(f"  {e.parent.name:<26}{_first_line(e)}" for e in experiments)])
+            lines += ["", group, *(f"  {c:<20}{_first_line(config.CONF / group / f'{c}.yaml')}" for c in choices)]
+    names = [name for name in config.experiments() if "/" not in name]
+    questions = (f"  {name:<26}{_first_line(config.EXPERIMENTS / name / 'config.yaml')}" for name in names)
+    return "\n".join([*lines, "", "experiment", *questions])
 
 
 def _first_line(path: Path) -> str:
