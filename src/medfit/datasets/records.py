@@ -1,82 +1,44 @@
-"""What every data set of records offers: the contract between data and the rest."""
+"""Data sets of records: tables of mixed columns."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from medfit.datasets.samples import Samples
 from medfit.errors import UserError
 
 KINDS = ("numeric", "categorical", "boolean")
 
 
-class Records:
+class Records(Samples):
     """Samples of a table: features as columns of mixed kinds, one target or several.
 
     Args:
-        name: Of the data set; names the MLflow experiment where no experiment is named.
         x: The features, a column each.
-        y: The targets as ``encode`` returns them.
-        task: The task that the targets call for.
-        target_names: Of the positive class, the classes, the labels or the targets.
-        groups: The patient of each row; None where each row is a patient.
-        given_split: ``train``, ``val`` or ``test`` for each row; None to divide at random.
-        kinds: Of the features: ``numeric``, ``categorical`` or ``boolean``.
-        units: Of features and targets, where they have one.
-        source: Where the data come from, with their licence.
-
-    Attributes:
-        strata: Each row's class for stratified splits, None where the target has none.
+        kinds: Of the features: ``numeric``, ``categorical`` or ``boolean``; None where all are numeric.
+        **about: As :class:`Samples` takes them.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        x: pd.DataFrame,
-        y: np.ndarray,
-        task: str,
-        target_names: Sequence[str],
-        groups: np.ndarray | None = None,
-        given_split: np.ndarray | None = None,
-        kinds: Mapping[str, str] | None = None,
-        units: Mapping[str, str] | None = None,
-        source: str = "",
-    ) -> None:
-        self.name, self.x, self.y, self.task, self.source = name, x.reset_index(drop=True), y, task, source
-        self.target_names = [str(target) for target in target_names]
-        self.groups = np.arange(len(x)) if groups is None else np.asarray(groups)
-        self.given_split = given_split
-        self.kinds = dict(kinds) if kinds is not None else dict.fromkeys(x.columns, "numeric")
-        self.units = dict(units or {})
-        self.strata = _strata(task, y)
-        _check_features(self.x, self.kinds)
+    x: pd.DataFrame
 
-    def __len__(self) -> int:
-        return len(self.x)
+    def __init__(self, *, x: pd.DataFrame, kinds: Mapping[str, str] | None = None, **about: Any) -> None:
+        super().__init__(**about)
+        self.x = x.reset_index(drop=True)
+        self.kinds = dict(kinds) if kinds is not None else dict.fromkeys(x.columns, "numeric")
+        _check_features(self.x, self.kinds)
 
     def __getitem__(self, index: int) -> tuple[pd.Series, np.ndarray]:
         return self.x.iloc[index], self.y[index]
 
-    def schema(self) -> list[dict[str, str]]:
-        """Returns the columns' names, kinds and units; no values."""
-        features = [{"name": str(column), "kind": self.kinds[column], "role": "feature"} for column in self.x]
-        targets = [{"name": target, "kind": self.task, "role": "target"} for target in self.target_names]
-        return [{**column, "unit": self.units.get(column["name"], "")} for column in features + targets]
+    def features(self) -> list[dict[str, str]]:
+        """Returns the columns' names and kinds; no values."""
+        return [{"name": str(column), "kind": self.kinds[column]} for column in self.x]
 
-    def fingerprint(self) -> str:
-        """Returns a hash of all values, names, kinds, given splits and of which rows are one patient's."""
-        digest = hashlib.sha256(json.dumps(self.schema()).encode())
-        digest.update(pd.util.hash_pandas_object(self.x, index=False).to_numpy().tobytes())
-        digest.update(np.ascontiguousarray(self.y).tobytes())
-        # patients by number, so that the same ones under other names are the same data
-        digest.update(pd.factorize(np.asarray(self.groups))[0].astype("<i8").tobytes())
-        if self.given_split is not None:
-            digest.update(" ".join(self.given_split).encode())
-        return digest.hexdigest()
+    def contents(self) -> Iterator[bytes]:
+        """Yields a hash of each row."""
+        yield pd.util.hash_pandas_object(self.x, index=False).to_numpy().tobytes()
 
 
 def encode(targets: pd.DataFrame, task: str, positive: Any = None) -> tuple[np.ndarray, list[str]]:
@@ -117,12 +79,6 @@ def _values(column: pd.Series) -> np.ndarray:
 
 def _label(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _strata(task: str, y: np.ndarray) -> np.ndarray | None:
-    if task == "multiclass":
-        return y
-    return y[:, 0].astype(int) if task == "binary" else None
 
 
 def _check_features(x: pd.DataFrame, kinds: Mapping[str, str]) -> None:

@@ -1,0 +1,88 @@
+"""What every data set offers, whatever its samples are: the contract between data and the rest."""
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+class Samples:
+    """Samples ``(x, y)`` with patients, targets and units; a kind of data says what ``x`` is.
+
+    Args:
+        name: Of the data set; names the MLflow experiment where no experiment is named.
+        y: The targets: float32 (samples, outputs), or class numbers int64 (samples,) for multiclass.
+        task: The task that the targets call for.
+        target_names: Of the positive class, the classes, the labels or the targets.
+        groups: The patient of each sample; None where each sample is a patient.
+        given_split: ``train``, ``val`` or ``test`` for each sample; None to divide at random.
+        units: Of features and targets, where they have one.
+        source: Where the data come from, with their licence.
+
+    Attributes:
+        strata: Each sample's class for stratified splits, None where the target has none.
+    """
+
+    x: Any
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        y: np.ndarray,
+        task: str,
+        target_names: Sequence[str],
+        groups: np.ndarray | None = None,
+        given_split: np.ndarray | None = None,
+        units: Mapping[str, str] | None = None,
+        source: str = "",
+    ) -> None:
+        self.name, self.y, self.task, self.source = name, y, task, source
+        self.target_names = [str(target) for target in target_names]
+        self.groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        self.given_split = given_split
+        self.units = dict(units or {})
+        self.strata = _strata(task, y)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
+        """Returns a sample as it was read."""
+
+    @abstractmethod
+    def features(self) -> list[dict[str, str]]:
+        """Returns the features' names and kinds; no values."""
+
+    @abstractmethod
+    def contents(self) -> Iterator[bytes]:
+        """Yields all values of ``x``, for the fingerprint."""
+
+    def schema(self) -> list[dict[str, str]]:
+        """Returns the names, kinds, roles and units of features and targets; no values."""
+        features = [{**feature, "role": "feature"} for feature in self.features()]
+        targets = [{"name": target, "kind": self.task, "role": "target"} for target in self.target_names]
+        return [{**column, "unit": self.units.get(column["name"], "")} for column in features + targets]
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all values, names, kinds, given splits and of which samples are one patient's."""
+        digest = hashlib.sha256(json.dumps(self.schema()).encode())
+        for part in self.contents():
+            digest.update(part)
+        digest.update(np.ascontiguousarray(self.y).tobytes())
+        # patients by number, so that the same ones under other names are the same data
+        digest.update(pd.factorize(np.asarray(self.groups))[0].astype("<i8").tobytes())
+        if self.given_split is not None:
+            digest.update(" ".join(self.given_split).encode())
+        return digest.hexdigest()
+
+
+def _strata(task: str, y: np.ndarray) -> np.ndarray | None:
+    if task == "multiclass":
+        return y
+    return y[:, 0].astype(int) if task == "binary" else None
