@@ -10,7 +10,7 @@ from medfit import config
 from medfit.datamodule import EVALUATION_BATCH, DataModule
 from medfit.datasets.records import Records
 from medfit.errors import UserError
-from medfit.preprocessing import TablePreprocessing
+from medfit.preprocessing.table import TablePreprocessing
 from medfit.splits import Split
 
 NUM_ROWS = 40
@@ -119,6 +119,9 @@ def test_preprocessing_of_any_shape_of_sample_is_taken():
 
         def apply(self, train):
             return TensorDataset(torch.zeros(len(self.dataset), 3, 4, 4), torch.tensor(self.dataset.y))
+
+        def augment(self, x):
+            return x
 
     made = DataModule(records(), Images, Split(), 8, 0)
     assert made.input_shape == (3, 4, 4) and next(iter(made.train_dataloader()))[0].shape == (8, 3, 4, 4)

@@ -19,7 +19,7 @@ class DataModule(L.LightningDataModule):
 
     Args:
         dataset: With ``groups``, ``strata``, ``given_split`` and ``target_names``.
-        preprocessing: Takes the data set; gives ``usable()`` and ``apply(train_rows)``.
+        preprocessing: Takes the data set; gives ``usable()``, ``apply(train_rows)`` and ``augment(x)``.
         split: Takes the data set and its usable samples.
         batch_size: Samples of a training batch; None for all of them.
         seed: Of the batch order.
@@ -35,7 +35,7 @@ class DataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         steps = preprocessing(dataset)
-        self.dataset = dataset
+        self.dataset, self.augment = dataset, steps.augment
         self.rows = split(dataset, steps.usable())
         self.proof = proof(self.rows, dataset)
         self.data = steps.apply(self.rows["train"])
@@ -67,6 +67,11 @@ class DataModule(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """Returns the validation batches."""
         return self.batches("val")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_index: int) -> Any:
+        """Augments batches of a training, on the device."""
+        x, y = batch
+        return (self.augment(x), y) if self.trainer is not None and self.trainer.training else batch
 
     def batches(self, split: str) -> DataLoader:
         """Returns a split's batches in the data set's order."""

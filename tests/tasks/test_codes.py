@@ -11,7 +11,7 @@ from medfit.datasets.records import Records
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.models.mlp import MLP
-from medfit.preprocessing import TablePreprocessing
+from medfit.preprocessing.table import TablePreprocessing
 from medfit.regime import Regime
 from medfit.splits import Split
 from medfit.tasks.codes import MultiClassByCodes, code_matrix

@@ -27,12 +27,12 @@ def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndar
 
     Args:
         estimator: Unfitted.
-        train: ``x`` and ``y`` of the training split.
+        train: ``x`` and ``y`` of the training split; whatever shape a sample has, its values are the features.
         x: To predict for.
         num_outputs: Labels, classes or targets, those that the training split lacks among them.
     """
-    features, y = train
-    estimator.fit(features, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+    (features, y), x = train, x.reshape(len(x), -1)
+    estimator.fit(features.reshape(len(features), -1), y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
     if not is_classifier(estimator):
         return np.asarray(estimator.predict(x), dtype=np.float32).reshape(len(x), num_outputs)
     probability, classes = estimator.predict_proba(x), estimator.classes_

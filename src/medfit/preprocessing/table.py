@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from medfit.errors import UserError
@@ -87,6 +88,10 @@ class TablePreprocessing:
             path = next((f".{key}" for words, key in BLAMED.items() if words in message), "")
             raise UserError(f"preprocessing{path}: {message}") from error
         return TensorDataset(torch.from_numpy(np.asarray(steps.transform(x), dtype=np.float32)), y)
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Returns a training batch as it is: records are not augmented."""
+        return x
 
     def _steps(self, train: np.ndarray) -> Any:
         from sklearn.decomposition import PCA

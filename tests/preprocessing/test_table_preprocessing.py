@@ -10,7 +10,7 @@ from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScale
 
 from medfit.datasets.records import Records
 from medfit.errors import UserError
-from medfit.preprocessing import TablePreprocessing
+from medfit.preprocessing.table import TablePreprocessing
 
 MISSING = ["drop", "mean", "median", "most_frequent", "constant", "knn"]
 SCALING = ["standard", "min_max", "robust", "quantile", "none"]

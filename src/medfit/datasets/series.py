@@ -1,0 +1,52 @@
+"""Data sets of time series."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfit.datasets.samples import Samples
+from medfit.errors import UserError
+
+
+class Series(Samples):
+    """Signals of one length.
+
+    Args:
+        x: float32 in the shape (samples, channels, length); NaN where a value is missing.
+        channels: Their names.
+        sampling_rate_hz: None where it is not known.
+        **about: As :class:`Samples` takes them.
+
+    Raises:
+        UserError: no samples, no length, infinite values, or a channel that is all missing in a sample.
+    """
+
+    x: np.ndarray
+
+    def __init__(
+        self, *, x: np.ndarray, channels: Sequence[str], sampling_rate_hz: float | None = None, **about: Any
+    ) -> None:
+        super().__init__(**about)
+        self.x, self.channels, self.sampling_rate_hz = x.astype(np.float32), list(channels), sampling_rate_hz
+        if self.x.ndim != 3 or 0 in self.x.shape or self.x.shape[1] != len(self.channels):
+            raise UserError(
+                f"dataset: expected series as (samples, {len(self.channels)} channels, length), not {x.shape}"
+            )
+        if np.isinf(self.x).any():
+            raise UserError(
+                f"dataset: series {int(np.isinf(self.x).any(axis=(1, 2)).argmax()) + 1} holds an infinite value"
+            )
+        if (empty := np.isnan(self.x).all(axis=2).any(axis=1)).any():
+            raise UserError(f"dataset: series {int(empty.argmax()) + 1} has a channel that is all missing")
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.x[index], self.y[index]
+
+    def features(self) -> list[dict[str, str]]:
+        """Returns the channels' names."""
+        return [{"name": channel, "kind": "signal"} for channel in self.channels]
+
+    def contents(self) -> Iterator[bytes]:
+        """Yields the values."""
+        yield np.ascontiguousarray(self.x).tobytes()

@@ -1,0 +1,1 @@
+"""Preprocessing, one kind of data a file."""

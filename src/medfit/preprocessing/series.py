@@ -1,0 +1,175 @@
+"""Preprocessing of time series; what is learnt is learnt from the training series only."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy import signal
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from medfit.errors import UserError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+FILTER_ORDER = 4
+NOTCH_QUALITY = 30.0
+
+
+class SeriesPreprocessing:
+    """Cleans, filters and scales signals, in the order of the arguments; augments training batches.
+
+    Args:
+        dataset: :class:`medfit.datasets.series.Series`.
+        missing: Missing samples are interpolated linearly (held at the ends), or set to nought.
+        resample_hz: The new sampling rate.
+        band_pass_hz: Lowest and highest frequency that pass (Butterworth of order 4, forward and backward); None in
+            one place leaves that side open.
+        notch_hz: A frequency to take out, as of mains hum.
+        detrend: Whether each series loses its straight-line trend.
+        moving_average: Samples of a centred mean.
+        difference: Whether each sample becomes its change from the one before; shortens by one.
+        scaling: ``per_series`` to mean 0 and standard deviation 1 by series and channel, ``train`` by the training
+            split's mean and standard deviation of each channel, or ``none``.
+        jitter: Standard deviation of noise that is added to training batches.
+        magnitude: Standard deviation of a gain around 1, for each training series.
+        shift: Largest shift in time, as a share of the length; what is shifted out comes in at the other end.
+        time_mask: Longest stretch that is set to nought, as a share of the length.
+        channel_dropout: Probability that a channel is set to nought.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        missing: Literal["interpolate", "zero"] = "interpolate",
+        resample_hz: Positive | None = None,
+        band_pass_hz: list[Positive | None] | None = None,
+        notch_hz: Positive | None = None,
+        detrend: bool = False,
+        moving_average: Annotated[int, Field(ge=1)] | None = None,
+        difference: bool = False,
+        scaling: Literal["per_series", "train", "none"] = "per_series",
+        jitter: NonNegative = 0.0,
+        magnitude: NonNegative = 0.0,
+        shift: Share = 0.0,
+        time_mask: Share = 0.0,
+        channel_dropout: Share = 0.0,
+    ) -> None:
+        if not hasattr(dataset, "channels"):
+            raise UserError("preprocessing=series takes time series, and the data set holds none")
+        if dataset.sampling_rate_hz is None and (resample_hz or band_pass_hz or notch_hz):
+            raise UserError("preprocessing: frequencies need the data set's sampling rate, which is not known")
+        self.dataset, self.rate = dataset, dataset.sampling_rate_hz
+        self.missing, self.resample_hz, self.band_pass_hz, self.notch_hz = missing, resample_hz, band_pass_hz, notch_hz
+        self.detrend, self.moving_average, self.difference = detrend, moving_average, difference
+        self.scaling, self.jitter, self.magnitude = scaling, jitter, magnitude
+        self.shift, self.time_mask, self.channel_dropout = shift, time_mask, channel_dropout
+
+    def usable(self) -> np.ndarray:
+        """Marks all series."""
+        return np.ones(len(self.dataset), dtype=bool)
+
+    def apply(self, train: np.ndarray) -> TensorDataset:
+        """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length).
+
+        Args:
+            train: Numbers of the training series.
+        """
+        x = fill(self.dataset.x, self.missing).astype(np.float64)
+        x, rate = self._resample(x)
+        x = self._smooth(self._filter(x, rate))
+        if self.scaling == "per_series":
+            x = _standardise(x, x, axes=(2,))
+        elif self.scaling == "train":
+            x = _standardise(x, x[train], axes=(0, 2))
+        return TensorDataset(torch.from_numpy(x.astype(np.float32)), torch.tensor(self.dataset.y))
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Returns a training batch, changed at random."""
+        batch, channels, length = x.shape
+        if self.shift:
+            steps = torch.randint(
+                -int(self.shift * length), int(self.shift * length) + 1, (batch, 1, 1), device=x.device
+            )
+            x = x.gather(2, (torch.arange(length, device=x.device) - steps).remainder(length).expand(x.shape))
+        if self.magnitude:
+            x = x * (1 + self.magnitude * torch.randn(batch, 1, 1, device=x.device))
+        if self.jitter:
+            x = x + self.jitter * torch.randn_like(x)
+        if self.time_mask:
+            width = (torch.rand(batch, 1, 1, device=x.device) * self.time_mask * length).long()
+            start = (torch.rand(batch, 1, 1, device=x.device) * (length - width)).long()
+            time = torch.arange(length, device=x.device)
+            x = x.masked_fill((time >= start) & (time < start + width), 0.0)
+        if self.channel_dropout:
+            x = x * (torch.rand(batch, channels, 1, device=x.device) >= self.channel_dropout)
+        return x
+
+    def _resample(self, x: np.ndarray) -> tuple[np.ndarray, float | None]:
+        if self.resample_hz is None:
+            return x, self.rate
+        size = round(x.shape[2] * self.resample_hz / self.rate)
+        if size < 2:
+            raise UserError(f"preprocessing.resample_hz: {self.resample_hz} Hz leaves {size} samples of {x.shape[2]}")
+        return signal.resample_poly(x, *_ratio(self.resample_hz, self.rate), axis=2, padtype="line"), self.resample_hz
+
+    def _filter(self, x: np.ndarray, rate: float | None) -> np.ndarray:
+        for path, frequencies in (("band_pass_hz", self.band_pass_hz or []), ("notch_hz", [self.notch_hz])):
+            for frequency in frequencies:
+                if frequency is not None and rate is not None and frequency >= rate / 2:
+                    raise UserError(
+                        f"preprocessing.{path}: {frequency} Hz is not below half the sampling rate, {rate} Hz"
+                    )
+        if self.band_pass_hz:
+            x = signal.sosfiltfilt(_butterworth(self.band_pass_hz, rate), x, axis=2)
+        if self.notch_hz:
+            x = signal.filtfilt(*signal.iirnotch(self.notch_hz, NOTCH_QUALITY, fs=rate), x, axis=2)
+        return x
+
+    def _smooth(self, x: np.ndarray) -> np.ndarray:
+        if self.detrend:
+            x = signal.detrend(x, axis=2)
+        if self.moving_average:
+            from scipy.ndimage import uniform_filter1d
+
+            x = uniform_filter1d(x, self.moving_average, axis=2, mode="nearest")
+        return np.diff(x, axis=2) if self.difference else x
+
+
+def fill(x: np.ndarray, missing: str) -> np.ndarray:
+    """Returns series without missing samples, interpolated in time or set to nought."""
+    if not np.isnan(x).any():
+        return x
+    x = x.copy()
+    if missing == "zero":
+        return np.nan_to_num(x, nan=0.0)
+    time = np.arange(x.shape[2])
+    for row in x.reshape(-1, x.shape[2]):
+        gaps = np.isnan(row)
+        row[gaps] = np.interp(time[gaps], time[~gaps], row[~gaps])
+    return x
+
+
+def _standardise(x: np.ndarray, reference: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    std = reference.std(axis=axes, keepdims=True)
+    return (x - reference.mean(axis=axes, keepdims=True)) / np.where(std > 0, std, 1.0)
+
+
+def _ratio(new: float, old: float) -> tuple[int, int]:
+    from fractions import Fraction
+
+    ratio = Fraction(new / old).limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
+
+
+def _butterworth(band: list[float | None], rate: float | None) -> np.ndarray:
+    if len(band) != 2 or band == [None, None] or (None not in band and band[0] >= band[1]):  # type: ignore[operator]
+        raise UserError(f"preprocessing.band_pass_hz: expected [low, high] with low below high, not {band}")
+    low, high = band
+    if low is None:
+        return signal.butter(FILTER_ORDER, high, "lowpass", fs=rate, output="sos")
+    if high is None:
+        return signal.butter(FILTER_ORDER, low, "highpass", fs=rate, output="sos")
+    return signal.butter(FILTER_ORDER, [low, high], "bandpass", fs=rate, output="sos")
