@@ -95,5 +95,16 @@ def test_results_are_written_and_other_configurations_rows_are_kept(compose, exp
         fixed = ["evaluate.num_folds=null", "evaluate.nested=false", f"model={model}"]
         evaluate.main(compose(*SMALL, *fixed, experiment="diabetes_progression"))
     table = pd.read_csv(path)
+    assert set(table.patients) == {"test split"}
     assert table.model.tolist() == ["linear regime=smoke"] * 2 + ["mean", "ridge"] + ["mlp regime=smoke"] * 2
     assert "make report EXPERIMENT=diabetes_progression" in capsys.readouterr().out
+
+
+def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, experiments):
+    path = experiments / "diabetes_progression" / "results.csv"
+    path.unlink(missing_ok=True)
+    for folds in ("null", "2"):
+        scheme = [f"evaluate.num_folds={folds}", "evaluate.nested=false", "evaluate.num_seeds=1", "model=linear"]
+        evaluate.main(compose("regime=smoke", *scheme, experiment="diabetes_progression"))
+    table = pd.read_csv(path)
+    assert table.groupby("patients").model.count().to_dict() == {"2 folds": 6, "test split": 3}

@@ -11,7 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 
 from medfit.splits import Split, proof
 
-EVALUATION_BATCH = 4096
+EVALUATION_BATCH = 512
 
 
 class DataModule(L.LightningDataModule):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from medfit import config, tracking
 from medfit.console import say, show_table
-from medfit.report import mean_sd
+from medfit.report import KEYS, summary
 from medfit.space import set_values
 from medfit.sweep import sweep
 from medfit.train import Parts, prepare, train
@@ -52,7 +52,8 @@ def evaluate(cfg: DictConfig) -> pd.DataFrame:
                 fold_cfg = set_values(fold_cfg, sweep(fold_cfg).best_params)
             rows += _train_seeds(fold_cfg, fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
         table = pd.DataFrame(rows)
-        means = table[table.model == label(cfg)].drop(columns=["model", "fold", "seed"]).agg(["mean", "std"])
+        table.insert(0, "patients", f"{cfg.evaluate.num_folds} folds" if cfg.evaluate.num_folds else "test split")
+        means = table[table.model == label(cfg)].drop(columns=KEYS).agg(["mean", "std"])
         run.log_metrics({f"test/{name}": value for name, value in means.loc["mean"].items()}, 0)
         run.log_metrics({f"test_sd/{name}": value for name, value in means.loc["std"].items()}, 0)
         run.log_files({"results.csv": table})
@@ -116,15 +117,14 @@ def label(cfg: DictConfig) -> str:
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
     table = evaluate(cfg)
-    metrics = [column for column in table if column not in ("model", "fold", "seed")]
-    groups = table.groupby("model", sort=False)[metrics]
-    rows = [[str(model), *(mean_sd(values[metric]) for metric in metrics)] for model, values in groups]
-    show_table("Test scores (mean ± standard deviation over trainings)", ["model", *metrics], rows)
+    columns, *rows = summary(table)
+    show_table("Test scores (mean ± standard deviation over trainings)", columns, rows)
     if cfg.experiment:
         path = config.EXPERIMENTS / cfg.experiment / "results.csv"
         if path.exists():
             old = pd.read_csv(path)
-            table = pd.concat([table, old[~old.model.isin(table.model)]])
+            same = (old.patients + old.model).isin(table.patients + table.model)
+            table = pd.concat([table, old[~same]])
         table.to_csv(path, index=False, float_format="%.6g")
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")

@@ -16,6 +16,7 @@ from medfit.store import Store
 
 TEMPLATE = Path(__file__).parent / "report.html"
 NUM_TRIALS = 5
+KEYS = ["patients", "model", "fold", "seed"]
 Rows = list[list[str]]
 
 
@@ -63,11 +64,23 @@ def _question(folder: Path) -> str:
 
 
 def _results(table: pd.DataFrame) -> dict[str, Any]:
-    metrics = [column for column in table if column not in ("model", "fold", "seed")]
-    rows = [["", *metrics]]
-    for model, values in table.groupby("model", sort=False)[metrics]:
-        rows.append([str(model), *(mean_sd(values[metric]) for metric in metrics)])
-    return {"results": rows, "num_trainings": int(table.groupby("model")["seed"].count().max())}
+    trainings = table.groupby(["patients", "model"])["seed"].count()
+    return {"results": summary(table), "num_trainings": int(trainings.max())}
+
+
+def summary(table: pd.DataFrame) -> Rows:
+    """Returns a header and a row for each model and set of patients: means and standard deviations.
+
+    Args:
+        table: A row for each training and baseline, as :func:`medfit.evaluate.evaluate` returns it.
+    """
+    metrics = [column for column in table if column not in KEYS]
+    several = table.patients.nunique() > 1
+    rows = [["model", *map(str, metrics)]]
+    for (patients, model), values in table.groupby(["patients", "model"], sort=False)[metrics]:
+        name = f"{model}, {patients}" if several else str(model)
+        rows.append([name, *(mean_sd(values[metric]) for metric in metrics)])
+    return rows
 
 
 def mean_sd(values: pd.Series) -> str:
