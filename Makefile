@@ -31,7 +31,7 @@ ui: .venv/.ready  ## browse the runs with MLflow, on this machine only
 	@$(MEDFIT) ui $(OVERRIDES)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest -n 2 $(ARGS)
 
 lint: .venv/.ready  ## check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
+
 from jaxtyping import install_import_hook
 
 install_import_hook("medfit.models", "beartype.beartype")
@@ -14,8 +16,6 @@ from mlflow import MlflowClient  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
 from medfit import config  # noqa: E402
-
-os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,20 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    path = tmp_path_factory.mktemp("series") / "beats.csv"
+    rows = [",".join(str((i * t) % 11) for t in range(1, 25)) + f",{i % 2}" for i in range(60)]
+    path.write_text(",".join(f"t{t}" for t in range(24)) + ",outcome\n" + "\n".join(rows) + "\n")
+    return path
+
+
 @pytest.fixture
-def values(table):
-    return {"table": [f"dataset.path={table}", "dataset.target=outcome", "dataset.patient=patient"]}
+def values(table, series):
+    return {
+        "series_table": [f"dataset.path={series}", "dataset.target=outcome"],
+        "table": [f"dataset.path={table}", "dataset.target=outcome", "dataset.patient=patient"],
+    }
 
 
 @pytest.mark.parametrize("dataset", GROUPS["dataset"])

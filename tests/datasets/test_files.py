@@ -119,7 +119,7 @@ def test_an_empty_file_is_told(file, name):
 
 def test_an_unknown_ending_is_told_with_the_known_ones(file):
     path = file("a,b\n1,2\n", "table.doc")
-    known = ".csv, .tsv, .txt, .parquet, .xlsx, .xlsm"
+    known = ".csv, .tsv, .txt, .parquet, .xlsx, .xlsm, .arff"
     assert refusal(path) == f"dataset.path: '{path}' has none of the endings {known}"
 
 

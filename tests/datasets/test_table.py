@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medfit.datasets.table import Table, infer_kind, infer_task
+from medfit.datasets.roles import infer_task
+from medfit.datasets.table import Table, infer_kind
 from medfit.errors import UserError
 
 SECRET = "Zebedee-4711"
@@ -55,8 +56,8 @@ def test_a_home_folder_is_expanded(table, tmp_path, monkeypatch):
 def test_what_was_inferred_is_said(table, capsys):
     table({"who": list("aabbccdd"), "ill": [0, 1, 1, 0, 0, 1, 1, None]}, patient="who")
     said = capsys.readouterr().out
-    assert "cohort.csv: 7 rows of 4 patients; 1 rows without a target left out; features: 1 numeric, 1 cat" in said
-    assert "target ill: binary (ill)" in said
+    assert "cohort.csv: 7 rows of 4 patients (1 more have no target); target ill: binary (ill)" in said
+    assert "features: 1 numeric, 1 categorical" in said
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import pandas as pd
 
 from medfit.errors import UserError
 
-READERS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xlsm")
+READERS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xlsm", ".arff")
 SPELT = ("string", "decimal", "integer", "floating", "mixed", "mixed-integer", "mixed-integer-float")  # to pandas
 
 
-def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Sequence[str]) -> pd.DataFrame:
+def read_table(
+    path: Path, *, encoding: str, decimal: str, missing_values: Sequence[str], header: bool = True
+) -> pd.DataFrame:
     """Returns the table in a CSV, TSV, Parquet or Excel file (its first sheet), with at least one row.
 
     Args:
@@ -21,6 +23,7 @@ def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Seque
         encoding: Of a text file.
         decimal: The decimal mark of a text file.
         missing_values: Cells that mean "missing", besides empty ones and the usual words.
+        header: Whether a text file's first row names the columns; else they are named 0, 1 and so on.
 
     Raises:
         UserError: the file is missing, empty, not of its format, cut off or ragged, or names two columns alike.
@@ -33,7 +36,7 @@ def read_table(path: Path, *, encoding: str, decimal: str, missing_values: Seque
     if suffix not in READERS:
         raise UserError(f"dataset.path: '{path}' has none of the endings {', '.join(READERS)}")
     if suffix in (".csv", ".tsv", ".txt"):
-        table = _read_text(path, encoding, decimal, missing_values)
+        table = _read_text(path, encoding, decimal, missing_values, header)
     else:
         table = _read_binary(path, suffix, missing_values)
     if len(table) == 0:
@@ -57,7 +60,7 @@ def _check_names(path: Path, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence[str]) -> pd.DataFrame:
+def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence[str], header: bool) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
             text = file.read()
@@ -67,11 +70,14 @@ def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence
         ) from error
     if "\0" in text:
         raise UserError(f"dataset.path: '{path}' is a binary file, not a table in text")
-    separator = _check_shape(path, text)
+    separator, names = _check_shape(path, text)
+    if header:
+        _check_names(path, names)
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         return pd.read_csv(
             file,
             sep=separator,
+            header="infer" if header else None,
             decimal=decimal,
             na_values=list(missing_values),
             skipinitialspace=True,
@@ -79,8 +85,8 @@ def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence
         )
 
 
-def _check_shape(path: Path, text: str) -> str:
-    """Returns the separator, having made sure that all rows are as long as the header and the last is whole."""
+def _check_shape(path: Path, text: str) -> tuple[str, list[str]]:
+    """Returns the separator and the first row, having made sure that all rows are as long and the last is whole."""
     header = text.lstrip("\r\n").split("\n", 1)[0]
     separator = max(",;\t|", key=header.count)
     try:
@@ -97,18 +103,19 @@ def _check_shape(path: Path, text: str) -> str:
             raise UserError(
                 f"dataset.path: '{path}', row {number}: {len(names)} columns were expected, {length} came{last}"
             )
-    _check_names(path, names)
-    return separator
+    return separator, names
 
 
 def _read_binary(path: Path, suffix: str, missing_values: Sequence[str]) -> pd.DataFrame:
-    kind, read = ("Parquet", _read_parquet) if suffix == ".parquet" else ("Excel", _read_excel)
+    readers = {".parquet": ("Parquet", _read_parquet), ".arff": ("ARFF", _read_arff)}
+    kind, read = readers.get(suffix, ("Excel", _read_excel))
     try:
         table = read(path)
     except UserError:
         raise
     except Exception as error:  # each reader has its own kinds
-        raise UserError(f"dataset.path: '{path}' is not a whole {kind} file ({str(error).splitlines()[0]})") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"dataset.path: '{path}' is not a whole {kind} file ({reason})") from error
     return pd.DataFrame({name: _as_text_would_be(table[name], missing_values) for name in table})
 
 
@@ -124,6 +131,13 @@ def _read_excel(path: Path) -> pd.DataFrame:
     header = pd.read_excel(path, header=None, nrows=1).to_numpy().ravel()
     _check_names(path, [str(name) for name in header if not pd.isna(name)])
     return pd.read_excel(path)
+
+
+def _read_arff(path: Path) -> pd.DataFrame:
+    from scipy.io import arff
+
+    table = pd.DataFrame(arff.loadarff(path)[0])
+    return table.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)
 
 
 def _as_text_would_be(column: pd.Series, missing_values: Sequence[str]) -> pd.Series:

@@ -28,15 +28,15 @@ class Series(Samples):
         self, *, x: np.ndarray, channels: Sequence[str], sampling_rate_hz: float | None = None, **about: Any
     ) -> None:
         super().__init__(**about)
-        self.x, self.channels, self.sampling_rate_hz = x.astype(np.float32), list(channels), sampling_rate_hz
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            self.x = x.astype(np.float32)
+        self.channels, self.sampling_rate_hz = list(channels), sampling_rate_hz
         if self.x.ndim != 3 or 0 in self.x.shape or self.x.shape[1] != len(self.channels):
             raise UserError(
                 f"dataset: expected series as (samples, {len(self.channels)} channels, length), not {x.shape}"
             )
-        if np.isinf(self.x).any():
-            raise UserError(
-                f"dataset: series {int(np.isinf(self.x).any(axis=(1, 2)).argmax()) + 1} holds an infinite value"
-            )
+        if (infinite := np.isinf(self.x).any(axis=(1, 2))).any():
+            raise UserError(f"dataset: series {int(infinite.argmax()) + 1} holds a value that is infinite or too large")
         if (empty := np.isnan(self.x).all(axis=2).any(axis=1)).any():
             raise UserError(f"dataset: series {int(empty.argmax()) + 1} has a channel that is all missing")
 

@@ -16,6 +16,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 FILTER_ORDER = 4
 NOTCH_QUALITY = 30.0
+ROUNDING = float(np.finfo(np.float32).eps)
 
 
 class SeriesPreprocessing:
@@ -59,7 +60,7 @@ class SeriesPreprocessing:
     ) -> None:
         if not hasattr(dataset, "channels"):
             raise UserError("preprocessing=series takes time series, and the data set holds none")
-        if dataset.sampling_rate_hz is None and (resample_hz or band_pass_hz or notch_hz):
+        if dataset.sampling_rate_hz is None and (resample_hz or band_pass_hz is not None or notch_hz):
             raise UserError("preprocessing: frequencies need the data set's sampling rate, which is not known")
         self.dataset, self.rate = dataset, dataset.sampling_rate_hz
         self.missing, self.resample_hz, self.band_pass_hz, self.notch_hz = missing, resample_hz, band_pass_hz, notch_hz
@@ -78,12 +79,13 @@ class SeriesPreprocessing:
             train: Numbers of the training series.
         """
         x = fill(self.dataset.x, self.missing).astype(np.float64)
+        size = np.abs(x).max(axis=2, keepdims=True)
         x, rate = self._resample(x)
         x = self._smooth(self._filter(x, rate))
         if self.scaling == "per_series":
-            x = _standardise(x, x, axes=(2,))
+            x = _standardise(x, x, size, axes=(2,))
         elif self.scaling == "train":
-            x = _standardise(x, x[train], axes=(0, 2))
+            x = _standardise(x, x[train], size[train], axes=(0, 2))
         return TensorDataset(torch.from_numpy(x.astype(np.float32)), torch.tensor(self.dataset.y))
 
     def augment(self, x: Tensor) -> Tensor:
@@ -99,8 +101,8 @@ class SeriesPreprocessing:
         if self.jitter:
             x = x + self.jitter * torch.randn_like(x)
         if self.time_mask:
-            width = (torch.rand(batch, 1, 1, device=x.device) * self.time_mask * length).long()
-            start = (torch.rand(batch, 1, 1, device=x.device) * (length - width)).long()
+            width = torch.randint(0, int(self.time_mask * length) + 1, (batch, 1, 1), device=x.device)
+            start = (torch.rand(batch, 1, 1, device=x.device) * (length - width + 1)).long()
             time = torch.arange(length, device=x.device)
             x = x.masked_fill((time >= start) & (time < start + width), 0.0)
         if self.channel_dropout:
@@ -113,7 +115,9 @@ class SeriesPreprocessing:
         size = round(x.shape[2] * self.resample_hz / self.rate)
         if size < 2:
             raise UserError(f"preprocessing.resample_hz: {self.resample_hz} Hz leaves {size} samples of {x.shape[2]}")
-        return signal.resample_poly(x, *_ratio(self.resample_hz, self.rate), axis=2, padtype="line"), self.resample_hz
+        mean = x.mean(axis=2, keepdims=True)  # the interpolation would lay a ripple on a large offset
+        up, down = _ratio(self.resample_hz, self.rate)
+        return signal.resample_poly(x - mean, up, down, axis=2, padtype="line") + mean, self.resample_hz
 
     def _filter(self, x: np.ndarray, rate: float | None) -> np.ndarray:
         for path, frequencies in (("band_pass_hz", self.band_pass_hz or []), ("notch_hz", [self.notch_hz])):
@@ -122,10 +126,13 @@ class SeriesPreprocessing:
                     raise UserError(
                         f"preprocessing.{path}: {frequency} Hz is not below half the sampling rate, {rate} Hz"
                     )
-        if self.band_pass_hz:
-            x = signal.sosfiltfilt(_butterworth(self.band_pass_hz, rate), x, axis=2)
-        if self.notch_hz:
-            x = signal.filtfilt(*signal.iirnotch(self.notch_hz, NOTCH_QUALITY, fs=rate), x, axis=2)
+        try:
+            if self.band_pass_hz is not None:
+                x = signal.sosfiltfilt(_butterworth(self.band_pass_hz, rate), x, axis=2)
+            if self.notch_hz:
+                x = signal.filtfilt(*signal.iirnotch(self.notch_hz, NOTCH_QUALITY, fs=rate), x, axis=2)
+        except ValueError as error:  # how scipy says so
+            raise UserError(f"preprocessing: series of {x.shape[2]} samples are too short for the filters") from error
         return x
 
     def _smooth(self, x: np.ndarray) -> np.ndarray:
@@ -135,6 +142,8 @@ class SeriesPreprocessing:
             from scipy.ndimage import uniform_filter1d
 
             x = uniform_filter1d(x, self.moving_average, axis=2, mode="nearest")
+        if self.difference and x.shape[2] == 1:
+            raise UserError("preprocessing.difference: series of a single sample have no differences")
         return np.diff(x, axis=2) if self.difference else x
 
 
@@ -152,16 +161,17 @@ def fill(x: np.ndarray, missing: str) -> np.ndarray:
     return x
 
 
-def _standardise(x: np.ndarray, reference: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _standardise(x: np.ndarray, reference: np.ndarray, size: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     std = reference.std(axis=axes, keepdims=True)
-    return (x - reference.mean(axis=axes, keepdims=True)) / np.where(std > 0, std, 1.0)
+    flat = std <= ROUNDING * size.max(axis=axes, keepdims=True)  # what filters leave of a constant is rounding error
+    return (x - reference.mean(axis=axes, keepdims=True)) / np.where(flat, 1.0, std)
 
 
 def _ratio(new: float, old: float) -> tuple[int, int]:
     from fractions import Fraction
 
-    ratio = Fraction(new / old).limit_denominator(1000)
-    return ratio.numerator, ratio.denominator
+    ratio = Fraction(max(new, old) / min(new, old)).limit_denominator(1000)
+    return (ratio.numerator, ratio.denominator) if new > old else (ratio.denominator, ratio.numerator)
 
 
 def _butterworth(band: list[float | None], rate: float | None) -> np.ndarray:
