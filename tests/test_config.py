@@ -140,3 +140,17 @@ def test_an_output_folder_that_cannot_be_written_is_told(compose, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="output_dir: cannot write to"):
         config.output_dir(compose(f"output_dir={tmp_path / 'file' / 'runs'}"))
+
+
+def test_a_folder_with_spaces_and_signs_is_no_obstacle(tmp_path, monkeypatch):
+    import shutil
+
+    from medfit.train import train
+
+    folder = tmp_path / "Dr. O'Hara's (new) study, 2 = final"
+    shutil.copytree(config.EXPERIMENTS, folder / "experiments")
+    monkeypatch.setattr(config, "EXPERIMENTS", folder / "experiments")
+    overrides = ["experiment=heart_disease_diagnosis", "regime=smoke", "tracking.plots=false"]
+    cfg = config.compose([*overrides, f"output_dir={config.as_override(str(folder / 'runs'))}"])
+    assert train(cfg)["val/auroc"] > 0
+    assert (folder / "runs" / "mlflow.db").exists()

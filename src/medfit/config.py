@@ -157,7 +157,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
     experiment, rest = _split_experiment(overrides)
     _check_choices(rest)
-    lines = [f"hydra.searchpath=[file://{EXPERIMENTS.parent}]", *rest]
+    lines = [f"hydra.searchpath={as_override([f'file://{EXPERIMENTS.parent}'])}", *rest]
     if experiment:
         lines.append(f"experiments={_experiment_file(experiment)}")
     GlobalHydra.instance().clear()
