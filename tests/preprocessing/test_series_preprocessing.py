@@ -182,6 +182,11 @@ def test_resampling_removes_what_the_new_rate_cannot_hold():
     assert one(tone(80), resample_hz=50.0)[100:-100].std() < tone(80).std() / 300
 
 
+def test_resampling_keeps_a_line_up_to_its_ends():
+    x = one(np.linspace(-1, 1, 201), resample_hz=130.0)
+    np.testing.assert_allclose(x, np.interp(np.arange(len(x)) / 130, np.arange(201) / RATE, np.linspace(-1, 1, 201)), atol=0.01)  # fmt: skip
+
+
 @pytest.mark.parametrize("new", [130.0, 500.0])
 def test_resampling_keeps_a_large_offset_without_a_ripple(new):
     np.testing.assert_allclose(one(np.full(200, 1000.0), resample_hz=new), 1000, rtol=1e-6)
