@@ -57,6 +57,11 @@ def test_the_sampling_rate_is_kept():
     assert series(sampling_rate_hz=360.0).sampling_rate_hz == 360.0
 
 
+def test_another_sampling_rate_is_another_fingerprint():
+    rates = [None, 250.0, 360.0]
+    assert len({series(sampling_rate_hz=rate).fingerprint() for rate in rates}) == len(rates)
+
+
 def test_without_a_sampling_rate_there_is_none():
     assert series().sampling_rate_hz is None
 

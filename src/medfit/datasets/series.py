@@ -48,5 +48,6 @@ class Series(Samples):
         return [{"name": channel, "kind": "signal"} for channel in self.channels]
 
     def contents(self) -> Iterator[bytes]:
-        """Yields the values."""
+        """Yields the sampling rate and the values."""
+        yield repr(self.sampling_rate_hz).encode()
         yield np.ascontiguousarray(self.x).tobytes()
