@@ -33,6 +33,7 @@ def test_a_dirty_tree_shows_changed_and_new_code_but_no_data(repository):
     (repository / "code.py").write_text("new = 2\n")
     (repository / "added.yaml").write_text("fresh: 3\n")
     (repository / "patients.csv").write_text("name\nGrace\n")
+    (repository / "cohort.txt").write_text("name\nGrace\n")
     state = provenance.code()
     assert state["dirty"] == "true"
     assert "+new = 2" in state["diff"]

@@ -146,10 +146,11 @@ def test_the_best_values_land_in_the_experiment_and_train_by_one_command(compose
 
 
 def test_a_sweep_without_an_experiment_says_the_whole_next_command(compose, capsys):
-    sweep.main(compose(*SMALL, "dataset=breast_cancer"))
+    sweep.main(compose(*SMALL, "dataset=breast_cancer", "model.widths=[8,4]"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next")]
     command = line.split("medfit evaluate ")[1]
     assert "dataset=breast_cancer" in command
+    assert "'model.widths=[8,4]'" in command  # as a shell takes it
     assert "regime.optimizer.lr=" in command
     assert "sweep" not in command
 

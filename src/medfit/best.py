@@ -1,5 +1,6 @@
 """The best trial of a study: shown, and written as ``best.yaml``."""
 
+import shlex
 from typing import Any
 
 import optuna
@@ -54,7 +55,7 @@ def show(cfg: DictConfig, study: optuna.Study) -> None:
         say(f"Next      make evaluate EXPERIMENT={cfg.experiment}/best")
     else:
         values = [f"{name}={config.as_override(value)}" for name, value in study.best_params.items()]
-        say("Next      medfit evaluate " + " ".join([*own_overrides(cfg), *values]))
+        say("Next      medfit evaluate " + shlex.join([*own_overrides(cfg), *values]))
 
 
 def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from medfit.config import ROOT
 
-CODE = ["*.py", "*.yaml", "*.toml", "*.txt", "Makefile"]  # never data
+CODE = ["*.py", "*.yaml", "*.toml", "constraints.txt", "Makefile"]  # never data, which may be any other text
 
 
 @functools.cache
