@@ -11,6 +11,7 @@ import pytest
 from medfit import sweep, ui
 from medfit.errors import UserError
 from medfit.store import Store
+from medfit.train import train
 
 
 def test_the_runs_table_shows_trials_by_score_with_what_tells_them_apart(compose, client):
@@ -30,6 +31,13 @@ def test_the_runs_table_shows_trials_by_score_with_what_tells_them_apart(compose
 
 def test_without_runs_the_list_of_experiments_is_shown(compose):
     assert "workflowType=machine_learning" in ui.page(Store(compose()), "no_such_experiment")
+
+
+def test_where_no_experiment_is_named_the_latest_runs_are_shown(compose, client):
+    for dataset in ("diabetes", "breast_cancer", "diabetes"):
+        train(compose(f"dataset={dataset}", "regime=smoke"))
+        experiment = client.get_experiment_by_name(dataset)
+        assert ui.page(Store(compose()), None).startswith(f"#/experiments/{experiment.experiment_id}/runs")
 
 
 def test_a_taken_port_is_passed_over():

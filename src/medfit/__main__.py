@@ -54,6 +54,8 @@ def _run(command: str, overrides: list[str]) -> int:
     from medfit import config
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
+    if command == "ui":  # means the latest runs, not the default experiment's, where none is named
+        overrides = ["experiment=", *overrides]
     for combination in config.expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))
     return 0

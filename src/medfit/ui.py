@@ -47,15 +47,16 @@ def main(cfg: DictConfig) -> None:
 
 
 def page(store: Store, name: str | None) -> str:
-    """Returns the path of an experiment's runs table (of the latest experiment if None has that name).
+    """Returns the path of an experiment's runs table (of the latest run's if none has that name).
 
     The table shows single trainings, the best first, with the scores and the params that tell them apart. MLflow
     keeps such views as tags of the experiment.
     """
     found = store.client.get_experiment_by_name(name) if name else None
     if found is None:
-        latest = store.client.search_experiments(max_results=1, order_by=["last_update_time DESC"])
-        found = latest[0] if latest else None
+        ids = [experiment.experiment_id for experiment in store.client.search_experiments()]
+        latest = store.client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"])
+        found = store.client.get_experiment(latest[0].info.experiment_id) if latest else None
     if found is None:
         return "#/experiments?workflowType=machine_learning"
     runs = store.client.search_runs([found.experiment_id], TRAININGS, max_results=NUM_RUNS)
