@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import TensorDataset
 
 from medfit import config
-from medfit.datamodule import EVALUATION_BATCH, DataModule
+from medfit.datamodule import DataModule
 from medfit.datasets.records import Records
 from medfit.errors import UserError
+from medfit.preprocessing.arrays import MOST_SAMPLES, Arrays
 from medfit.preprocessing.table import TablePreprocessing
 from medfit.splits import Split
 
@@ -83,7 +83,7 @@ def test_the_proof_counts_what_is_in_the_splits():
 
 def test_training_targets_are_those_of_the_training_rows():
     made = module()
-    assert np.array_equal(made.train_targets.numpy(), records().y[made.rows["train"]])
+    assert np.array_equal(made.arrays("train")[1].numpy(), records().y[made.rows["train"]])
 
 
 def test_preprocessing_learns_from_the_training_rows_alone():
@@ -118,10 +118,7 @@ def test_preprocessing_of_any_shape_of_sample_is_taken():
             return np.ones(len(self.dataset), dtype=bool)
 
         def apply(self, train):
-            return TensorDataset(torch.zeros(len(self.dataset), 3, 4, 4), torch.tensor(self.dataset.y))
-
-        def augment(self, x):
-            return x
+            return Arrays(torch.zeros(len(self.dataset), 3, 4, 4), torch.tensor(self.dataset.y))
 
     made = DataModule(records(), Images, Split(), 8, 0)
     assert made.input_shape == (3, 4, 4) and next(iter(made.train_dataloader()))[0].shape == (8, 3, 4, 4)
@@ -196,8 +193,8 @@ def test_validation_batches_are_those_of_the_validation_split():
 
 
 def test_evaluation_batches_are_cut_where_a_split_is_large_and_leave_nothing_out():
-    made = module(records(5 * (EVALUATION_BATCH + 2)))
-    assert sizes(made.batches("val")) == [EVALUATION_BATCH, 2]
+    made = module(records(5 * (MOST_SAMPLES + 2)))
+    assert sizes(made.batches("val")) == [MOST_SAMPLES, 2]
 
 
 def test_a_config_builds_the_data(compose):

@@ -54,7 +54,7 @@ def test_the_mean_predictor_is_the_training_splits_mean(compose):
     cfg = compose("dataset=diabetes", *SMALL)
     table = evaluate.evaluate(cfg)
     module = prepare(cfg).datamodule
-    mean = module.train_targets.numpy().mean()
+    mean = module.arrays("train")[1].numpy().mean()
     target = module.arrays("test")[1].numpy()[:, 0]
     expected = mean_absolute_error(target, np.full_like(target, mean))
     assert table[table.model == "mean"].mae.item() == pytest.approx(expected, rel=1e-5)

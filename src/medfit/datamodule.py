@@ -7,11 +7,9 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from medfit.splits import Split, proof
-
-EVALUATION_BATCH = 512
 
 
 class DataModule(L.LightningDataModule):
@@ -19,14 +17,14 @@ class DataModule(L.LightningDataModule):
 
     Args:
         dataset: With ``groups``, ``strata``, ``given_split`` and ``target_names``.
-        preprocessing: Takes the data set; gives ``usable()``, ``apply(train_rows)`` and ``augment(x)``.
+        preprocessing: Takes the data set; gives ``usable()``, which marks the samples to divide, and
+            ``apply(train_rows)``, which gives prepared samples as :class:`medfit.preprocessing.arrays.Arrays` is one.
         split: Takes the data set and its usable samples.
         batch_size: Samples of a training batch; None for all of them.
         seed: Of the batch order.
 
     Attributes:
         input_shape: Of one sample's ``x``.
-        train_targets: ``y`` of the training split.
         proof: What shows that no patient is in two splits.
     """
 
@@ -35,21 +33,21 @@ class DataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         steps = preprocessing(dataset)
-        self.dataset, self.augment = dataset, steps.augment
+        self.dataset = dataset
         self.rows = split(dataset, steps.usable())
         self.proof = proof(self.rows, dataset)
         self.data = steps.apply(self.rows["train"])
-        self.batch_size = batch_size or len(self.rows["train"])
+        self.train_data = self.data.training(self.rows["train"])
+        self.batch_size = batch_size or len(self.train_data)
         self.generator = torch.Generator().manual_seed(seed)
-        self.input_shape = tuple(self.data[0][0].shape)
 
     @property
-    def train_targets(self) -> Tensor:
-        """The targets of the training split."""
-        return self.arrays("train")[1]
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one training sample's ``x``."""
+        return self.data.input_shape
 
     def arrays(self, split: str) -> tuple[Tensor, Tensor]:
-        """Returns a split's samples, all at once."""
+        """Returns a split's samples, all at once; for data of one shape that lie in memory."""
         x, y = self.data[self.rows[split]]
         return x, y
 
@@ -59,7 +57,7 @@ class DataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Returns the training batches, in an order that the run's seed decides."""
-        data = Subset(self.data, self.rows["train"])  # type: ignore[arg-type]
+        data = self.train_data
         single = len(data) % self.batch_size == 1 and len(data) > 1  # a batch of one has no variance to normalise
         order = RandomSampler(data, generator=self.generator)
         return _loader(data, BatchSampler(order, min(self.batch_size, len(data)), drop_last=single))
@@ -70,13 +68,12 @@ class DataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_index: int) -> Any:
         """Augments batches of a training, on the device."""
-        x, y = batch
-        return (self.augment(x), y) if self.trainer is not None and self.trainer.training else batch
+        return self.data.augment(*batch) if self.trainer is not None and self.trainer.training else batch
 
     def batches(self, split: str) -> DataLoader:
         """Returns a split's batches in the data set's order."""
-        data = Subset(self.data, self.rows[split])  # type: ignore[arg-type]
-        return _loader(data, BatchSampler(range(len(data)), EVALUATION_BATCH, drop_last=False))
+        data = self.data.evaluation(self.rows[split])
+        return _loader(data, BatchSampler(range(len(data)), self.data.evaluation_batch, drop_last=False))
 
 
 def _loader(data: Any, batches: BatchSampler) -> DataLoader:

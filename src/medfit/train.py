@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -97,7 +98,7 @@ def prepare(cfg: DictConfig) -> Parts:
         regime=regime,
         input_shape=datamodule.input_shape,
         target_names=dataset.target_names,
-        train_targets=datamodule.train_targets,
+        train_arrays=partial(datamodule.arrays, "train"),
     )
     return Parts(datamodule, task, regime)
 
@@ -172,16 +173,16 @@ def _fit(trainer: L.Trainer, parts: Parts) -> None:
 def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run, split: str) -> dict[str, float]:
     """Returns a split's scores under the best weights; logs its predictions and plots."""
     task, datamodule = parts.task, parts.datamodule
-    batches = trainer.predict(task, datamodule.batches(split)) or []
-    preds, target = (torch.cat(part).cpu() for part in zip(*batches, strict=True))
-    table = task.table(preds.float().numpy(), target.numpy())
-    table.insert(0, "patient", tracking.pseudonyms(run.store.folder, datamodule.dataset.name, datamodule.groups(split)))
-    files: dict[str, Any] = {f"predictions/{split}.csv": table}
+    outputs = task.join(trainer.predict(task, datamodule.batches(split)) or [])
+    files: dict[str, Any] = {}
+    if (table := task.table(*outputs)) is not None:
+        patients = tracking.pseudonyms(run.store.folder, datamodule.dataset.name, datamodule.groups(split))
+        table.insert(0, "patient", patients)
+        files[f"predictions/{split}.csv"] = table
     if cfg.tracking.plots:
-        plots = task.figures(preds.float().numpy(), target.numpy())
-        files |= {f"plots/{split}_{name}.png": figure for name, figure in plots.items()}
+        files |= {f"plots/{split}_{name}.png": figure for name, figure in task.figures(*outputs).items()}
     run.log_files(files)
-    return {f"{split}/{name}": value for name, value in task.scores(preds, target).items()}
+    return {f"{split}/{name}": value for name, value in task.scores(*outputs).items()}
 
 
 def _quiet() -> None:

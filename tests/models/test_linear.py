@@ -110,6 +110,6 @@ def test_logistic_regression_predicts_as_scikit_learns(compose):
 
 def test_logistic_regression_with_l2_predicts_as_scikit_learns(compose):
     parts = descend_on_heart_disease(compose, "regime.l2=0.01")
-    num_samples = len(parts.datamodule.train_targets)
+    num_samples = len(parts.datamodule.arrays("train")[1])
     found, expected = logistic_predictions(parts, C=1 / (2 * 0.01 * num_samples))
     np.testing.assert_allclose(found, expected, atol=0.002)

@@ -62,7 +62,7 @@ def make(kind, target=None, names=None, **kwargs):
         "metrics": METRICS[kind],
     }
     names = names or [f"output {i}" for i in range(size)]
-    return kind(target_names=names, train_targets=target, **(given | kwargs))
+    return kind(target_names=names, train_arrays=lambda: (None, target), **(given | kwargs))
 
 
 def step(task, x, y):

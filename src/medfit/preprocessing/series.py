@@ -7,9 +7,9 @@ import torch
 from pydantic import Field
 from scipy import signal
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from medfit.errors import UserError
+from medfit.preprocessing.arrays import Arrays
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -72,7 +72,7 @@ class SeriesPreprocessing:
         """Marks all series."""
         return np.ones(len(self.dataset), dtype=bool)
 
-    def apply(self, train: np.ndarray) -> TensorDataset:
+    def apply(self, train: np.ndarray) -> Arrays:
         """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length).
 
         Args:
@@ -86,7 +86,7 @@ class SeriesPreprocessing:
             x = _standardise(x, x, size, axes=(2,))
         elif self.scaling == "train":
             x = _standardise(x, x[train], size[train], axes=(0, 2))
-        return TensorDataset(torch.from_numpy(x.astype(np.float32)), torch.tensor(self.dataset.y))
+        return Arrays(torch.from_numpy(x.astype(np.float32)), torch.tensor(self.dataset.y), self.augment)
 
     def augment(self, x: Tensor) -> Tensor:
         """Returns a training batch, changed at random."""

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from medfit.errors import UserError
+from medfit.preprocessing.arrays import Arrays
 
 Missing = Literal["drop", "mean", "median", "most_frequent", "constant", "knn"]
 Count = Annotated[int, Field(ge=1)]
@@ -64,7 +63,7 @@ class TablePreprocessing:
             return np.ones(len(self.dataset), dtype=bool)
         return self.dataset.x.notna().all(axis=1).to_numpy()
 
-    def apply(self, train: np.ndarray) -> TensorDataset:
+    def apply(self, train: np.ndarray) -> Arrays:
         """Returns all samples as tensors ``(x, y)``, transformed by what the training rows alone teach.
 
         Args:
@@ -87,11 +86,7 @@ class TablePreprocessing:
             message = str(error).splitlines()[0].removesuffix(" All the features will be returned.")
             path = next((f".{key}" for words, key in BLAMED.items() if words in message), "")
             raise UserError(f"preprocessing{path}: {message}") from error
-        return TensorDataset(torch.from_numpy(np.asarray(steps.transform(x), dtype=np.float32)), y)
-
-    def augment(self, x: Tensor) -> Tensor:
-        """Returns a training batch as it is: records are not augmented."""
-        return x
+        return Arrays(torch.from_numpy(np.asarray(steps.transform(x), dtype=np.float32)), y)
 
     def _steps(self, train: np.ndarray) -> Any:
         from sklearn.decomposition import PCA

@@ -1,19 +1,22 @@
 """The task: how a model is trained on a kind of target, and how it is scored."""
 
 from abc import abstractmethod
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import lightning as L
-import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from medfit.errors import UserError, suggest
 
 
 class Task(L.LightningModule):
     """A LightningModule that knows the score it is judged by.
+
+    Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the batches together, and
+    ``scores``, ``table`` and ``figures`` take the result.
 
     Args:
         monitor: The validation score that early stopping, the checkpoint, pruning and the sweep read.
@@ -42,14 +45,18 @@ class Task(L.LightningModule):
     def logged(self) -> list[str]:
         """Returns the names of the validation scores that it logs."""
 
+    def join(self, batches: Sequence[Any]) -> tuple[Any, ...]:
+        """Returns what ``predict_step`` gave of each batch as one: tensors of all samples, on the CPU."""
+        return tuple(torch.cat(parts).cpu() for parts in zip(*batches, strict=True))
+
     @abstractmethod
-    def scores(self, preds: Tensor, target: Tensor) -> dict[str, float]:
+    def scores(self, *outputs: Any) -> dict[str, float]:
         """Returns a split's scores, by metric."""
 
-    @abstractmethod
-    def table(self, preds: np.ndarray, target: np.ndarray) -> pd.DataFrame:
-        """Returns predictions beside the truth, a row each sample."""
+    def table(self, *outputs: Any) -> pd.DataFrame | None:
+        """Returns predictions beside the truth, a row each sample; None where a prediction fits in no row."""
+        return None
 
-    @abstractmethod
-    def figures(self, preds: np.ndarray, target: np.ndarray) -> dict[str, Figure]:
+    def figures(self, *outputs: Any) -> dict[str, Figure]:
         """Returns the plots of a split's predictions, by name."""
+        return {}

@@ -30,7 +30,7 @@ class Supervised(Task):
         regime: How to train.
         input_shape: Of one sample's ``x``.
         target_names: Of the outputs.
-        train_targets: ``y`` of the training split, from which class weights or target scales come.
+        train_arrays: Gives ``x`` and ``y`` of the training split; class weights or target scales come from ``y``.
         monitor: See :class:`Task`.
         mode: See :class:`Task`.
         metrics: Names from the kind's ``available``.
@@ -45,7 +45,7 @@ class Supervised(Task):
         regime: Regime,
         input_shape: tuple[int, ...],
         target_names: list[str],
-        train_targets: Tensor,
+        train_arrays: Callable[[], tuple[Tensor, Tensor]],
         monitor: str,
         mode: Literal["min", "max"],
         metrics: list[str],
@@ -57,7 +57,7 @@ class Supervised(Task):
         self.metrics, self.target_names = metrics, target_names
         super().__init__(monitor, mode)
         self.regime = regime
-        self.prepare_targets(train_targets)
+        self.prepare_targets(train_arrays()[1])
         with blame("model", TypeError, ValueError, RuntimeError):
             self.model = model(input_shape, self.output_size)
         with blame("regime.optimizer"):
@@ -117,7 +117,7 @@ class Supervised(Task):
     def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
         """Returns predictions and targets."""
         x, y = batch
-        return self.predict(self.model(x)), y
+        return self.predict(self.model(x)).float(), y
 
     def configure_optimizers(self) -> Any:
         """Returns the optimiser and its schedule."""
@@ -152,8 +152,9 @@ class _Columns(Supervised):
                 found |= {f"{name}/{column}": float(v) for column, v in zip(self.target_names, values, strict=True)}
         return found
 
-    def table(self, preds: np.ndarray, target: np.ndarray) -> pd.DataFrame:
+    def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
         """Returns ``target/<output>`` and ``pred/<output>`` columns."""
+        preds, target = np.asarray(preds), np.asarray(target)
         columns = {f"target/{name}": target[:, i] for i, name in enumerate(self.target_names)}
         return pd.DataFrame(columns | {f"pred/{name}": preds[:, i] for i, name in enumerate(self.target_names)})
 
@@ -190,9 +191,9 @@ class MultiLabel(_Columns):
         """Returns the probability of yes for each label."""
         return output.sigmoid()
 
-    def figures(self, preds: np.ndarray, target: np.ndarray) -> dict[str, Figure]:
+    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
         """Returns ROC, precision-recall, calibration and confusion."""
-        return figures.classification(preds, target, self.target_names)
+        return figures.classification(np.asarray(preds), np.asarray(target), self.target_names)
 
 
 class Binary(MultiLabel):
@@ -237,15 +238,17 @@ class MultiClass(Supervised):
         """Returns the metrics over all classes."""
         return {name: float(self.available[name](preds.float(), target)) for name in self.metrics}
 
-    def table(self, preds: np.ndarray, target: np.ndarray) -> pd.DataFrame:
+    def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
         """Returns the true class and each class's probability."""
+        preds, target = np.asarray(preds), np.asarray(target)
         names = np.array(self.target_names)
-        columns = {"target": names[target], "pred": names[preds.argmax(axis=1)]}
+        columns = {"target": names[target], "pred": names[preds.argmax(1)]}
         return pd.DataFrame(columns | {f"pred/{name}": preds[:, k] for k, name in enumerate(names)})
 
-    def figures(self, preds: np.ndarray, target: np.ndarray) -> dict[str, Figure]:
+    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
         """Returns ROC, precision-recall, calibration and confusion, each class against the others."""
-        return figures.classification(preds, np.eye(len(self.target_names))[target], self.target_names, exclusive=True)
+        truth = np.eye(len(self.target_names))[np.asarray(target)]
+        return figures.classification(np.asarray(preds), truth, self.target_names, exclusive=True)
 
 
 class Regression(_Columns):
@@ -278,6 +281,6 @@ class Regression(_Columns):
         """Returns the targets in their units."""
         return output * self.std + self.mean
 
-    def figures(self, preds: np.ndarray, target: np.ndarray) -> dict[str, Figure]:
+    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
         """Returns predicted against true, and residuals."""
-        return figures.regression(preds, target, self.target_names)
+        return figures.regression(np.asarray(preds), np.asarray(target), self.target_names)
