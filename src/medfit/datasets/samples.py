@@ -1,5 +1,6 @@
 """What every data set offers, whatever its samples are: the contract between data and the rest."""
 
+import functools
 import hashlib
 import json
 from abc import abstractmethod
@@ -69,8 +70,8 @@ class Samples:
         targets = [{"name": target, "kind": self.task, "role": "target"} for target in self.target_names]
         return [{**column, "unit": self.units.get(column["name"], "")} for column in features + targets]
 
-    def fingerprint(self) -> str:
-        """Returns a hash of all values, names, kinds, given splits and of which samples are one patient's."""
+    @functools.cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256(json.dumps(self.schema()).encode())
         for part in self.contents():
             digest.update(part)
@@ -80,6 +81,10 @@ class Samples:
         if self.given_split is not None:
             digest.update(" ".join(self.given_split).encode())
         return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all values, names, kinds, given splits and of which samples are one patient's."""
+        return self._digest
 
 
 def _strata(task: str, y: np.ndarray) -> np.ndarray | None:

@@ -154,9 +154,9 @@ class _Columns(Supervised):
 
     def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
         """Returns ``target/<output>`` and ``pred/<output>`` columns."""
-        preds, target = np.asarray(preds), np.asarray(target)
-        columns = {f"target/{name}": target[:, i] for i, name in enumerate(self.target_names)}
-        return pd.DataFrame(columns | {f"pred/{name}": preds[:, i] for i, name in enumerate(self.target_names)})
+        truth, guess = np.asarray(target), np.asarray(preds)
+        columns = {f"target/{name}": truth[:, i] for i, name in enumerate(self.target_names)}
+        return pd.DataFrame(columns | {f"pred/{name}": guess[:, i] for i, name in enumerate(self.target_names)})
 
 
 class MultiLabel(_Columns):
@@ -240,10 +240,9 @@ class MultiClass(Supervised):
 
     def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
         """Returns the true class and each class's probability."""
-        preds, target = np.asarray(preds), np.asarray(target)
-        names = np.array(self.target_names)
-        columns = {"target": names[target], "pred": names[preds.argmax(1)]}
-        return pd.DataFrame(columns | {f"pred/{name}": preds[:, k] for k, name in enumerate(names)})
+        names, guess = np.array(self.target_names), np.asarray(preds)
+        columns = {"target": names[np.asarray(target)], "pred": names[guess.argmax(axis=1)]}
+        return pd.DataFrame(columns | {f"pred/{name}": guess[:, k] for k, name in enumerate(names)})
 
     def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
         """Returns ROC, precision-recall, calibration and confusion, each class against the others."""
