@@ -28,13 +28,18 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """
     from medfit import schema
 
-    without_task = [line for line in overrides if not line.startswith("task.")]
-    cfg = _compose(without_task)
-    if cfg.choices.task == "inferred":
+    plain = [line for line in overrides if not line.startswith("task.")]
+    try:
+        cfg = _compose(plain)
+    except UserError:  # of a key that only the family's own regime has, perhaps: the choices alone tell
+        cfg = _compose([line for line in overrides if "." not in line.split("=")[0]])
+    own = _own_choices(cfg, overrides)
+    if cfg.choices.task == "inferred" and not any(line.startswith("task=") for line in own):
+        cfg = _compose(plain, own)
         schema.check_node(cfg.dataset, "dataset")
-        overrides = [*overrides, f"task={load_dataset(cfg).task}"]
-    if len(overrides) != len(without_task):
-        cfg = _compose(overrides)
+        own.append(f"task={load_dataset(cfg).task}")
+    if own or list(cfg.overrides) != _split_experiment(overrides)[1]:
+        cfg = _compose(overrides, own)
     schema.check(cfg)
     return cfg
 
@@ -149,7 +154,7 @@ def as_override(value: Any) -> str:
             return str(value)
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
     """Lets Hydra compose, and adds what was asked for: ``experiment``, ``choices`` and ``overrides``."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -157,7 +162,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
     experiment, rest = _split_experiment(overrides)
     _check_choices(rest)
-    lines = [f"hydra.searchpath={as_override([f'file://{EXPERIMENTS.parent}'])}", *rest]
+    lines = [f"hydra.searchpath={as_override([f'file://{EXPERIMENTS.parent}'])}", *rest, *own]
     if experiment:
         lines.append(f"experiments={_experiment_file(experiment)}")
     GlobalHydra.instance().clear()
@@ -176,6 +181,31 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         cfg.choices = chosen
         cfg.overrides = list(rest)
     return cfg
+
+
+def _own_choices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """Returns the choices of the model's family that differ from what the data set chose.
+
+    Hydra lets a later group's overrides win, and the data set stands later, so that it may choose the model.
+    """
+    chosen = {line.split("=")[0] for line in overrides}
+    if cfg.experiment:
+        chosen |= _overridden(EXPERIMENTS / cfg.experiment / "config.yaml").keys()
+    family = _overridden(CONF / "model" / f"{cfg.choices.model}.yaml")
+    return [
+        f"{group}={choice}" for group, choice in family.items() if group not in chosen and cfg.choices[group] != choice
+    ]
+
+
+def _overridden(path: Path) -> dict[str, str]:
+    """Returns the choices that a config file makes for other groups."""
+    entries = [dict(entry) for entry in OmegaConf.load(path).get("defaults", []) if not isinstance(entry, str)]
+    return {
+        str(key).removeprefix("override ").lstrip("/").split("@")[0]: str(choice)
+        for entry in entries
+        for key, choice in entry.items()
+        if str(key).startswith("override ")
+    }
 
 
 def _split_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -147,6 +148,10 @@ class Run:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _write(path, content)
             self.client.log_artifacts(self.id, folder)
+
+    def log_image(self, name: str, image: np.ndarray, step: int) -> None:
+        """Logs an image of a step, which MLflow shows with a slider over the steps."""
+        self.client.log_image(self.id, image, key=name, step=step)
 
     def log_dataset(self, dataset: Any, proof: Mapping[str, Any]) -> None:
         """Logs a data set's name, fingerprint, schema and counts; no row and no identifier."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -126,6 +127,11 @@ class RunLogger(Logger):
         """Logs at the epoch, which compares between batch sizes; the step does not."""
         epoch = int(metrics.get("epoch", step or 0))
         self.run.log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, epoch)
+
+    @rank_zero_only
+    def log_image(self, name: str, image: np.ndarray, epoch: int) -> None:
+        """Logs an image of an epoch, uint8 in the shape (height, width) or (height, width, 3)."""
+        self.run.log_image(name, image, epoch)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:

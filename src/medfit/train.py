@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import DictConfig
+from torch import Tensor
 
 from medfit import config, tracking
 from medfit.datamodule import DataModule
@@ -71,7 +72,11 @@ def train(
         run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
         once = {name: value for name, value in scores.items() if name not in last}
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
-        files: dict[str, Any] = {"checkpoint/best.ckpt": Path(checkpoint.best_model_path)}
+        shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
+        files: dict[str, Any] = {
+            "checkpoint/best.ckpt": Path(checkpoint.best_model_path),
+            "checkpoint/shapes.json": shapes,
+        }
         if cfg.tracking.plots:
             files["plots/learning_curves.png"] = learning_curves(run.history)
         run.log_files(files)
@@ -87,20 +92,37 @@ def prepare(cfg: DictConfig) -> Parts:
     datamodule = DataModule(
         dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
     )
-    make_task = config.build(cfg.task)
-    fits = make_task.func.fits
+    fits = config.build(cfg.task).func.fits
     if dataset.task not in fits:
         raise UserError(
             f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
         )
-    task = make_task(
-        model=config.build(cfg.model),
-        regime=regime,
-        input_shape=datamodule.input_shape,
-        target_names=dataset.target_names,
-        train_arrays=partial(datamodule.arrays, "train"),
-    )
+    task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     return Parts(datamodule, task, regime)
+
+
+def make_task(
+    cfg: DictConfig,
+    input_shape: tuple[int, ...],
+    target_names: Sequence[str],
+    train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
+) -> Task:
+    """Returns the config's task with its model, untrained.
+
+    Args:
+        cfg: As :func:`medfit.config.compose` gives it.
+        input_shape: Of one sample's ``x``.
+        target_names: The data set's.
+        train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
+            was learnt from them.
+    """
+    return config.build(cfg.task)(
+        model=config.build(cfg.model),
+        regime=config.build(cfg.regime),
+        input_shape=input_shape,
+        target_names=target_names,
+        train_arrays=train_arrays,
+    )
 
 
 def make_trainer(

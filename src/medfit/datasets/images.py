@@ -17,8 +17,8 @@ class Image:
     """An image as it was read.
 
     Args:
-        x: In the shape (channels, *size), of any number type; volumes have their axes in the order and direction of
-            right, anterior, superior.
+        x: In the shape (channels, *size), of any number type. Flat images have rows from the top and columns from the
+            left, as they are shown; volumes the axes right, anterior, superior.
         mask: Class numbers from 0, uint8 in the shape (*size); None where there is none.
         spacing_mm: Distance of neighbouring pixels or voxels along each axis; None where it is not known.
     """
@@ -130,9 +130,8 @@ class Images(Samples):
         """Returns whether anything is marked."""
         mask, size = image.mask, image.x.shape[1:]
         if mask is None or mask.shape != size:
-            raise UserError(
-                f"{name}: the image has {_size(size)} pixels, its mask {_size(mask.shape) if mask is not None else 'none'}"
-            )
+            its = "none" if mask is None else _size(mask.shape)
+            raise UserError(f"{name}: the image has {_size(size)} pixels, its mask {its}")
         if (largest := int(mask.max())) >= (known := len(self.target_names)):
             raise UserError(
                 f"{name}: its mask holds the number {largest}; the classes have 0 to {known - 1} (dataset.classes)"
