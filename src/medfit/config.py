@@ -199,7 +199,9 @@ def _own_choices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
 
 def _overridden(path: Path) -> dict[str, str]:
     """Returns the choices that a config file makes for other groups."""
-    entries = [dict(entry) for entry in OmegaConf.load(path).get("defaults", []) if not isinstance(entry, str)]
+    entries = [
+        dict(entry) for entry in OmegaConf.select(OmegaConf.load(path), "defaults") or () if not isinstance(entry, str)
+    ]
     return {
         str(key).removeprefix("override ").lstrip("/").split("@")[0]: str(choice)
         for entry in entries

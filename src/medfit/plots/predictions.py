@@ -23,7 +23,7 @@ def classification(
         names: Of the columns.
         exclusive: Whether the columns are classes, one of which is true, rather than labels of their own.
     """
-    names = [_as_label(name) for name in names]
+    names = [as_label(name) for name in names]
     return {
         "roc": _curves(_roc, preds, target, names, "1 - specificity", "sensitivity", diagonal=True),
         "precision_recall": _curves(_precision_recall, preds, target, names, "recall (sensitivity)", "precision (PPV)"),
@@ -36,7 +36,7 @@ def classification(
 
 def regression(preds: np.ndarray, target: np.ndarray, names: Sequence[str]) -> dict[str, Figure]:
     """Returns predicted against true, and residuals, a panel for each column of (samples, columns)."""
-    names = [_as_label(name) for name in names]
+    names = [as_label(name) for name in names]
     return {
         "predicted_against_true": _panels(_predicted, preds, target, names),
         "residuals": _panels(_residuals, preds, target, names),
@@ -60,7 +60,7 @@ def learning_curves(history: Mapping[str, Sequence[tuple[int, float]]]) -> Figur
     return figure
 
 
-def _as_label(name: str) -> str:
+def as_label(name: str) -> str:
     """Returns a name that leaves room for the plot itself, and whose dollar signs begin no formula."""
     short = name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
     return short.replace("$", r"\$")

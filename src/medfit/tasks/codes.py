@@ -1,5 +1,6 @@
 """Multiclass through binary problems."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -39,9 +40,9 @@ class MultiClassByCodes(MultiClass):
         """The number of binary problems."""
         return self.codes.shape[1]
 
-    def prepare_targets(self, target: Tensor) -> None:
+    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Keeps the code matrix beside the class weights."""
-        super().prepare_targets(target)
+        super().prepare_targets(targets)
         self.register_buffer("matrix", self.codes)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

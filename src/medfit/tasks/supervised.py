@@ -57,9 +57,10 @@ class Supervised(Task):
         self.metrics, self.target_names = metrics, target_names
         super().__init__(monitor, mode)
         self.regime = regime
-        self.prepare_targets(train_arrays()[1])
+        self.prepare_targets(lambda: train_arrays()[1])
         with blame("model", TypeError, ValueError, RuntimeError):
             self.model = model(input_shape, self.output_size)
+            self._check_output(input_shape)
         with blame("regime.optimizer"):
             regime.optimizer(self.model.parameters())
         self._outputs: list[tuple[Tensor, Tensor]] = []
@@ -69,7 +70,18 @@ class Supervised(Task):
         """Numbers that the model puts out."""
         return len(self.target_names)
 
-    def prepare_targets(self, target: Tensor) -> None:
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the shape of what the model puts out for one sample."""
+        return (self.output_size,)
+
+    def _check_output(self, input_shape: tuple[int, ...]) -> None:
+        with torch.no_grad():
+            found = tuple(self.model.eval()(torch.zeros(1, *input_shape)).shape[1:])
+        self.model.train()
+        if found != (expected := self.output_shape(input_shape)):
+            raise ValueError(f"it puts out {found} for each sample, but this task needs {expected}")
+
+    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Takes from the training targets what the loss needs; nothing by default."""
 
     @abstractmethod
@@ -114,7 +126,7 @@ class Supervised(Task):
         scores = {"loss": self.loss(output, target), **self.scores(self.predict(output), target)}
         self.log_dict({f"val/{name}": torch.as_tensor(score, dtype=torch.float32) for name, score in scores.items()})
 
-    def predict_step(self, batch: Batch, batch_index: int) -> tuple[Tensor, Tensor]:
+    def predict_step(self, batch: Batch, batch_index: int) -> Any:
         """Returns predictions and targets."""
         x, y = batch
         return self.predict(self.model(x)).float(), y
@@ -174,8 +186,9 @@ class MultiLabel(_Columns):
         self.class_weight = class_weight
         super().__init__(**kwargs)
 
-    def prepare_targets(self, target: Tensor) -> None:
+    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Sets the weights of no (row 0) and yes (row 1) for each label, 1 on average over samples."""
+        target = targets()
         weights = torch.ones(2, target.shape[1])
         if self.class_weight == "balanced":
             share = target.mean(dim=0).clamp(1 / (2 * len(target)), 1 - 1 / (2 * len(target)))
@@ -217,8 +230,9 @@ class MultiClass(Supervised):
         self.class_weight = class_weight
         super().__init__(**kwargs)
 
-    def prepare_targets(self, target: Tensor) -> None:
+    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Sets the classes' weights, 1 on average over samples; a class without samples weighs 1."""
+        target = targets()
         num_classes = len(self.target_names)
         weights = torch.ones(num_classes)
         if self.class_weight == "balanced":
@@ -266,8 +280,9 @@ class Regression(_Columns):
         self.loss_name = loss
         super().__init__(**kwargs)
 
-    def prepare_targets(self, target: Tensor) -> None:
+    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Keeps the targets' means and standard deviations; one that does not vary keeps its scale."""
+        target = targets()
         std = target.std(dim=0, correction=min(1, len(target) - 1))  # a single sample has one too: 0
         self.register_buffer("mean", target.mean(dim=0))
         self.register_buffer("std", torch.where(std > 0, std, 1.0))

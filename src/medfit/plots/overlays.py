@@ -1,0 +1,70 @@
+"""Images with the outlines of true and predicted classes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from medfit.plots.predictions import as_label
+
+MOST_PIXELS = 512
+SIZE_IN = 4.0
+
+
+class Overlay(NamedTuple):
+    """A slice in the shape (height, width): the image and two masks of class numbers."""
+
+    image: np.ndarray
+    target: np.ndarray
+    preds: np.ndarray
+
+
+def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray) -> Overlay:
+    """Returns the slice that shows most of the classes: across a volume's first axis, or a 2D image itself.
+
+    Args:
+        image: In the shape (*size).
+        target: Class numbers in the same shape.
+        preds: Class numbers in the same shape.
+    """
+    if image.ndim == 3:
+        marked = ((target > 0) | (preds > 0)).sum(axis=(1, 2))
+        place = int(marked.argmax()) if marked.any() else len(image) // 2
+        image, target, preds = image[place], target[place], preds[place]
+    step = max(1, -(-max(image.shape) // MOST_PIXELS))
+    return Overlay(*(part[::step, ::step].copy() for part in (image, target, preds)))
+
+
+def overlay(shown: Overlay, names: Sequence[str], title: str) -> Figure:
+    """Returns the image alone, with the true outlines, and with the predicted ones.
+
+    Args:
+        shown: The slice.
+        names: Of the classes, the background first.
+        title: Above it.
+    """
+    from matplotlib import colormaps
+
+    figure = Figure(figsize=(3 * SIZE_IN, SIZE_IN + 0.6), layout="constrained")
+    figure.suptitle(title)
+    colours = [colormaps["tab10"](k % 10) for k in range(len(names) - 1)]
+    for axes, heading, mask in zip(
+        figure.subplots(1, 3), ("image", "true", "predicted"), (None, shown.target, shown.preds), strict=True
+    ):
+        axes.imshow(shown.image, cmap="gray", interpolation="nearest")
+        axes.set(title=heading, xticks=[], yticks=[])
+        for number, colour in enumerate(colours, start=1):
+            if mask is not None and (mask == number).any():
+                _outline(axes, mask == number, colour)
+    handles = [Patch(facecolor="none", edgecolor=c, label=as_label(n)) for c, n in zip(colours, names[1:], strict=True)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
+    return figure
+
+
+def _outline(axes, mask, colour) -> None:  # type: ignore[no-untyped-def]
+    padded = np.pad(mask.astype(float), 1)  # so that an outline at the edge closes
+    height, width = padded.shape
+    axes.contourf(np.arange(width) - 1, np.arange(height) - 1, padded, levels=[0.5, 1.5], colors=[colour], alpha=0.2)
+    axes.contour(np.arange(width) - 1, np.arange(height) - 1, padded, levels=[0.5], colors=[colour], linewidths=1.5)

@@ -1,0 +1,242 @@
+"""Preprocessing of images with masks: patches or slices to train on, whole images to score."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from medfit.datasets.images import RESIDENT_SHARE, Image
+from medfit.errors import UserError
+from medfit.preprocessing.augmentation import Augmentation
+from medfit.preprocessing.intensity import Scaling, Standard, check_spacing, check_window, resample, scale
+
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
+MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
+LARGEST_PATCH = {2: 256, 3: 96}
+Case = tuple[Tensor, Tensor]
+
+
+class PatchPreprocessing:
+    """Resamples and scales images with masks; cuts patches or slices out of them for training.
+
+    Args:
+        dataset: :class:`medfit.datasets.images.Images` with masks.
+        slices: Train a 2D network on the slices of volumes: ``axial``, ``coronal`` or ``sagittal``.
+        spacing_mm: The new distance of voxels along each axis; None leaves it, if it is the same in all images.
+        patch_size: Of what the network sees; smaller images are padded with zeros. None for the largest image (up to
+            256 x 256, or 96 x 96 x 96), rounded up to a multiple of 16.
+        patches_per_image: Taken in each epoch from each image (from each slice, with ``slices``).
+        foreground: Share of the patches whose centre lies in a class other than the background.
+        window: Lowest and highest value, beyond which values are cut off (Hounsfield units in CT).
+        scaling: As of :class:`medfit.preprocessing.image.ImagePreprocessing`.
+        augmentation: Of training batches.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        slices: Literal["axial", "coronal", "sagittal"] | None = None,
+        spacing_mm: Sequence[Annotated[float, Field(gt=0)]] | None = None,
+        patch_size: Sequence[Annotated[int, Field(ge=1)]] | None = None,
+        patches_per_image: Annotated[int, Field(ge=1)] = 1,
+        foreground: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        window: Sequence[float] | None = None,
+        scaling: Scaling = "per_image",
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        if not hasattr(dataset, "image") or dataset.task != "segmentation":
+            raise UserError(f"preprocessing=patches takes images with masks, which {dataset.name} has none of")
+        check_window(window)
+        check_spacing(spacing_mm, dataset)
+        self.dataset, self.spacing_mm, self.window, self.scaling = dataset, spacing_mm, window, scaling
+        self.axis = self._axis(slices)
+        self.patch_size = self._patch_size(patch_size)
+        self.patches_per_image, self.foreground = patches_per_image, foreground
+        self.augmentation = augmentation or Augmentation()
+        self._standard: Standard | None = None
+
+    def usable(self) -> np.ndarray:
+        """Marks all images."""
+        return np.ones(len(self.dataset), dtype=bool)
+
+    def apply(self, train: np.ndarray) -> "Patches":
+        """Returns all images, prepared when they are needed.
+
+        Args:
+            train: Numbers of the training images.
+        """
+        if self.scaling == "train":
+            self._standard = Standard(self.case(row)[0] for row in train)
+        return Patches(self)
+
+    def case(self, row: int) -> Case:
+        """Returns an image in the shape (channels, *size) and its mask; with ``slices``, these lie along axis 1."""
+        image = resample(self.dataset.image(row), self.spacing_mm)
+        assert image.mask is not None
+        x = torch.from_numpy(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
+        mask = torch.from_numpy(np.ascontiguousarray(image.mask))
+        x = x if self._standard is None else self._standard(x)
+        if self.axis is not None:
+            x, mask = x.movedim(self.axis + 1, 1), mask.movedim(self.axis, 0)
+        return x.contiguous(), mask.contiguous()
+
+    def spacing(self, row: int) -> tuple[float, ...]:
+        """Returns the distance of voxels along each axis of a case, in mm (1 where it is not known)."""
+        image = self.dataset.image(row)
+        spacing = list(self.spacing_mm or image.spacing_mm or [1.0] * (image.x.ndim - 1))
+        return tuple(spacing if self.axis is None else [spacing.pop(self.axis), *spacing])
+
+    def _axis(self, slices: str | None) -> int | None:
+        if slices is not None and self.dataset.image(0).x.ndim != 4:
+            raise UserError("preprocessing.slices: these images are no volumes")
+        return None if slices is None else PLANES[slices]
+
+    def _patch_size(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
+        largest = np.max([self._size(self.dataset.image(row)) for row in range(len(self.dataset))], axis=0)
+        self._check_spacings()
+        if wanted is None:
+            return tuple(min(LARGEST_PATCH[len(largest)], int(-(-n // MULTIPLE) * MULTIPLE)) for n in largest)
+        if len(wanted) != len(largest):
+            raise UserError(f"preprocessing.patch_size: expected {len(largest)} numbers, not {len(wanted)}")
+        return tuple(wanted)
+
+    def _size(self, image: Image) -> list[int]:
+        """Returns an image's size as the network will see it."""
+        old = image.spacing_mm or [1.0] * (image.x.ndim - 1)
+        size = [round(n * a / b) for n, a, b in zip(image.x.shape[1:], old, self.spacing_mm or old, strict=True)]
+        return size if self.axis is None else [n for axis, n in enumerate(size) if axis != self.axis]
+
+    def _check_spacings(self) -> None:
+        if self.spacing_mm is not None:
+            return
+        first = self.dataset.image(0).spacing_mm
+        for row in range(1, len(self.dataset)):
+            spacing = self.dataset.image(row).spacing_mm
+            if (spacing is None) != (first is None) or (
+                spacing is not None and not np.allclose(spacing, first, rtol=0.05)
+            ):
+                raise UserError(
+                    f"{self.dataset.file_names[row]}: its voxels are {_mm(spacing)} apart, those of the first image "
+                    f"{_mm(first)}; set preprocessing.spacing_mm to resample them"
+                )
+
+
+class Patches:
+    """Images with masks, as the data module takes them; see :class:`medfit.preprocessing.arrays.Arrays`.
+
+    Args:
+        source: Prepares an image when it is needed; what was prepared is kept while there is memory.
+    """
+
+    evaluation_batch = 1  # images of many sizes
+
+    def __init__(self, source: PatchPreprocessing) -> None:
+        import psutil
+
+        self.source, self._kept = source, dict[int, Case]()
+        self._room = RESIDENT_SHARE * psutil.virtual_memory().available
+        self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of a patch: (channels, *patch_size)."""
+        return (len(self.source.dataset.channels), *self.source.patch_size)
+
+    def case(self, row: int) -> Case:
+        """Returns a prepared image and its mask."""
+        if row not in self._kept:
+            case = self.source.case(row)
+            self._room -= sum(part.nbytes for part in case)
+            if self._room < 0:
+                return case
+            self._kept[row] = case
+        return self._kept[row]
+
+    def training(self, rows: Sequence[int]) -> "_Training":
+        """Returns patches at random places; a list of places gives a batch ``(x, y)``."""
+        return _Training(self, rows)
+
+    def evaluation(self, rows: Sequence[int]) -> "_Evaluation":
+        """Returns whole images one by one, with the patient's number and the spacing in mm."""
+        return _Evaluation(self, rows)
+
+    def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a training batch, changed at random."""
+        made, mask = self.source.augmentation(x, y)
+        assert mask is not None
+        return made, mask
+
+    def about(self, row: int) -> tuple[Tensor, Tensor]:
+        """Returns the patient's number and the spacing, in the shapes (1,) and (1, axes)."""
+        return torch.tensor([int(self._patients[row])]), torch.tensor([self.source.spacing(row)])
+
+
+class _Training(Dataset):
+    """Patches of some images, each place a patch."""
+
+    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
+        self.patches = patches
+        self.places: list[tuple[int, int | None]] = []
+        for row in rows:
+            num_slices = None if patches.source.axis is None else patches.case(row)[1].shape[0]
+            parts = [None] if num_slices is None else list(range(num_slices))
+            self.places += [(row, part) for part in parts for _ in range(patches.source.patches_per_image)]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
+        made = [self._patch(*self.places[place]) for place in places]
+        x, y = (torch.stack(parts) for parts in zip(*made, strict=True))
+        return x, y.long()
+
+    def _patch(self, row: int, part: int | None) -> Case:
+        x, mask = self.patches.case(row)
+        if part is not None:
+            x, mask = x[:, part], mask[part]
+        size = self.patches.source.patch_size
+        starts = self._starts(mask, size)
+        place = tuple(slice(s, s + n) for s, n in zip(starts, size, strict=True))
+        return pad(x[(slice(None), *place)], size), pad(mask[place], size)
+
+    def _starts(self, mask: Tensor, size: Sequence[int]) -> list[int]:
+        """Returns where a patch begins: anywhere, or around a voxel of the foreground."""
+        spare = [max(0, old - new) for old, new in zip(mask.shape, size, strict=True)]
+        if not any(spare):
+            return [0] * len(spare)
+        centre = None
+        if float(torch.rand(())) < self.patches.source.foreground and len(marked := mask.nonzero()):
+            centre = marked[int(torch.randint(len(marked), ()))].tolist()
+        if centre is None:
+            return [int(torch.randint(room + 1, ())) for room in spare]
+        return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
+
+
+class _Evaluation(Dataset):
+    """Whole images, one by one."""
+
+    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
+        self.patches, self.rows = patches, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, ...]:
+        (place,) = places
+        x, mask = self.patches.case(self.rows[place])
+        return x[None], mask[None].long(), *self.patches.about(self.rows[place])
+
+
+def pad(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Returns a tensor whose last axes are padded with zeros on both sides up to a size."""
+    missing = [max(0, new - old) for old, new in zip(x.shape[-len(size) :], size, strict=True)]
+    widths = [width for m in reversed(missing) for width in (m // 2, m - m // 2)]
+    return torch.nn.functional.pad(x, widths) if any(widths) else x
+
+
+def _mm(spacing: Sequence[float] | None) -> str:
+    return "at an unknown distance" if spacing is None else " x ".join(f"{s:g}" for s in spacing) + " mm"

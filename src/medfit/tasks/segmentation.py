@@ -1,0 +1,211 @@
+"""Segmentation: a class for every pixel or voxel, scored by patient."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from pydantic import Field
+from torch import Tensor
+
+from medfit.errors import UserError
+from medfit.evidence import segmentation as evidence
+from medfit.plots.overlays import Overlay, overlay, slice_of
+from medfit.tasks.supervised import Supervised
+
+SLICES_AT_ONCE = 64
+Loss = Literal["dice_cross_entropy", "dice", "cross_entropy", "focal", "tversky"]
+
+
+class Case(NamedTuple):
+    """What is kept of an image that was scored.
+
+    Args:
+        patient: Its number.
+        counts: Voxels found, predicted and true of each class but the background, in the shape (3, classes).
+        distances_mm: 95 % Hausdorff and average surface distance, in the shape (2, classes); None where not measured.
+        overlay: The slice to show; None where not wanted.
+        loss: Mean over the voxels.
+    """
+
+    patient: int
+    counts: np.ndarray
+    distances_mm: np.ndarray | None
+    overlay: Overlay | None
+    loss: float
+
+
+class Segmentation(Supervised):
+    """Learns from patches, predicts whole images by a sliding window, and scores each patient's images together.
+
+    A 2D network takes a volume slice by slice, along the volume's first axis. Windows overlap and are weighted by a
+    Gaussian (Isensee et al., Nature Methods 2021). Scores are means over patients, for each class but the background
+    (class 0) and over the classes: a class that a patient neither has nor is given counts in no mean.
+
+    Args:
+        loss: ``dice_cross_entropy``, ``dice`` (Milletari et al., 3DV 2016), ``cross_entropy``, ``focal`` (Lin et al.,
+            ICCV 2017) or ``tversky`` (Salehi et al., MLMI 2017), by MONAI.
+        false_negative_weight: Of ``tversky``; false positives weigh 1 minus this.
+        focus: Of ``focal``: the exponent, 0 for cross-entropy.
+        overlap: Of neighbouring windows, as a share.
+    """
+
+    fits = frozenset({"segmentation"})
+    available = dict.fromkeys(evidence.OVERLAPS + evidence.DISTANCES)  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        *,
+        loss: Loss = "dice_cross_entropy",
+        false_negative_weight: Annotated[float, Field(gt=0, lt=1)] = 0.7,
+        focus: Annotated[float, Field(ge=0)] = 2.0,
+        overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25,
+        **kwargs: Any,
+    ) -> None:
+        if (monitor := kwargs["monitor"].removeprefix("val/").split("/")[0]) in evidence.DISTANCES:
+            raise UserError(f"task.monitor: {monitor} takes long, so it is measured once, after training")
+        super().__init__(**kwargs)
+        self.overlap, self.window = overlap, kwargs["input_shape"][1:]
+        self.criterion = _loss(loss, false_negative_weight, focus)
+        self._cases: list[Case] = []
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the shape of a patch's output: (classes, *size)."""
+        return (self.output_size, *input_shape[1:])
+
+    def logged(self) -> list[str]:
+        """Returns the names of the scores of every epoch; distances are measured once, after training."""
+        names = [name for name in self.metrics if name in evidence.OVERLAPS]
+        own = self.target_names[1:] if len(self.target_names) > 2 else []
+        return ["val/loss", *(f"val/{n}" for n in names), *(f"val/{n}/{c}" for n in names for c in own)]
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Returns the mean loss of logits (batch, classes, *size) for class numbers (batch, *size)."""
+        return self.criterion(output, target[:, None])
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Returns the classes' probabilities."""
+        return output.softmax(dim=1)
+
+    def infer(self, x: Tensor) -> Tensor:
+        """Returns the logits of whole images.
+
+        Args:
+            x: In the shape (batch, channels, *size); volumes for a 2D network have their slices along the first axis.
+        """
+        from monai.inferers.utils import sliding_window_inference
+
+        sliced = x.ndim - 2 > len(self.window)
+        parts = x[0].movedim(1, 0).split(SLICES_AT_ONCE) if sliced else [x]
+        windows = SLICES_AT_ONCE if len(self.window) == 2 else 1
+        made = [
+            sliding_window_inference(part, self.window, windows, self.model, overlap=self.overlap, mode="gaussian")
+            for part in parts
+        ]
+        output: Tensor = torch.cat(made)  # type: ignore[arg-type]
+        return output.movedim(0, 1)[None] if sliced else output
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Keeps what is counted in an image."""
+        self._cases += self._case(batch, thorough=False)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the validation scores."""
+        cases, self._cases = self._cases, []
+        scores = {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
+        self.log_dict({f"val/{name}": torch.tensor(score, dtype=torch.float32) for name, score in scores.items()})
+
+    def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
+        """Returns what is counted and measured in an image, and a slice to show."""
+        return self._case(batch, thorough=True)
+
+    def join(self, batches: Sequence[list[Case]]) -> tuple[list[Case]]:
+        """Returns the images of all batches."""
+        return ([case for cases in batches for case in cases],)
+
+    def scores(self, cases: list[Case]) -> dict[str, float]:
+        """Returns ``metric`` and, where there are several classes, ``metric/class``."""
+        names = self.target_names[1:]
+        found: dict[str, float] = {}
+        for metric, values in self._of_patients(cases).items():
+            of_class = evidence.mean(values, axis=0)
+            found[metric] = float(evidence.mean(of_class, axis=0))
+            if len(names) > 1:
+                found |= {f"{metric}/{name}": float(value) for name, value in zip(names, of_class, strict=True)}
+        return found
+
+    def table(self, cases: list[Case]) -> pd.DataFrame:
+        """Returns each image's scores by class, a row each image."""
+        columns: dict[str, np.ndarray] = {}
+        for metric, values in self._values(cases).items():
+            columns |= {f"{metric}/{name}": values[:, k] for k, name in enumerate(self.target_names[1:])}
+        return pd.DataFrame(columns)
+
+    def figures(self, cases: list[Case]) -> dict[str, Figure]:
+        """Returns the images of the best, the median and the worst patient, with true and predicted outlines."""
+        patients = list(dict.fromkeys(case.patient for case in cases))
+        dice = evidence.mean(evidence.overlaps(self._counts(cases, patients))["dice"], axis=1)
+        order = [place for place in np.argsort(-dice, kind="stable") if np.isfinite(dice[place])]
+        if not order:
+            return {}
+        made = {}
+        for name, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
+            own = [case.overlay for case in cases if case.patient == patients[place] and case.overlay is not None]
+            shown = max(own, key=lambda image: int((image.target > 0).sum()))
+            made[f"overlay_{name}"] = overlay(shown, self.target_names, f"{name} patient, Dice {dice[place]:.3f}")
+        return made
+
+    def _case(self, batch: Any, thorough: bool) -> list[Case]:
+        """Returns the case of a batch of one image."""
+        x, y, patient, spacing_mm = batch
+        output = self.infer(x)
+        preds = output.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+        target = y[0].cpu().numpy().astype(np.uint8)
+        size = len(self.target_names)
+        wanted = thorough and any(name in evidence.DISTANCES for name in self.metrics)
+        distances = evidence.distances_mm(preds, target, size, spacing_mm[0].tolist()) if wanted else None
+        shown = slice_of(x[0, 0].cpu().numpy(), target, preds) if thorough else None
+        counts = evidence.counts(preds, target, size)
+        return [Case(int(patient), counts, distances, shown, float(self.loss(output, y)))]
+
+    def _counts(self, cases: list[Case], patients: Sequence[int]) -> np.ndarray:
+        """Returns the counts of each patient's images together, in the shape (patients, 3, classes)."""
+        counts = np.zeros((len(patients), *cases[0].counts.shape), dtype=np.int64)
+        for case in cases:
+            counts[patients.index(case.patient)] += case.counts
+        return counts
+
+    def _of_patients(self, cases: list[Case]) -> dict[str, np.ndarray]:
+        """Returns each metric of each patient, in the shape (patients, classes)."""
+        patients = list(dict.fromkeys(case.patient for case in cases))
+        values = evidence.overlaps(self._counts(cases, patients))
+        if all(case.distances_mm is not None for case in cases):
+            measured = [np.stack([c.distances_mm for c in cases if c.patient == p]) for p in patients]  # type: ignore[misc]
+            means = np.stack([evidence.mean(images, axis=0) for images in measured])
+            values |= {name: means[:, place] for place, name in enumerate(evidence.DISTANCES)}
+        return {name: values[name] for name in self.metrics if name in values}
+
+    def _values(self, cases: list[Case]) -> dict[str, np.ndarray]:
+        """Returns each metric of each image, in the shape (images, classes)."""
+        alone = [case._replace(patient=place) for place, case in enumerate(cases)]
+        return self._of_patients(alone)
+
+
+def _loss(name: Loss, false_negative_weight: float, focus: float) -> Callable[[Tensor, Tensor], Tensor]:
+    from monai import losses
+
+    match name:
+        case "dice_cross_entropy":
+            return losses.DiceCELoss(softmax=True, to_onehot_y=True)
+        case "dice":
+            return losses.DiceLoss(softmax=True, to_onehot_y=True)
+        case "cross_entropy":
+            return lambda output, target: torch.nn.functional.cross_entropy(output, target[:, 0])
+        case "focal":
+            return losses.FocalLoss(use_softmax=True, to_onehot_y=True, gamma=focus)
+        case "tversky":
+            return losses.TverskyLoss(
+                softmax=True, to_onehot_y=True, alpha=1 - false_negative_weight, beta=false_negative_weight
+            )
