@@ -91,9 +91,11 @@ def _score_baselines(parts: Parts, fold: int) -> list[dict[str, Any]]:
 
 
 def score_baselines(parts: Parts) -> dict[str, dict[str, float]]:
-    """Returns the test scores of scikit-learn's baselines on the same features and splits."""
+    """Returns the test scores of scikit-learn's baselines on the same features and splits, where there are any."""
     from medfit.evidence.baselines import baselines, fit_predict
 
+    if not parts.task.has_baselines:
+        return {}
     x, y = parts.datamodule.arrays("train")
     test_x, test_y = parts.datamodule.arrays("test")
     num_outputs = len(parts.datamodule.dataset.target_names)

@@ -35,6 +35,9 @@ class Parts:
     regime: Regime
 
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
 class DivergedError(UserError):
     """The loss is no longer a number."""
 
@@ -188,8 +191,20 @@ def _fit(trainer: L.Trainer, parts: Parts) -> None:
         trainer.fit(parts.task, parts.datamodule)
     except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError, as is a CPU's
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise UserError(_too_large(parts)) from error
+        raise
     if trainer.interrupted:
         raise KeyboardInterrupt
+
+
+def _too_large(parts: Parts) -> str:
+    shape = " x ".join(map(str, parts.datamodule.input_shape))
+    return (
+        f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
+        "regime.batch_size, or preprocessing.patch_size or preprocessing.size, where there is one"
+    )
 
 
 def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run, split: str) -> dict[str, float]:

@@ -24,9 +24,11 @@ class Task(L.LightningModule):
 
     Attributes:
         fits: The kinds of target (a data set's ``task``) that it can learn.
+        has_baselines: Whether it scores predictions of a number or a class, as scikit-learn's estimators give them.
     """
 
     fits: frozenset[str] = frozenset()
+    has_baselines = False
 
     def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:
         super().__init__()

@@ -53,6 +53,7 @@ class Segmentation(Supervised):
     """
 
     fits = frozenset({"segmentation"})
+    has_baselines = False
     available = dict.fromkeys(evidence.OVERLAPS + evidence.DISTANCES)  # type: ignore[assignment]
 
     def __init__(

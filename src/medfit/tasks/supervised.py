@@ -37,6 +37,7 @@ class Supervised(Task):
     """
 
     available: ClassVar[dict[str, m.Metric]]
+    has_baselines = True
 
     def __init__(
         self,
