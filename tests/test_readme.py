@@ -1,0 +1,51 @@
+import re
+import shutil
+import sys
+
+import pytest
+
+import medfit.models
+from medfit import config
+from medfit.errors import UserError
+from medfit.train import train
+
+README = (config.ROOT / "README.md").read_text()
+
+
+def block(path):
+    """The README's code block that opens with a file's path."""
+    return re.search(rf"```\w+\n# {re.escape(path)}\n(.*?)```", README, re.DOTALL)[1]
+
+
+@pytest.fixture
+def gru(tmp_path, monkeypatch):
+    """The README's family, in folders beside the project's own."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gru.py").write_text(block("src/medfit/models/gru.py"))
+    monkeypatch.setattr(medfit.models, "__path__", [*medfit.models.__path__, str(tmp_path / "models")])
+    shutil.copytree(config.CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "model" / "gru.yaml").write_text(block("conf/model/gru.yaml"))
+    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    yield
+    sys.modules.pop("medfit.models.gru", None)
+
+
+def test_the_worked_family_trains_by_its_two_files(compose, gru):
+    scores = train(compose("dataset=ecg5000", "model=gru", "model.width=32", "regime=smoke", "regime.epochs=4"))
+    assert scores["val/accuracy"] > 0.6  # the commonest class alone gives .58
+
+
+def test_the_worked_family_refuses_other_data_in_its_own_words(compose, gru):
+    with pytest.raises(UserError, match="model: gru takes series of shape"):
+        train(compose("dataset=breast_cancer", "model=gru", "regime=smoke"))
+
+
+def test_the_worked_family_is_listed_by_the_help(gru):
+    from medfit import choices
+
+    assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in choices.describe()
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", README))
+def test_what_the_readme_links_to_is_there(path):
+    assert (config.ROOT / path).exists()
