@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -154,3 +156,52 @@ def test_a_folder_with_spaces_and_signs_is_no_obstacle(tmp_path, monkeypatch):
     cfg = config.compose([*overrides, f"output_dir={config.as_override(str(folder / 'runs'))}"])
     assert train(cfg)["val/auroc"] > 0
     assert (folder / "runs" / "mlflow.db").exists()
+
+
+@pytest.fixture
+def family(tmp_path, monkeypatch):
+    """A copy of the configs with a model whose family chooses its own task and regime."""
+    shutil.copytree(config.CONF, tmp_path / "conf")
+    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    own = "defaults:\n  - override /task@_global_.task: multilabel\n  - override /regime@_global_.regime: own\n"
+    (tmp_path / "conf" / "model" / "own.yaml").write_text(own + (config.CONF / "model" / "linear.yaml").read_text())
+    regime = "defaults:\n  - default\n  - override optimizer: sgd\n  - _self_\n"
+    (tmp_path / "conf" / "regime" / "own.yaml").write_text(regime)
+
+
+def chosen(*overrides):
+    cfg = config.compose(["dataset=breast_cancer", "model=own", *overrides])
+    return cfg.choices.task, cfg.choices.regime
+
+
+def test_a_family_chooses_its_own_task_and_regime_whatever_the_data_set_chose(family):
+    assert chosen() == ("multilabel", "own")
+
+
+def test_the_command_line_wins_over_the_family(family):
+    assert chosen("task=binary", "regime=smoke") == ("binary", "smoke")
+
+
+def test_an_experiment_wins_over_the_family(family, experiments):
+    text = "# @package _global_\ndefaults:\n  - override /dataset: breast_cancer\n  - override /model: own\n"
+    (experiments / "mine").mkdir()
+    (experiments / "mine" / "config.yaml").write_text(text + "  - override /regime: article\n")
+    cfg = config.compose(["experiment=mine"])
+    assert (cfg.choices.task, cfg.choices.regime) == ("multilabel", "article")
+
+
+def test_keys_that_only_the_familys_regime_has_can_be_overridden(family):
+    cfg = config.compose(["dataset=breast_cancer", "model=own", "regime.optimizer.momentum=0.5"])
+    assert cfg.regime.optimizer.momentum == 0.5
+
+
+def test_what_a_family_chose_is_no_override_of_the_users(family):
+    cfg = config.compose(["dataset=breast_cancer", "model=own"])
+    assert list(cfg.overrides) == ["dataset=breast_cancer", "model=own"]
+
+
+def test_a_wrong_key_of_a_family_is_told(family):
+    with pytest.raises(
+        UserError, match="unknown key 'regime.optimizer.momentun'; did you mean 'regime.optimizer.momentum'"
+    ):
+        config.compose(["dataset=breast_cancer", "model=own", "regime.optimizer.momentun=0.5"])

@@ -1,9 +1,12 @@
 import csv
 import json
+import re
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
+from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
 from medfit import config
@@ -146,3 +149,17 @@ def test_a_failed_opening_leaves_stored_runs_untouched(compose, client):
         train(compose("regime=smoke", "regime.optimizer.lr=-1"))
     assert [run.to_dictionary() for run in client.search_runs(["1"])] == before
     assert config.output_dir(compose()).exists()
+
+
+def test_an_image_of_each_epoch_is_kept_with_its_step(compose, client):
+    image = np.zeros((8, 8, 3), dtype=np.uint8)
+
+    class Draw(Callback):
+        def on_train_epoch_end(self, trainer, task):
+            trainer.logger.log_image("samples", image, trainer.current_epoch)
+
+    train(compose("regime=smoke"), callbacks=[Draw()])
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    names = [Path(file.path).name for file in client.list_artifacts(run.info.run_id, "images")]
+    steps = sorted(re.search(r"^samples\+step\+(\d+)\+", name)[1] for name in names if name.endswith(".png"))
+    assert steps == ["0", "1"]

@@ -1,8 +1,10 @@
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,9 @@ from mlflow.entities import RunStatus
 
 from medfit import config
 from medfit.errors import UserError
-from medfit.train import DivergedError, prepare, train
+from medfit.models.linear import Linear
+from medfit.tasks.supervised import Supervised
+from medfit.train import DivergedError, make_task, prepare, train
 
 
 def runs(client):
@@ -146,3 +150,51 @@ def test_an_interrupted_training_is_killed_not_running(output_dir, client, stop)
     (run,) = runs(client)
     assert run.info.status == RunStatus.to_string(RunStatus.KILLED)
     assert "val/auroc" in run.data.metrics
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        MemoryError(),
+    ],
+    ids=["gpu", "cpu", "python"],
+)
+def test_a_batch_that_does_not_fit_in_memory_says_what_to_lower(compose, client, monkeypatch, error):
+    def step(*_):
+        raise error
+
+    monkeypatch.setattr(Supervised, "training_step", step)
+    with pytest.raises(UserError, match=r"batch of 32 samples of 30 values .* lower regime.batch_size"):
+        train(compose("regime=smoke"))
+    assert [run.info.status for run in runs(client)] == ["FAILED"]
+
+
+def test_another_error_of_the_machine_stays_itself(compose, monkeypatch):
+    def step(*_):
+        raise RuntimeError("a kernel is broken")
+
+    monkeypatch.setattr(Supervised, "training_step", step)
+    with pytest.raises(RuntimeError, match="a kernel is broken"):
+        train(compose("regime=smoke"))
+
+
+def test_the_shapes_stand_beside_the_weights_and_build_the_task_again(compose, client, tmp_path):
+    cfg = compose("regime=smoke", "dataset=ecg5000", "model.widths=[4]", "model.kernel_sizes=[3]", "regime.epochs=1")
+    train(cfg)
+    folder = Path(client.download_artifacts(runs(client)[0].info.run_id, "checkpoint", str(tmp_path)))
+    shapes = json.loads((folder / "shapes.json").read_text())
+    assert shapes["input_shape"] == [1, 140] and shapes["target_names"][0] == "normal"
+    task = make_task(cfg, tuple(shapes["input_shape"]), shapes["target_names"], lambda: (None, torch.arange(5)))
+    task.load_state_dict(torch.load(folder / "best.ckpt", weights_only=True)["state_dict"])
+
+
+def test_a_model_whose_output_is_no_answer_to_the_task_is_refused(compose, monkeypatch):
+    class Wide(Linear):
+        def forward(self, x):
+            return super().forward(x).repeat(1, 2)
+
+    monkeypatch.setattr("medfit.models.linear.Linear", Wide)
+    with pytest.raises(UserError, match=r"model: it puts out \(2,\) for each sample, but this task needs \(1,\)"):
+        train(compose("model=linear", "regime=smoke"))

@@ -142,3 +142,79 @@ def test_messages_never_hold_a_value(wrong):
     with pytest.raises(UserError) as error:
         series(x=x)
     assert "4711" not in str(error.value)
+
+
+def ragged():
+    """Three series of two channels and of two, four and three samples."""
+    return [signals()[0, :, :2], signals()[1], signals()[2, :, 1:]]
+
+
+def test_series_of_many_lengths_are_kept_each_at_its_own():
+    data = series(x=ragged())
+    assert [x.shape for x in data.x] == [(2, 2), (2, 4), (2, 3)]
+    assert data[2][0].tolist() == [[17, 18, 19], [21, 22, 23]] and data[2][0].dtype == np.float32
+
+
+def test_a_list_of_one_length_is_an_array():
+    listed, array = series(x=list(signals())), series()
+    assert np.array_equal(listed.x, array.x) and listed.fingerprint() == array.fingerprint()
+
+
+RAGGED_CHANGES = {
+    "another length": [*ragged()[:2], ragged()[2][:, :2]],
+    "another value": [*ragged()[:2], ragged()[2] + 1],
+    "the order": ragged()[::-1],
+}
+
+
+@pytest.mark.parametrize("what", RAGGED_CHANGES)
+def test_the_fingerprint_of_many_lengths_changes_with(what):
+    assert series(x=RAGGED_CHANGES[what]).fingerprint() != series(x=ragged()).fingerprint()
+
+
+def test_the_fingerprint_tells_which_series_a_value_is_of():
+    one, other = ([np.arange(a, dtype=float)[None], np.arange(a, 5.0)[None]] for a in (2, 3))
+    made = [series(x=x, channels=["ecg"], y=np.array([0, 1])).fingerprint() for x in (one, other)]
+    assert made[0] != made[1]
+
+
+RAGGED_REFUSED = {
+    "no length": ((2, 0), "expected series 2 as (2 channels, length), not (2, 0)"),
+    "another number of channels": ((3, 4), "expected series 2 as (2 channels, length), not (3, 4)"),
+    "no channels' axis": ((4,), "expected series 2 as (2 channels, length), not (4,)"),
+}
+
+
+@pytest.mark.parametrize("what", RAGGED_REFUSED)
+def test_a_series_of_a_list_is_refused_by_its_number_with(what):
+    shape, told = RAGGED_REFUSED[what]
+    with pytest.raises(UserError, match=f"^dataset: {re.escape(told)}$"):
+        series(x=[ragged()[0], np.zeros(shape), ragged()[2]])
+
+
+def test_an_empty_list_is_refused():
+    with pytest.raises(
+        UserError, match=r"^dataset: expected series as \(samples, 2 channels, length\), not \(0, 2, 0\)$"
+    ):
+        series(x=[], y=np.array([], dtype=int))
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e39])
+def test_a_value_beyond_a_float32_in_a_list_is_refused_by_the_series_number(value):
+    x = [one.astype(float) for one in ragged()]
+    x[2][1, 1] = value
+    with pytest.raises(UserError, match=r"^dataset: series 3 holds a value that is infinite or too large$"):
+        series(x=x)
+
+
+def test_a_channel_all_missing_in_a_list_is_refused_by_the_series_number():
+    x = ragged()
+    x[1] = np.full_like(x[1], np.nan)
+    with pytest.raises(UserError, match=r"^dataset: series 2 has a channel that is all missing$"):
+        series(x=x)
+
+
+@pytest.mark.parametrize("x", [signals(), ragged()])
+def test_as_many_targets_as_series_are_needed(x):
+    with pytest.raises(UserError, match=r"^dataset: 3 series, but 2 targets$"):
+        series(x=x, y=np.array([0, 1]))

@@ -577,6 +577,134 @@ def test_all_augmentations_together_keep_shape_and_type():
     assert made.shape == x.shape and made.dtype == x.dtype and made.isfinite().all()
 
 
+LENGTHS = [60, 45, 80, 45, 61, 70, 52, 90, 44, 77, 60, 68]
+
+
+def ragged(seed=0, missing=0.1):
+    """Series of many lengths, as a list."""
+    return [noise(seed + n, (1, 2, length), missing)[0] for n, length in enumerate(LENGTHS)]
+
+
+def padding(x):
+    """How many samples are NaN at the end of each series; all others must be numbers, in all channels."""
+    gone = np.isnan(np.asarray(x))
+    assert (gone == gone[:, :1]).all()
+    num = gone[:, 0].sum(axis=1)
+    assert all((row[0] == (np.arange(len(row[0])) >= len(row[0]) - n)).all() for row, n in zip(gone, num, strict=True))
+    return num.tolist()
+
+
+def ragged_series(x):
+    y = np.arange(len(x)) % 2
+    return Series(name="made", x=x, channels=["c0", "c1"], sampling_rate_hz=RATE, y=y, task="multiclass", target_names=["a", "b"])  # fmt: skip
+
+
+def prepared(x, train=TRAIN, **chosen):
+    """All series of many lengths, unscaled unless asked for."""
+    return SeriesPreprocessing(ragged_series(x), **{"scaling": "none", **chosen}).apply(train)[:][0].numpy()
+
+
+@settings(max_examples=25, deadline=None)
+@given(options(), st.integers(0, 1000))
+def test_series_of_many_lengths_are_each_transformed_as_alone(chosen, seed):
+    chosen["scaling"] = "per_series"
+    x = ragged(seed)
+    together = prepared(x, **chosen)
+    for made, one in zip(together, x, strict=True):
+        alone = transformed(one[None], [0], **chosen)[0]
+        np.testing.assert_array_equal(made[:, : alone.shape[1]], alone)
+        assert np.isnan(made[:, alone.shape[1] :]).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(options(), st.integers(1, 2**32 - 1))
+def test_of_many_lengths_other_series_never_change_the_training_series(chosen, seed):
+    mine, other = ragged(), ragged()
+    other[len(TRAIN) :] = [1e3 * series for series in ragged(seed)[len(TRAIN) :]]
+    before, after = prepared(mine, **chosen), prepared(other, **chosen)
+    np.testing.assert_array_equal(before[TRAIN], after[TRAIN])
+
+
+def test_series_of_many_lengths_are_padded_to_the_longest_with_nan():
+    made = prepared(ragged())
+    assert made.shape == (NUM_SERIES, 2, 90) and made.dtype == np.float32
+    assert padding(made) == [90 - length for length in LENGTHS]
+
+
+def test_of_many_lengths_scaling_by_the_training_split_is_scikit_learns():
+    x = ragged(missing=0)
+    scalers = [StandardScaler().fit(np.concatenate([x[i][c] for i in TRAIN])[:, None]) for c in (0, 1)]
+    made = prepared(x, scaling="train")
+    for row, one in zip(made, x, strict=True):
+        expected = [scaler.transform(one[c][:, None])[:, 0] for c, scaler in enumerate(scalers)]
+        np.testing.assert_allclose(row[:, : one.shape[1]], expected, atol=1e-5)
+
+
+def test_cropping_leaves_the_shortest_length():
+    x = ragged(missing=0)
+    np.testing.assert_array_equal(prepared(x, length="crop"), np.stack([one[:, :44] for one in x]).astype(np.float32))
+
+
+def test_cropping_comes_before_scaling():
+    made = prepared(ragged(), length="crop", scaling="per_series")
+    np.testing.assert_allclose(made.std(axis=2), 1, rtol=1e-5)
+
+
+def test_a_length_in_samples_crops_and_pads():
+    made = prepared(ragged(), length=61)
+    assert made.shape[2] == 61 and padding(made) == [max(0, 61 - length) for length in LENGTHS]
+
+
+def test_a_length_beyond_the_longest_pads_all():
+    assert padding(prepared(ragged(), length=100)) == [100 - length for length in LENGTHS]
+
+
+def test_series_of_one_length_are_cropped_and_padded_by_a_number_too():
+    assert transformed(noise(), length=50).shape[2] == 50
+    assert padding(transformed(noise(), length=70)) == [10] * NUM_SERIES
+
+
+@pytest.mark.parametrize("length", ["pad", "crop"])
+def test_series_of_one_length_stay_as_they_are(length):
+    assert np.array_equal(transformed(noise(missing=0), length=length), noise(missing=0).astype(np.float32))
+
+
+def test_a_length_of_none_is_refused():
+    with pytest.raises(UserError, match=r"preprocessing\.length"):
+        config.compose(["dataset=ecg5000", "preprocessing.length=0"])
+
+
+def padded_batch(size=300):
+    """Series of 4 to 20 samples, padded with NaN, and their lengths."""
+    lengths = torch.arange(size) % 17 + 4
+    return batch(size).masked_fill(torch.arange(20) >= lengths[:, None, None], torch.nan), lengths
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_an_augmentation_leaves_the_padding_in_place(kind):
+    x, _ = padded_batch()
+    made = augment(x, **{kind: AUGMENTATIONS[kind]})
+    assert torch.equal(made.isnan(), x.isnan()) and not torch.equal(made.nan_to_num(), x.nan_to_num())
+
+
+def test_a_shift_turns_each_series_within_its_own_length():
+    x, lengths = padded_batch()
+    for turned, before, length in zip(augment(x, shift=0.5), x, lengths.tolist(), strict=True):
+        steps = [s for s in range(-(length // 2), length // 2 + 1) if torch.equal(before[:, :length].roll(s, 1), turned[:, :length])]  # fmt: skip
+        assert steps
+
+
+def test_a_time_mask_is_a_share_of_each_series_own_length():
+    x, lengths = padded_batch(5000)
+    gone = (augment(x, time_mask=0.5) == 0)[:, 0].sum(dim=1)
+    assert (gone <= lengths // 2).all() and (gone == lengths // 2).any()
+
+
+def test_a_time_mask_lies_anywhere_within_a_series_own_length():
+    x = batch(3000).masked_fill(torch.arange(20) >= 10, torch.nan)
+    assert (augment(x, time_mask=0.3) == 0)[:, 0].any(dim=0).tolist() == [True] * 10 + [False] * 10
+
+
 class Spy(Callback):
     """Keeps the batches that the model is given."""
 

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -18,6 +19,33 @@ def check_series(name: str, input_shape: tuple[int, ...]) -> int:
     if len(input_shape) != 2:
         raise ValueError(f"{name} takes series of shape (channels, length), not {tuple(input_shape)}")
     return input_shape[0]
+
+
+def split_padding(
+    x: Float[Tensor, "batch channels length"],
+) -> tuple[Float[Tensor, "batch channels length"], Bool[Tensor, "batch 1 length"] | None]:
+    """Returns series with noughts for the NaN that pads them, and where they are padded: None where none is."""
+    padding = x[:, :1].isnan()
+    return (x.masked_fill(padding, 0.0), padding) if padding.any() else (x, None)
+
+
+def normalise(
+    norm: nn.Module, x: Float[Tensor, "batch channels length"], padding: Bool[Tensor, "batch 1 length"] | None
+) -> Float[Tensor, "batch channels length"]:
+    """Returns series under a batch normalisation that neither sees their padding nor makes it other than nought."""
+    if padding is None:
+        return norm(x)
+    real, by_time = ~padding[:, 0], x.transpose(1, 2)
+    output = torch.zeros_like(by_time)
+    output[real] = norm(by_time[real])
+    return output.transpose(1, 2)
+
+
+def mean_over_time(
+    x: Float[Tensor, "batch channels length"], padding: Bool[Tensor, "batch 1 length"] | None
+) -> Float[Tensor, "batch channels"]:
+    """Returns each channel's mean over all but the padding, where ``x`` is nought."""
+    return x.mean(dim=2) if padding is None else x.sum(dim=2) / (~padding).sum(dim=2)
 
 
 def same_conv(in_size: int, out_size: int, kernel_size: int) -> nn.Sequential:
@@ -40,9 +68,19 @@ class ConvBlock(nn.Sequential):
         layers: list[nn.Module] = [same_conv(in_size, out_size, kernel_size), nn.BatchNorm1d(out_size)]
         super().__init__(*layers, *([nn.ReLU()] if activate else []))
 
+    def forward(
+        self, x: Float[Tensor, "batch channels length"], padding: Bool[Tensor, "batch 1 length"] | None = None
+    ) -> Float[Tensor, "batch out length"]:
+        """Returns as many samples; nought where series are padded."""
+        convolution, norm, *activation = self
+        x = normalise(norm, convolution(x), padding)
+        return activation[0](x) if activation else x
+
 
 class CNN1d(nn.Module):
     """Fully convolutional network (Wang et al., IJCNN 2017): blocks, the mean over time, then linear.
+
+    Series padded with NaN at the end give what they give without.
 
     The paper has widths 128, 256, 128 and kernels 8, 5, 3; the dropout before the last layer is ours.
 
@@ -74,4 +112,7 @@ class CNN1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch output"]:
         """Returns one number per output for each series."""
-        return self.head(self.blocks(x).mean(dim=2))
+        x, padding = split_padding(x)
+        for block in self.blocks:
+            x = block(x, padding)
+        return self.head(mean_over_time(x, padding))

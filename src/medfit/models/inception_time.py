@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from medfit.models.cnn1d import ConvBlock, check_series, same_conv
+from medfit.models.cnn1d import ConvBlock, check_series, mean_over_time, normalise, same_conv, split_padding
 
 Count = Annotated[int, Field(ge=1)]
 RESIDUAL_EVERY = 3
@@ -32,11 +32,21 @@ class InceptionModule(nn.Module):
         self.pooled = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), nn.Conv1d(in_size, width, 1, bias=False))
         self.norm = nn.BatchNorm1d(width * (len(kernel_sizes) + 1))
 
-    def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch out length"]:
-        """Returns all branches, one after another along the channels."""
+    def forward(
+        self, x: Float[Tensor, "batch channels length"], padding: Bool[Tensor, "batch 1 length"] | None = None
+    ) -> Float[Tensor, "batch out length"]:
+        """Returns all branches, one after another along the channels; nought where series are padded."""
         narrow = self.bottleneck(x)
         branches = [convolution(narrow) for convolution in self.convolutions]
-        return nn.functional.relu(self.norm(torch.cat([*branches, self.pooled(x)], dim=1)))
+        branches.append(self._highest(x, padding))
+        return nn.functional.relu(normalise(self.norm, torch.cat(branches, dim=1), padding))
+
+    def _highest(self, x: Tensor, padding: Tensor | None) -> Tensor:
+        """Returns the pooled branch, whose maxima take nothing from behind an end."""
+        if padding is None:
+            return self.pooled(x)
+        pool, convolution = self.pooled
+        return convolution(pool(x.masked_fill(padding, -torch.inf)).masked_fill(padding, 0.0))
 
 
 class InceptionNetwork(nn.Module):
@@ -64,12 +74,14 @@ class InceptionNetwork(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch output"]:
         """Returns one number per output for each series."""
+        x, padding = split_padding(x)
         start = x
         for number, module in enumerate(self.inception, 1):
-            x = module(x)
+            x = module(x, padding)
             if number % RESIDUAL_EVERY == 0:
-                x = start = nn.functional.relu(x + self.short_cuts[number // RESIDUAL_EVERY - 1](start))
-        return self.head(x.mean(dim=2))
+                straight = self.short_cuts[number // RESIDUAL_EVERY - 1](start, padding)
+                x = start = nn.functional.relu(x + straight)
+        return self.head(mean_over_time(x, padding))
 
 
 class InceptionTime(nn.Module):
@@ -77,7 +89,7 @@ class InceptionTime(nn.Module):
 
     The paper averages the probabilities of five networks that are trained apart; here ``num_networks`` are trained
     together and their outputs averaged, one by default. Its short cut around a block of one width is a convolution
-    as well.
+    as well. Series padded with NaN at the end give what they give without.
 
     Args:
         input_shape: ``(channels, length)``.

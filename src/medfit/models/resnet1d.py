@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from medfit.models.cnn1d import ConvBlock, check_series
+from medfit.models.cnn1d import ConvBlock, check_series, mean_over_time, normalise, split_padding
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -31,13 +31,21 @@ class ResidualBlock(nn.Module):
             nn.BatchNorm1d(in_size) if in_size == out_size else ConvBlock(in_size, out_size, 1, activate=False)
         )
 
-    def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch out length"]:
-        """Returns the sum of path and short cut, through a ReLU."""
-        return nn.functional.relu(self.path(x) + self.short_cut(x))
+    def forward(
+        self, x: Float[Tensor, "batch channels length"], padding: Bool[Tensor, "batch 1 length"] | None = None
+    ) -> Float[Tensor, "batch out length"]:
+        """Returns the sum of path and short cut, through a ReLU; nought where series are padded."""
+        widens = isinstance(self.short_cut, ConvBlock)
+        straight = self.short_cut(x, padding) if widens else normalise(self.short_cut, x, padding)
+        for layer in self.path:
+            x = layer(x, padding)
+        return nn.functional.relu(x + straight)
 
 
 class ResNet1d(nn.Module):
     """Residual network (Wang et al., IJCNN 2017): blocks, the mean over time, then linear.
+
+    Series padded with NaN at the end give what they give without.
 
     The paper has widths 64, 128, 128 and kernels 8, 5, 3 in each block; the dropout before the last layer is ours.
 
@@ -66,4 +74,7 @@ class ResNet1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch output"]:
         """Returns one number per output for each series."""
-        return self.head(self.blocks(x).mean(dim=2))
+        x, padding = split_padding(x)
+        for block in self.blocks:
+            x = block(x, padding)
+        return self.head(mean_over_time(x, padding))

@@ -22,6 +22,9 @@ ROUNDING = float(np.finfo(np.float32).eps)
 class SeriesPreprocessing:
     """Cleans, filters and scales signals, in the order of the arguments; augments training batches.
 
+    Series of many lengths are treated each at its own length, then padded at the end with NaN, by which the models
+    for series tell padding from signal.
+
     Args:
         dataset: :class:`medfit.datasets.series.Series`.
         missing: Missing samples are interpolated linearly (held at the ends), or set to nought.
@@ -32,6 +35,8 @@ class SeriesPreprocessing:
         detrend: Whether each series loses its straight-line trend.
         moving_average: Samples of a centred mean.
         difference: Whether each sample becomes its change from the one before; shortens by one.
+        length: ``pad`` brings series of many lengths to the longest, ``crop`` to the shortest by leaving out what is
+            behind; a number brings all to so many samples, of their rate after resampling, by both.
         scaling: ``per_series`` to mean 0 and standard deviation 1 by series and channel, ``train`` by the training
             split's mean and standard deviation of each channel, or ``none``.
         jitter: Standard deviation of noise that is added to training batches.
@@ -51,6 +56,7 @@ class SeriesPreprocessing:
         detrend: bool = False,
         moving_average: Annotated[int, Field(ge=1)] | None = None,
         difference: bool = False,
+        length: Literal["pad", "crop"] | Annotated[int, Field(ge=1)] = "pad",
         scaling: Literal["per_series", "train", "none"] = "per_series",
         jitter: NonNegative = 0.0,
         magnitude: NonNegative = 0.0,
@@ -65,7 +71,7 @@ class SeriesPreprocessing:
         self.dataset, self.rate = dataset, dataset.sampling_rate_hz
         self.missing, self.resample_hz, self.band_pass_hz, self.notch_hz = missing, resample_hz, band_pass_hz, notch_hz
         self.detrend, self.moving_average, self.difference = detrend, moving_average, difference
-        self.scaling, self.jitter, self.magnitude = scaling, jitter, magnitude
+        self.length, self.scaling, self.jitter, self.magnitude = length, scaling, jitter, magnitude
         self.shift, self.time_mask, self.channel_dropout = shift, time_mask, channel_dropout
 
     def usable(self) -> np.ndarray:
@@ -78,32 +84,59 @@ class SeriesPreprocessing:
         Args:
             train: Numbers of the training series.
         """
-        x = fill(self.dataset.x, self.missing).astype(np.float64)
-        size = np.abs(x).max(axis=2, keepdims=True)
-        x, rate = self._resample(x)
-        x = self._smooth(self._filter(x, rate))
+        x = self.dataset.x
+        parts = [x] if isinstance(x, np.ndarray) else [series[None] for series in x]  # of one length each
+        sizes = []
+        for number, part in enumerate(parts):
+            filled = fill(part, self.missing).astype(np.float64)
+            sizes.append(np.abs(filled).max(axis=2, keepdims=True))
+            resampled, rate = self._resample(filled)
+            parts[number] = self._smooth(self._filter(resampled, rate))
+        parts = self._scaled(_cropped(parts, self.length), sizes, train)
+        padded = _padded(parts, 1 if isinstance(self.length, str) else self.length)
+        return Arrays(torch.from_numpy(padded), torch.tensor(self.dataset.y), self.augment)
+
+    def _scaled(self, parts: list[np.ndarray], sizes: list[np.ndarray], train: np.ndarray) -> list[np.ndarray]:
+        """Returns series by their own scale, or the training series'.
+
+        Args:
+            parts: All series as one array, or each as one.
+            sizes: The largest absolute value of each series and channel before filters.
+            train: Numbers of the training series.
+        """
+        if self.scaling == "none":
+            return parts
         if self.scaling == "per_series":
-            x = _standardise(x, x, size, axes=(2,))
-        elif self.scaling == "train":
-            x = _standardise(x, x[train], size[train], axes=(0, 2))
-        return Arrays(torch.from_numpy(x.astype(np.float32)), torch.tensor(self.dataset.y), self.augment)
+            return [_standardise(part, part, size, axes=(2,)) for part, size in zip(parts, sizes, strict=True)]
+        if len(parts) == 1:
+            reference, size = parts[0][train], sizes[0][train]
+        else:
+            reference, size = (np.concatenate([of[i] for i in train], axis=2) for of in (parts, sizes))
+        return [_standardise(part, reference, size, axes=(0, 2)) for part in parts]
 
     def augment(self, x: Tensor) -> Tensor:
-        """Returns a training batch, changed at random."""
+        """Returns a training batch, changed at random; padding stays as it is."""
         batch, channels, length = x.shape
+        time = torch.arange(length, device=x.device)
+        lengths = (~x[:, :1].isnan()).sum(dim=2, keepdim=True)
+
+        def most(share: float) -> Tensor:
+            return (share * lengths).long()
+
+        def draw(count: Tensor) -> Tensor:
+            return (torch.rand(batch, 1, 1, device=x.device) * count).long()
+
         if self.shift:
-            steps = torch.randint(
-                -int(self.shift * length), int(self.shift * length) + 1, (batch, 1, 1), device=x.device
-            )
-            x = x.gather(2, (torch.arange(length, device=x.device) - steps).remainder(length).expand(x.shape))
+            steps = draw(2 * most(self.shift) + 1) - most(self.shift)
+            place = torch.where(time < lengths, (time - steps).remainder(lengths), time)
+            x = x.gather(2, place.expand(x.shape))
         if self.magnitude:
             x = x * (1 + self.magnitude * torch.randn(batch, 1, 1, device=x.device))
         if self.jitter:
             x = x + self.jitter * torch.randn_like(x)
         if self.time_mask:
-            width = torch.randint(0, int(self.time_mask * length) + 1, (batch, 1, 1), device=x.device)
-            start = (torch.rand(batch, 1, 1, device=x.device) * (length - width + 1)).long()
-            time = torch.arange(length, device=x.device)
+            width = draw(most(self.time_mask) + 1)
+            start = draw(lengths - width + 1)
             x = x.masked_fill((time >= start) & (time < start + width), 0.0)
         if self.channel_dropout:
             x = x * (torch.rand(batch, channels, 1, device=x.device) >= self.channel_dropout)
@@ -115,9 +148,7 @@ class SeriesPreprocessing:
         size = round(x.shape[2] * self.resample_hz / self.rate)
         if size < 2:
             raise UserError(f"preprocessing.resample_hz: {self.resample_hz} Hz leaves {size} samples of {x.shape[2]}")
-        mean = x.mean(axis=2, keepdims=True)  # the interpolation would lay a ripple on a large offset
-        up, down = _ratio(self.resample_hz, self.rate)
-        return signal.resample_poly(x - mean, up, down, axis=2, padtype="line") + mean, self.resample_hz
+        return resample(x, self.rate, self.resample_hz), self.resample_hz
 
     def _filter(self, x: np.ndarray, rate: float | None) -> np.ndarray:
         for path, frequencies in (("band_pass_hz", self.band_pass_hz or []), ("notch_hz", [self.notch_hz])):
@@ -148,16 +179,40 @@ class SeriesPreprocessing:
 
 
 def fill(x: np.ndarray, missing: str) -> np.ndarray:
-    """Returns series without missing samples, interpolated in time or set to nought."""
+    """Returns series without missing samples, interpolated along the last axis or set to nought."""
     if not np.isnan(x).any():
         return x
     x = x.copy()
     if missing == "zero":
         return np.nan_to_num(x, nan=0.0)
-    time = np.arange(x.shape[2])
-    for row in x.reshape(-1, x.shape[2]):
+    time = np.arange(x.shape[-1])
+    for row in x.reshape(-1, x.shape[-1]):
         gaps = np.isnan(row)
         row[gaps] = np.interp(time[gaps], time[~gaps], row[~gaps])
+    return x
+
+
+def resample(x: np.ndarray, old_hz: float, new_hz: float) -> np.ndarray:
+    """Returns signals at another rate, along the last axis, without what the new rate cannot hold."""
+    mean = x.mean(axis=-1, keepdims=True)  # the interpolation would lay a ripple on a large offset
+    return signal.resample_poly(x - mean, *_ratio(new_hz, old_hz), axis=-1, padtype="line") + mean
+
+
+def _cropped(parts: list[np.ndarray], length: int | str) -> list[np.ndarray]:
+    if length == "pad":
+        return parts
+    end = min(part.shape[2] for part in parts) if length == "crop" else length
+    return [part[:, :, :end] for part in parts]
+
+
+def _padded(parts: list[np.ndarray], least: int) -> np.ndarray:
+    """Returns all series as one float32 array of the longest's length or ``least``, NaN behind shorter ones."""
+    length = max(least, *(part.shape[2] for part in parts))
+    x = np.full((sum(map(len, parts)), parts[0].shape[1], length), np.nan, dtype=np.float32)
+    start = 0
+    for part in parts:
+        x[start : start + len(part), :, : part.shape[2]] = part
+        start += len(part)
     return x
 
 
