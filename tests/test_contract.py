@@ -1,7 +1,12 @@
 """Every model file with every data set file trains an epoch, or is refused in one line; a new file is tested by existing."""
 
+import warnings
+
+import numpy as np
+import pyedflib
 import pytest
 
+from fake_images import write_decathlon, write_flat, write_medmnist, write_series
 from medfit import config
 from medfit.errors import UserError
 from medfit.train import train
@@ -25,12 +30,85 @@ def series(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def ts_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ts") / "beats.ts"
+    rows = [",".join(str((i * t) % 11) for t in range(1, 15 + i % 5)) + f":{'ab'[i % 2]}" for i in range(60)]
+    path.write_text("@equalLength false\n@classLabel true a b\n@data\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Twelve recordings, each as a WFDB record and as an EDF file, and a table of heart rates."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for number in range(12):
+        signal = np.sin(np.arange(200) * (1 + number) / 20)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its use of pandas
+            import wfdb
+
+            wfdb.wrsamp(f"r{number}", fs=50, units=["mV"], sig_name=["I"], p_signal=signal[:, None], fmt=["16"],
+                        write_dir=str(folder))  # fmt: skip
+        with pyedflib.EdfWriter(str(folder / f"r{number}.edf"), 1) as writer:
+            writer.setSignalHeader(0, {"label": "I", "dimension": "mV", "sample_frequency": 50, "physical_max": 1.5,
+                                       "physical_min": -1.5, "digital_max": 32767, "digital_min": -32768,
+                                       "prefilter": "", "transducer": ""})  # fmt: skip
+            writer.writeSamples([signal])
+    (folder / "rates.csv").write_text("record,rate\n" + "".join(f"r{n},{60.5 + n}\n" for n in range(12)))
+    return [f"dataset.root={folder}", f"dataset.labels={folder}/rates.csv", "dataset.target=rate"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Twenty photographs with their masks, in two class folders, and in a table."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng, rows = np.random.default_rng(0), ["image,sick,patient"]
+    for number in range(20):
+        mask = np.zeros((32, 32), dtype=np.uint8)
+        mask[8:24, 8 : 16 + number % 8] = 1
+        pixels = (mask * 120 + rng.integers(0, 80, mask.shape)).astype(np.uint8)
+        for path in (f"images/{number}.png", f"classes/{'ab'[number % 2]}/{number}.png"):
+            write_flat(folder / path, pixels)
+        write_flat(folder / "masks" / f"{number}_mask.png", mask * 255)
+        rows.append(f"images/{number}.png,{number % 2},p{number // 2}")
+    (folder / "pictures.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """A task of the Decathlon, a folder of DICOM series, and files of MedMNIST."""
+    folder = tmp_path_factory.mktemp("volumes")
+    write_decathlon(folder / "Task99_Fake", num_cases=10)
+    for number in range(10):
+        slices = np.random.default_rng(number).integers(-1000, 1000, (16, 16, 16)).astype(np.int16)
+        write_series(folder / "dicom" / str(number), slices, patient=f"p{number}", series=f"1.{number}")
+    write_medmnist(folder / "pneumoniamnist.npz")
+    return folder
+
+
 @pytest.fixture
-def values(table, series):
+def values(table, series, ts_file, recordings, pictures, volumes):
+    mnist = [f"dataset.root={volumes}"]
     return {
+        "decathlon": [f"dataset.root={volumes}/Task99_Fake"],
+        "dicom_series": [f"dataset.root={volumes}/dicom", "dataset.slices=true", "preprocessing.size=32"],
+        "hippocampus": [f"dataset.root={volumes}/Task99_Fake"],
+        "image_classes": [f"dataset.root={pictures}/classes"],
+        "image_masks": [f"dataset.images={pictures}/images", f"dataset.masks={pictures}/masks",
+                        "dataset.classes=[background,lesion]", "dataset.layout=binary"],
+        "image_table": [f"dataset.path={pictures}/pictures.csv", "dataset.target=sick", "dataset.patient=patient"],
+        "medmnist": mnist,
+        "mni_slices": ["dataset.resolution_mm=8", "dataset.slab_slices=2", "preprocessing.size=32"],
+        "mni_tissue": ["dataset.resolution_mm=8", "dataset.slab_slices=2"],
+        "pneumonia_mnist": mnist,
+        "edf_records": [*recordings, "dataset.window_s=1"],
         "series_table": [f"dataset.path={series}", "dataset.target=outcome"],
         "table": [f"dataset.path={table}", "dataset.target=outcome", "dataset.patient=patient"],
-    }
+        "ts_file": [f"dataset.path={ts_file}"],
+        "wfdb_records": recordings,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("dataset", GROUPS["dataset"])
