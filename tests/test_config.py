@@ -3,6 +3,7 @@ import shutil
 import pytest
 from omegaconf import OmegaConf
 
+from fake_images import GREY, write_flat
 from medfit import config
 from medfit.errors import UserError
 
@@ -53,7 +54,13 @@ def test_every_best_composes_with_its_own_values(name):
     ],
 )
 def test_every_choice_of_every_group_composes(group, choice):
-    assert config.compose([f"{group}={choice}"]).choices[group] == choice
+    where = ["preprocessing=image"] if group == "preprocessing/augmentation" else []
+    assert config.compose([*where, f"{group}={choice}"]).choices[group] == choice
+
+
+def test_a_choice_that_belongs_to_other_choices_is_told():
+    with pytest.raises(UserError, match="preprocessing/augmentation: there is nothing to choose here"):
+        config.compose(["preprocessing/augmentation=strong"])
 
 
 def test_several_choices_make_several_configs():
@@ -205,3 +212,11 @@ def test_a_wrong_key_of_a_family_is_told(family):
         UserError, match="unknown key 'regime.optimizer.momentun'; did you mean 'regime.optimizer.momentum'"
     ):
         config.compose(["dataset=breast_cancer", "model=own", "regime.optimizer.momentun=0.5"])
+
+
+def test_images_without_classes_are_told_to_be_for_generation_alone(tmp_path):
+    write_flat(tmp_path / "one.png", GREY)
+    with pytest.raises(UserError, match="dataset=image_classes: there are no targets to learn; model=gan needs none"):
+        config.compose(["dataset=image_classes", f"dataset.root={tmp_path}"])
+    cfg = config.compose(["dataset=image_classes", f"dataset.root={tmp_path}", "model=gan"])
+    assert cfg.choices.task == "adversarial"

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train one model",
     "sweep": "search the space of a sweep for the best values, and write best.yaml",
     "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
+    "sample": "write images that a finished run of a generator makes",
     "report": "write an experiment's page of results",
     "ui": "browse the runs with MLflow, on this machine only",
 }

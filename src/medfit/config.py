@@ -37,7 +37,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     if cfg.choices.task == "inferred" and not any(line.startswith("task=") for line in own):
         cfg = _compose(plain, own)
         schema.check_node(cfg.dataset, "dataset")
-        own.append(f"task={load_dataset(cfg).task}")
+        own.append(f"task={_task_of(cfg)}")
     if own or list(cfg.overrides) != _split_experiment(overrides)[1]:
         cfg = _compose(overrides, own)
     schema.check(cfg)
@@ -183,6 +183,14 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
     return cfg
 
 
+def _task_of(cfg: DictConfig) -> str:
+    """Returns the task that the data set's targets call for."""
+    task = load_dataset(cfg).task
+    if task not in groups()["task"]:
+        raise UserError(f"dataset={cfg.choices.dataset}: there are no targets to learn; model=gan needs none")
+    return task
+
+
 def _own_choices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """Returns the choices of the model's family that differ from what the data set chose.
 
@@ -252,6 +260,9 @@ def _explain(message: str, overrides: Sequence[str]) -> str:
     if not found:
         return message.splitlines()[0]
     key = found[1]
+    if key in groups():
+        parent = key.rpartition("/")[0]
+        return f"{key}: there is nothing to choose here; other choices of {parent} have it"
     wrong = [line for line in overrides if line.lstrip("+~").startswith(key)]
     cfg = _compose([line for line in overrides if line not in wrong]) if wrong else _compose([])
     known = {path[:end] for path, _ in leaves(cfg) for end in [*_dots(path), len(path)]} | set(groups())

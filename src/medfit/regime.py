@@ -6,44 +6,95 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from medfit.errors import UserError
 
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regime:
+class Training:
+    """What any training needs to be told, whatever is optimised.
+
+    Args:
+        epochs: Passes over the training split, at most.
+        batch_size: Samples; None for the whole training split.
+        patience: Epochs without a better monitored score before training stops; None for never.
+        precision: Lightning's name of it.
+        accelerator: Lightning's name of it.
+        deterministic: Whether only algorithms with repeatable results may be used; ``warn`` takes others where a GPU
+            has no repeatable one, and says so.
+    """
+
+    epochs: Count
+    batch_size: Count | None
+    patience: Count | None = None
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    deterministic: bool | Literal["warn"] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime(Training):
     """How one model is trained.
 
     Args:
         optimizer: Takes the parameters.
         scheduler: Takes the optimiser, and ``total_steps`` if it has such an argument (it then steps per
             optimiser step, else per epoch).
-        epochs: Passes over the training split, at most.
-        batch_size: Samples; None for the whole training split.
         l1: Penalty on the sum of absolute weights (not biases).
         l2: Penalty on the sum of squared weights (not biases).
         gradient_clip: Largest norm of the gradient; None for no limit.
-        patience: Epochs without a better monitored score before training stops; None for never.
-        precision: Lightning's name of it.
-        accelerator: Lightning's name of it.
-        deterministic: Whether only algorithms with repeatable results may be used.
+        **others: Of :class:`Training`.
     """
 
     optimizer: Callable[..., Optimizer]
     scheduler: Callable[..., Any] | None
-    epochs: Count
-    batch_size: Count | None
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
     gradient_clip: Positive | None = None
-    patience: Count | None = None
-    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    deterministic: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialRegime(Training):
+    """How two players are trained against each other, each with an optimiser of its own.
+
+    Args:
+        generator_optimizer: Takes the generator's parameters.
+        discriminator_optimizer: Takes the discriminator's parameters.
+        discriminator_steps: Of the discriminator, each on a new batch, for one of the generator.
+        gradient_clip: None; Lightning clips no gradients where a task steps its optimisers itself.
+        **others: Of :class:`Training`.
+    """
+
+    generator_optimizer: Callable[..., Optimizer]
+    discriminator_optimizer: Callable[..., Optimizer]
+    discriminator_steps: Count = 1
+    gradient_clip: None = None
+
+    @property
+    def optimizer(self) -> Callable[..., Optimizer]:
+        """There is none: a task that asks for one is told by name, before it trains."""
+        raise UserError(
+            "regime=adversarial has no optimiser for a single model; take another regime, as regime=default"
+        )
+
+
+def adam(params: Any, lr: Positive, beta1: Momentum = 0.9, beta2: Momentum = 0.999) -> Adam:
+    """Adam (Kingma & Ba, ICLR 2015) with each beta by itself, so that a sweep can search it.
+
+    Args:
+        params: To optimise.
+        lr: Learning rate.
+        beta1: Memory of the gradient; GANs take 0.5 or 0 (Radford et al., ICLR 2016).
+        beta2: Memory of its square.
+    """
+    return Adam(params, lr=lr, betas=(beta1, beta2))
 
 
 def cosine_with_warmup(

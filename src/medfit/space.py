@@ -9,7 +9,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from medfit import config, schema
 from medfit.errors import UserError, blame, suggest
 
-NOT_OF_A_TRAINING = ("sweep.", "tracking.", "evaluate.", "choices.", "overrides", "experiment", "best", "output_dir")
+NOT_OF_A_TRAINING = (
+    "sweep.",
+    "tracking.",
+    "evaluate.",
+    "sample.",
+    "choices.",
+    "overrides",
+    "experiment",
+    "best",
+    "output_dir",
+)
 _RANGE = {"low", "high", "log", "step"}
 
 

@@ -86,6 +86,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "tracking",
             "output_dir",
             "evaluate",
+            "sample",
         ):
             for path, value in config.leaves(cfg[section], str(section)):
                 if not path.rpartition(".")[2].startswith("_"):

@@ -62,17 +62,22 @@ def mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 def _distances(preds: np.ndarray, target: np.ndarray, spacing_mm: Sequence[float]) -> list[float]:
     import torch
-    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
-    from monai.metrics.surface_distance import compute_average_surface_distance
+    from monai.metrics.utils import get_edge_surface_distance
 
     if not preds.any() or not target.any():
         diagonal = float(np.linalg.norm([n * s for n, s in zip(preds.shape, spacing_mm, strict=True)]))
         return [diagonal if preds.any() or target.any() else np.nan] * 2
-    box = tuple(slice(max(0, where.min() - 1), where.max() + 2) for where in np.nonzero(preds | target))
-    one, other = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None].float() for mask in (preds, target))
-    spacing = list(spacing_mm)
+    box = _box(preds | target)
+    one, other = (torch.from_numpy(np.ascontiguousarray(mask[box])) for mask in (preds, target))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 calls itself by a name that it gives up
-        hausdorff = compute_hausdorff_distance(one, other, include_background=True, percentile=95, spacing=spacing)
-        average = compute_average_surface_distance(one, other, include_background=True, symmetric=True, spacing=spacing)
-    return [float(hausdorff), float(average)]
+        found = get_edge_surface_distance(one, other, spacing=list(spacing_mm), symmetric=True)[1]
+    ways = [way.numpy().astype(float) for way in found]
+    return [float(max(np.percentile(way, 95) for way in ways)), float(np.concatenate(ways).mean())]
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Returns what holds all that is marked, with a voxel around it where there is one."""
+    axes = range(mask.ndim)
+    marked = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return tuple(slice(max(0, where[0] - 1), where[-1] + 2) for where in marked)

@@ -14,7 +14,7 @@ def check_image(name: str, input_shape: Sequence[int], num_halvings: int = 0) ->
     """Returns the number of spatial dimensions.
 
     Raises:
-        ValueError: the input is no image, or its size can't be halved as often.
+        ValueError: the input is no image, or its size can't be halved as often, or would end at one pixel.
     """
     if len(input_shape) not in (3, 4):
         raise ValueError(f"{name} takes images of shape (channels, *size), not {tuple(input_shape)}")
@@ -23,6 +23,11 @@ def check_image(name: str, input_shape: Sequence[int], num_halvings: int = 0) ->
         raise ValueError(
             f"{name} halves its input {num_halvings} times, so preprocessing.patch_size must be multiples of "
             f"{2**num_halvings}, not {size}"
+        )
+    if num_halvings and all(size == 2**num_halvings for size in input_shape[1:]):
+        raise ValueError(
+            f"{name} halves preprocessing.patch_size down to a single pixel, which has no variance to normalise; "
+            "take a larger patch or fewer model.widths"
         )
     return len(input_shape) - 1
 

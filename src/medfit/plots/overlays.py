@@ -14,27 +14,45 @@ SIZE_IN = 4.0
 
 
 class Overlay(NamedTuple):
-    """A slice in the shape (height, width): the image and two masks of class numbers."""
+    """A slice in the shape (height, width): the image in grey levels, and two masks of class numbers.
+
+    Args:
+        image: In 256 grey levels, as many are kept until all are scored.
+        target: Class numbers.
+        preds: Class numbers.
+        aspect: A pixel's height by its width.
+    """
 
     image: np.ndarray
     target: np.ndarray
     preds: np.ndarray
+    aspect: float = 1.0
 
 
-def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray) -> Overlay:
+def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray, spacing_mm: Sequence[float]) -> Overlay:
     """Returns the slice that shows most of the classes: across a volume's first axis, or a 2D image itself.
+
+    A volume's other axes lead to the front or to the crown; they are shown with these ends on the right and on top.
 
     Args:
         image: In the shape (*size).
         target: Class numbers in the same shape.
         preds: Class numbers in the same shape.
+        spacing_mm: Of voxels along each axis.
     """
+    parts, (height, width) = [image, target, preds], spacing_mm[-2:]
     if image.ndim == 3:
         marked = ((target > 0) | (preds > 0)).sum(axis=(1, 2))
         place = int(marked.argmax()) if marked.any() else len(image) // 2
-        image, target, preds = image[place], target[place], preds[place]
-    step = max(1, -(-max(image.shape) // MOST_PIXELS))
-    return Overlay(*(part[::step, ::step].copy() for part in (image, target, preds)))
+        parts, (width, height) = [part[place].T[::-1] for part in parts], spacing_mm[-2:]
+    step = max(1, -(-max(parts[0].shape) // MOST_PIXELS))
+    grey, target, preds = (part[::step, ::step].copy() for part in parts)
+    return Overlay(_grey(grey), target, preds, height / width)
+
+
+def _grey(x: np.ndarray) -> np.ndarray:
+    low, high = float(x.min()), float(x.max())
+    return ((x - low) * (255 / ((high - low) or 1.0))).round().astype(np.uint8)
 
 
 def overlay(shown: Overlay, names: Sequence[str], title: str) -> Figure:
@@ -53,7 +71,7 @@ def overlay(shown: Overlay, names: Sequence[str], title: str) -> Figure:
     for axes, heading, mask in zip(
         figure.subplots(1, 3), ("image", "true", "predicted"), (None, shown.target, shown.preds), strict=True
     ):
-        axes.imshow(shown.image, cmap="gray", interpolation="nearest")
+        axes.imshow(shown.image, cmap="gray", interpolation="nearest", aspect=shown.aspect)
         axes.set(title=heading, xticks=[], yticks=[])
         for number, colour in enumerate(colours, start=1):
             if mask is not None and (mask == number).any():

@@ -43,8 +43,9 @@ class ImagePreprocessing:
     ) -> None:
         if not hasattr(dataset, "image"):
             raise UserError(f"preprocessing=image takes images, which {dataset.name} has none of")
+        if dataset.task == "segmentation":
+            raise UserError("preprocessing=image leaves masks out; take preprocessing=patches")
         check_window(window)
-        check_spacing(spacing_mm, dataset)
         dimensions = dataset.image(0).x.ndim - 1
         self.dataset, self.spacing_mm, self.fit, self.window, self.scaling = dataset, spacing_mm, fit, window, scaling
         self.size = [size] * dimensions if isinstance(size, int) else size
@@ -65,27 +66,38 @@ class ImagePreprocessing:
         Raises:
             UserError: images of several sizes, where none is set, or more than fits in memory.
         """
-        x = torch.stack([torch.from_numpy(image) for image in self._all()])
+        x = torch.from_numpy(self._all())
         if self.scaling == "train":
-            standard = Standard(x[train].unbind())
-            x = torch.stack([standard(image) for image in x])
+            standard = Standard(x[row] for row in train)
+            for image in x:
+                image.copy_(standard(image))
         return Arrays(x, torch.tensor(self.dataset.y), self._augment)
 
-    def _all(self) -> list[np.ndarray]:
+    def _all(self) -> np.ndarray:
+        import psutil
+
         first = self._prepare(0)
-        made = [first]
-        for index in range(1, len(self.dataset)):
-            made.append(self._prepare(index))
-            if made[-1].shape != first.shape:
-                shapes = [" x ".join(map(str, shape[1:])) for shape in (first.shape, made[-1].shape)]
+        if (needed := first.nbytes * len(self.dataset)) > (free := psutil.virtual_memory().available):
+            raise UserError(
+                f"the prepared images take {needed / 2**30:.1f} GiB, but only {free / 2**30:.1f} GiB of memory are "
+                "free; set a smaller preprocessing.size"
+            )
+        made = np.empty((len(self.dataset), *first.shape), dtype=np.float32)
+        for index in range(len(self.dataset)):
+            image = self._prepare(index) if index else first
+            if image.shape != first.shape:
+                shapes = [" x ".join(map(str, shape[1:])) for shape in (first.shape, image.shape)]
                 raise UserError(
                     f"{self.dataset.file_names[index]}: {shapes[1]} pixels, but the first image has {shapes[0]}; "
                     "set preprocessing.size"
                 )
+            made[index] = image
         return made
 
     def _prepare(self, index: int) -> np.ndarray:
-        image = resample(self.dataset.image(index), self.spacing_mm)
+        image = self.dataset.image(index)
+        check_spacing(self.spacing_mm, image, self.dataset.file_names[index])
+        image = resample(image, self.spacing_mm)
         return self._resize(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
 
     def _resize(self, x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Preprocessing of images with masks: patches or slices to train on, whole images to score."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -9,15 +9,23 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from medfit.datasets.images import RESIDENT_SHARE, Image
+from medfit.datasets.images import RESIDENT_SHARE
 from medfit.errors import UserError
 from medfit.preprocessing.augmentation import Augmentation
-from medfit.preprocessing.intensity import Scaling, Standard, check_spacing, check_window, resample, scale
+from medfit.preprocessing.intensity import Scaling, Standard, check_spacing, check_window, resample, resampled, scale
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
+ALIKE = 0.05  # largest difference of spacings that need no resampling, as a share
 LARGEST_PATCH = {2: 256, 3: 96}
 Case = tuple[Tensor, Tensor]
+
+
+class Shape(NamedTuple):
+    """The size of a case, and the distance of its voxels along each axis (None where it is not known)."""
+
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...] | None
 
 
 class PatchPreprocessing:
@@ -30,7 +38,8 @@ class PatchPreprocessing:
         patch_size: Of what the network sees; smaller images are padded with zeros. None for the largest image (up to
             256 x 256, or 96 x 96 x 96), rounded up to a multiple of 16.
         patches_per_image: Taken in each epoch from each image (from each slice, with ``slices``).
-        foreground: Share of the patches whose centre lies in a class other than the background.
+        foreground: Share of the patches that are taken around a voxel of a class other than the background, where
+            there is one; the others lie anywhere.
         window: Lowest and highest value, beyond which values are cut off (Hounsfield units in CT).
         scaling: As of :class:`medfit.preprocessing.image.ImagePreprocessing`.
         augmentation: Of training batches.
@@ -51,9 +60,10 @@ class PatchPreprocessing:
         if not hasattr(dataset, "image") or dataset.task != "segmentation":
             raise UserError(f"preprocessing=patches takes images with masks, which {dataset.name} has none of")
         check_window(window)
-        check_spacing(spacing_mm, dataset)
         self.dataset, self.spacing_mm, self.window, self.scaling = dataset, spacing_mm, window, scaling
         self.axis = self._axis(slices)
+        self.shapes = [self._shape(row) for row in range(len(dataset))]  # so that no image is read again to know it
+        self._check_spacings()
         self.patch_size = self._patch_size(patch_size)
         self.patches_per_image, self.foreground = patches_per_image, foreground
         self.augmentation = augmentation or Augmentation()
@@ -69,6 +79,7 @@ class PatchPreprocessing:
         Args:
             train: Numbers of the training images.
         """
+        self._standard = None
         if self.scaling == "train":
             self._standard = Standard(self.case(row)[0] for row in train)
         return Patches(self)
@@ -78,7 +89,7 @@ class PatchPreprocessing:
         image = resample(self.dataset.image(row), self.spacing_mm)
         assert image.mask is not None
         x = torch.from_numpy(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
-        mask = torch.from_numpy(np.ascontiguousarray(image.mask))
+        mask = torch.from_numpy(np.array(image.mask))
         x = x if self._standard is None else self._standard(x)
         if self.axis is not None:
             x, mask = x.movedim(self.axis + 1, 1), mask.movedim(self.axis, 0)
@@ -86,42 +97,40 @@ class PatchPreprocessing:
 
     def spacing(self, row: int) -> tuple[float, ...]:
         """Returns the distance of voxels along each axis of a case, in mm (1 where it is not known)."""
-        image = self.dataset.image(row)
-        spacing = list(self.spacing_mm or image.spacing_mm or [1.0] * (image.x.ndim - 1))
-        return tuple(spacing if self.axis is None else [spacing.pop(self.axis), *spacing])
+        size, spacing_mm = self.shapes[row]
+        return spacing_mm or (1.0,) * len(size)
 
     def _axis(self, slices: str | None) -> int | None:
         if slices is not None and self.dataset.image(0).x.ndim != 4:
             raise UserError("preprocessing.slices: these images are no volumes")
         return None if slices is None else PLANES[slices]
 
+    def _shape(self, row: int) -> Shape:
+        image = self.dataset.image(row)
+        check_spacing(self.spacing_mm, image, self.dataset.file_names[row])
+        size, spacing = resampled(image, self.spacing_mm)
+        return Shape(self._in_order(size), spacing and self._in_order(spacing))
+
+    def _in_order(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Returns what belongs to an image's axes in the order of a case's."""
+        return values if self.axis is None else (values[self.axis], *values[: self.axis], *values[self.axis + 1 :])
+
     def _patch_size(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
-        largest = np.max([self._size(self.dataset.image(row)) for row in range(len(self.dataset))], axis=0)
-        self._check_spacings()
+        largest = np.max([size if self.axis is None else size[1:] for size, _ in self.shapes], axis=0)
         if wanted is None:
             return tuple(min(LARGEST_PATCH[len(largest)], int(-(-n // MULTIPLE) * MULTIPLE)) for n in largest)
         if len(wanted) != len(largest):
             raise UserError(f"preprocessing.patch_size: expected {len(largest)} numbers, not {len(wanted)}")
         return tuple(wanted)
 
-    def _size(self, image: Image) -> list[int]:
-        """Returns an image's size as the network will see it."""
-        old = image.spacing_mm or [1.0] * (image.x.ndim - 1)
-        size = [round(n * a / b) for n, a, b in zip(image.x.shape[1:], old, self.spacing_mm or old, strict=True)]
-        return size if self.axis is None else [n for axis, n in enumerate(size) if axis != self.axis]
-
     def _check_spacings(self) -> None:
-        if self.spacing_mm is not None:
-            return
-        first = self.dataset.image(0).spacing_mm
-        for row in range(1, len(self.dataset)):
-            spacing = self.dataset.image(row).spacing_mm
-            if (spacing is None) != (first is None) or (
-                spacing is not None and not np.allclose(spacing, first, rtol=0.05)
-            ):
+        first = self.shapes[0].spacing_mm
+        for name, (_, spacing) in zip(self.dataset.file_names, self.shapes, strict=True):
+            one_unknown = (spacing is None) != (first is None)
+            if self.spacing_mm is None and (one_unknown or (first and not np.allclose(spacing, first, rtol=ALIKE))):  # type: ignore[arg-type]
                 raise UserError(
-                    f"{self.dataset.file_names[row]}: its voxels are {_mm(spacing)} apart, those of the first image "
-                    f"{_mm(first)}; set preprocessing.spacing_mm to resample them"
+                    f"{name}: its voxels are {_mm(spacing)} apart, those of the first image {_mm(first)}; "
+                    "set preprocessing.spacing_mm to resample them"
                 )
 
 
@@ -150,9 +159,9 @@ class Patches:
         """Returns a prepared image and its mask."""
         if row not in self._kept:
             case = self.source.case(row)
-            self._room -= sum(part.nbytes for part in case)
-            if self._room < 0:
+            if (needed := sum(part.nbytes for part in case)) > self._room:
                 return case
+            self._room -= needed
             self._kept[row] = case
         return self._kept[row]
 
@@ -170,9 +179,9 @@ class Patches:
         assert mask is not None
         return made, mask
 
-    def about(self, row: int) -> tuple[Tensor, Tensor]:
-        """Returns the patient's number and the spacing, in the shapes (1,) and (1, axes)."""
-        return torch.tensor([int(self._patients[row])]), torch.tensor([self.source.spacing(row)])
+    def about(self, row: int) -> tuple[int, tuple[float, ...]]:
+        """Returns the patient's number and the spacing in mm; no tensors, which a regime's precision would round."""
+        return int(self._patients[row]), self.source.spacing(row)
 
 
 class _Training(Dataset):
@@ -182,8 +191,7 @@ class _Training(Dataset):
         self.patches = patches
         self.places: list[tuple[int, int | None]] = []
         for row in rows:
-            num_slices = None if patches.source.axis is None else patches.case(row)[1].shape[0]
-            parts = [None] if num_slices is None else list(range(num_slices))
+            parts = [None] if patches.source.axis is None else list(range(patches.source.shapes[row].size[0]))
             self.places += [(row, part) for part in parts for _ in range(patches.source.patches_per_image)]
 
     def __len__(self) -> int:
@@ -208,9 +216,7 @@ class _Training(Dataset):
         spare = [max(0, old - new) for old, new in zip(mask.shape, size, strict=True)]
         if not any(spare):
             return [0] * len(spare)
-        centre = None
-        if float(torch.rand(())) < self.patches.source.foreground and len(marked := mask.nonzero()):
-            centre = marked[int(torch.randint(len(marked), ()))].tolist()
+        centre = _marked(mask) if float(torch.rand(())) < self.patches.source.foreground else None
         if centre is None:
             return [int(torch.randint(room + 1, ())) for room in spare]
         return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
@@ -225,10 +231,20 @@ class _Evaluation(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, ...]:
+    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, Tensor, int, tuple[float, ...]]:
         (place,) = places
         x, mask = self.patches.case(self.rows[place])
         return x[None], mask[None].long(), *self.patches.about(self.rows[place])
+
+
+def _marked(mask: Tensor) -> list[int] | None:
+    """Returns a random voxel of the foreground; None where there is none."""
+    in_layer = mask.flatten(1).count_nonzero(dim=1)  # one layer is searched then: a volume's voxels are many
+    if not in_layer.any():
+        return None
+    layer = int(torch.multinomial(in_layer.double(), 1))
+    marked = mask[layer].nonzero()
+    return [layer, *marked[int(torch.randint(len(marked), ()))].tolist()]
 
 
 def pad(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -67,7 +67,9 @@ class FeatureSpace(nn.Module):
             return torch.cat([network(part.float()).flatten(1) for part in images.split(CHUNK)]).float().detach()
         except (RuntimeError, AssertionError, ValueError) as error:
             why = str(error).splitlines()[0]
-            raise UserError(f"task.feature_network: it does not take images of {tuple(images.shape)} ({why})") from error
+            raise UserError(
+                f"task.feature_network: it does not take images of {tuple(images.shape)} ({why})"
+            ) from error
 
     @functools.cache  # noqa: B019 - one network for a space, which is not a module of it, so not in its checkpoints
     def _network(self, device: torch.device) -> Callable[[Tensor], Tensor]:

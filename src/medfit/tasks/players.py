@@ -26,7 +26,9 @@ class Loss:
 
 LOSSES = {
     # Goodfellow et al., NeurIPS 2014, with the generator's loss that does not vanish
-    "non_saturating": Loss(lambda real, fake: (F.softplus(-real) + F.softplus(fake)).mean(), lambda fake: F.softplus(-fake).mean()),
+    "non_saturating": Loss(
+        lambda real, fake: (F.softplus(-real) + F.softplus(fake)).mean(), lambda fake: F.softplus(-fake).mean()
+    ),
     # Lim & Ye, arXiv 2017; Miyato et al., ICLR 2018
     "hinge": Loss(lambda real, fake: (F.relu(1 - real) + F.relu(1 + fake)).mean(), lambda fake: -fake.mean()),
     # Arjovsky et al., ICML 2017; needs the gradient penalty

@@ -46,9 +46,10 @@ class Segmentation(Supervised):
 
     Args:
         loss: ``dice_cross_entropy``, ``dice`` (Milletari et al., 3DV 2016), ``cross_entropy``, ``focal`` (Lin et al.,
-            ICCV 2017) or ``tversky`` (Salehi et al., MLMI 2017), by MONAI.
+            ICCV 2017) or ``tversky`` (Salehi et al., MLMI 2017), by MONAI; overlaps are those of a whole batch, as
+            slices without a class have none of their own.
         false_negative_weight: Of ``tversky``; false positives weigh 1 minus this.
-        focus: Of ``focal``: the exponent, 0 for cross-entropy.
+        focus: Of ``focal``: the exponent; 0 for cross-entropy, divided by the number of classes.
         overlap: Of neighbouring windows, as a share.
     """
 
@@ -94,7 +95,8 @@ class Segmentation(Supervised):
         """Returns the logits of whole images.
 
         Args:
-            x: In the shape (batch, channels, *size); volumes for a 2D network have their slices along the first axis.
+            x: In the shape (batch, channels, *size); a volume for a 2D network is a batch of its own, and has its
+                slices along the first axis.
         """
         from monai.inferers.utils import sliding_window_inference
 
@@ -146,15 +148,15 @@ class Segmentation(Supervised):
 
     def figures(self, cases: list[Case]) -> dict[str, Figure]:
         """Returns the images of the best, the median and the worst patient, with true and predicted outlines."""
-        patients = list(dict.fromkeys(case.patient for case in cases))
-        dice = evidence.mean(evidence.overlaps(self._counts(cases, patients))["dice"], axis=1)
+        patients, counts = self._counts(cases)
+        dice = evidence.mean(evidence.overlaps(counts)["dice"], axis=1)
         order = [place for place in np.argsort(-dice, kind="stable") if np.isfinite(dice[place])]
         if not order:
             return {}
         made = {}
         for name, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
             own = [case.overlay for case in cases if case.patient == patients[place] and case.overlay is not None]
-            shown = max(own, key=lambda image: int((image.target > 0).sum()))
+            shown = max(own, key=lambda image: (np.count_nonzero(image.target), np.count_nonzero(image.preds)))
             made[f"overlay_{name}"] = overlay(shown, self.target_names, f"{name} patient, Dice {dice[place]:.3f}")
         return made
 
@@ -166,25 +168,28 @@ class Segmentation(Supervised):
         target = y[0].cpu().numpy().astype(np.uint8)
         size = len(self.target_names)
         wanted = thorough and any(name in evidence.DISTANCES for name in self.metrics)
-        distances = evidence.distances_mm(preds, target, size, spacing_mm[0].tolist()) if wanted else None
-        shown = slice_of(x[0, 0].cpu().numpy(), target, preds) if thorough else None
+        distances = evidence.distances_mm(preds, target, size, spacing_mm) if wanted else None
+        # numpy knows no bfloat16
+        shown = slice_of(x[0, 0].float().cpu().numpy(), target, preds, spacing_mm) if thorough else None
         counts = evidence.counts(preds, target, size)
-        return [Case(int(patient), counts, distances, shown, float(self.loss(output, y)))]
+        return [Case(patient, counts, distances, shown, float(self.loss(output, y)))]
 
-    def _counts(self, cases: list[Case], patients: Sequence[int]) -> np.ndarray:
-        """Returns the counts of each patient's images together, in the shape (patients, 3, classes)."""
-        counts = np.zeros((len(patients), *cases[0].counts.shape), dtype=np.int64)
+    def _counts(self, cases: list[Case]) -> tuple[list[int], np.ndarray]:
+        """Returns the patients, and the counts of each one's images together, in the shape (patients, 3, classes)."""
+        counts: dict[int, np.ndarray] = {}
         for case in cases:
-            counts[patients.index(case.patient)] += case.counts
-        return counts
+            counts[case.patient] = counts.get(case.patient, 0) + case.counts
+        return list(counts), np.stack(list(counts.values()))
 
     def _of_patients(self, cases: list[Case]) -> dict[str, np.ndarray]:
         """Returns each metric of each patient, in the shape (patients, classes)."""
-        patients = list(dict.fromkeys(case.patient for case in cases))
-        values = evidence.overlaps(self._counts(cases, patients))
+        patients, counts = self._counts(cases)
+        values = evidence.overlaps(counts)
         if all(case.distances_mm is not None for case in cases):
-            measured = [np.stack([c.distances_mm for c in cases if c.patient == p]) for p in patients]  # type: ignore[misc]
-            means = np.stack([evidence.mean(images, axis=0) for images in measured])
+            measured: dict[int, list[Any]] = {patient: [] for patient in patients}
+            for case in cases:
+                measured[case.patient].append(case.distances_mm)
+            means = np.stack([evidence.mean(np.stack(images), axis=0) for images in measured.values()])
             values |= {name: means[:, place] for place, name in enumerate(evidence.DISTANCES)}
         return {name: values[name] for name in self.metrics if name in values}
 
@@ -199,14 +204,14 @@ def _loss(name: Loss, false_negative_weight: float, focus: float) -> Callable[[T
 
     match name:
         case "dice_cross_entropy":
-            return losses.DiceCELoss(softmax=True, to_onehot_y=True)
+            return losses.DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
         case "dice":
-            return losses.DiceLoss(softmax=True, to_onehot_y=True)
+            return losses.DiceLoss(softmax=True, to_onehot_y=True, batch=True)
         case "cross_entropy":
             return lambda output, target: torch.nn.functional.cross_entropy(output, target[:, 0])
         case "focal":
             return losses.FocalLoss(use_softmax=True, to_onehot_y=True, gamma=focus)
         case "tversky":
             return losses.TverskyLoss(
-                softmax=True, to_onehot_y=True, alpha=1 - false_negative_weight, beta=false_negative_weight
+                softmax=True, to_onehot_y=True, batch=True, alpha=1 - false_negative_weight, beta=false_negative_weight
             )

@@ -1,0 +1,162 @@
+"""``medfit sample``: images from a finished run of a generator, whose data need not be there any more."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
+
+from medfit import config
+from medfit.console import say
+from medfit.errors import UserError, suggest
+from medfit.store import Store
+
+CHECKPOINT, SHAPES = "checkpoint/best.ckpt", "checkpoint/shapes.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is drawn.
+
+    Args:
+        run: The MLflow id of a finished run of a generator.
+        num_samples: Images.
+        format: ``png``, 8 bit, with all of them in ``grid.png`` too; or ``nifti``, float32 in [0, 1].
+        folder: Where they go, from the project's folder; None for ``samples/<run>`` in the output folder.
+        seed: Of the noise: the same images every time.
+        label: Class of a conditional model, by its name or number; None for each as often as in the training data.
+    """
+
+    run: str | None = None
+    num_samples: Annotated[int, Field(ge=1)] = 16
+    format: Literal["png", "nifti"] = "png"
+    folder: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    label: int | str | None = None
+
+
+def sample(cfg: DictConfig) -> list[Path]:
+    """Writes generated images, beside ``samples.json`` that says what they are of, and returns their files.
+
+    Args:
+        cfg: As :func:`medfit.config.compose` gives it; says which run, whose own config tells all else.
+
+    Raises:
+        UserError: no such run, one that is not finished or no generator, or a label that it does not know.
+    """
+    asked: Sample = config.build(cfg.sample)
+    if not asked.run:
+        raise UserError("sample.run is needed: give sample.run=<id of an MLflow run>, which medfit ui shows")
+    task = load(Store(cfg), asked.run)
+    labels = _labels(task, asked)
+    images = task.sample(asked.num_samples, labels, asked.seed).float().numpy()
+    classes = [] if labels is None else [task.class_names[number] for number in labels.tolist()]
+    folder = config.ROOT / asked.folder if asked.folder else config.output_dir(cfg) / "samples" / asked.run
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _WRITERS[asked.format](folder, images)
+        about = {"generated_by_run": asked.run, "seed": asked.seed, "files": [file.name for file in files]}
+        (folder / "samples.json").write_text(json.dumps(about | ({"classes": classes} if classes else {}), indent=2))
+    except OSError as error:
+        raise UserError(f"sample.folder: cannot write to '{folder}' ({error.strerror})") from error
+    return files
+
+
+def load(store: Store, run_id: str) -> Any:
+    """Returns the task of a finished run, with the weights of its best epoch.
+
+    Raises:
+        UserError: no such run, one without weights, or no generator.
+    """
+    import torch
+
+    from medfit.train import make_task
+
+    with TemporaryDirectory() as folder:
+        cfg = OmegaConf.create(_download(store, run_id, "config.yaml", folder).read_text())
+        assert isinstance(cfg, DictConfig)
+        if not hasattr(config.build(cfg.task).func, "sample"):
+            raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
+        shapes = json.loads(_download(store, run_id, SHAPES, folder).read_text())
+        task = make_task(cfg, tuple(shapes["input_shape"]), shapes["target_names"])
+        weights = torch.load(_download(store, run_id, CHECKPOINT, folder), weights_only=True, map_location="cpu")
+    task.load_state_dict(weights["state_dict"])
+    return task.eval()
+
+
+def main(cfg: DictConfig) -> None:
+    """Writes the images and says where."""
+    files = sample(cfg)
+    say(f"{cfg.sample.num_samples} images of run {cfg.sample.run} in {files[0].parent}")
+
+
+def _download(store: Store, run_id: str, name: str, folder: str) -> Path:
+    """Returns an artifact of a run as a file."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = store.client.get_run(run_id)
+    except MlflowException as error:
+        raise UserError(f"sample.run: there is no run '{run_id}' in {store.uri}; medfit ui shows their ids") from error
+    try:
+        return Path(store.client.download_artifacts(run_id, name, folder))
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"sample.run: run {run_id} ({run.info.status.lower()}) has no {name}; it must have trained to its end"
+        ) from error
+
+
+def _labels(task: Any, asked: Sample) -> Any:
+    """Returns the class numbers of all images, or None."""
+    import torch
+
+    if asked.label is None:
+        return task.draw_labels(asked.num_samples, asked.seed)
+    names: Sequence[str] = task.class_names
+    if not names:
+        raise UserError(
+            f"sample.label: run {asked.run} was trained without model.conditional=true, so it has no classes"
+        )
+    known = {name: number for number, name in enumerate(names)} | {str(n): n for n in range(len(names))}
+    if str(asked.label) not in known:
+        raise UserError(
+            f"sample.label: there is no class '{asked.label}'{suggest(str(asked.label), names)} "
+            f"(known: {', '.join(names)}, or their numbers from 0)"
+        )
+    return torch.full((asked.num_samples,), known[str(asked.label)])
+
+
+def _write_png(folder: Path, images: np.ndarray) -> list[Path]:
+    from PIL import Image
+
+    from medfit.plots.generation import as_pixels, tile
+
+    files = _names(folder, len(images), "png")
+    for file, image in zip(files, images, strict=True):
+        Image.fromarray(as_pixels(image)).save(file)
+    Image.fromarray(tile(images, max(1, round(len(images) ** 0.5)))).save(folder / "grid.png")
+    return files
+
+
+def _write_nifti(folder: Path, images: np.ndarray) -> list[Path]:
+    """Writes (columns, rows from the bottom, 1[, channels]), which viewers show upright, 1 mm a pixel."""
+    import nibabel
+
+    files = _names(folder, len(images), "nii.gz")
+    for file, image in zip(files, images, strict=True):
+        volume = image[:, ::-1].transpose(2, 1, 0)[:, :, None]
+        nibabel.save(nibabel.Nifti1Image(volume[..., 0] if len(image) == 1 else volume, np.eye(4)), file)
+    return files
+
+
+def _names(folder: Path, count: int, ending: str) -> list[Path]:
+    digits = len(str(count - 1))
+    return [folder / f"sample_{number:0{digits}}.{ending}" for number in range(count)]
+
+
+_WRITERS = {"png": _write_png, "nifti": _write_nifti}
