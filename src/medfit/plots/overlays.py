@@ -32,7 +32,8 @@ class Overlay(NamedTuple):
 def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray, spacing_mm: Sequence[float]) -> Overlay:
     """Returns the slice that shows most of the classes: across a volume's first axis, or a 2D image itself.
 
-    A volume's other axes lead to the front or to the crown; they are shown with these ends on the right and on top.
+    A volume's other two axes lead to the right, the front or the crown; the first is shown from left to right, the
+    second from the bottom to the top, so that people stand upright and look up in axial slices.
 
     Args:
         image: In the shape (*size).

@@ -64,7 +64,7 @@ class SeriesPreprocessing:
         time_mask: Share = 0.0,
         channel_dropout: Share = 0.0,
     ) -> None:
-        if not hasattr(dataset, "channels"):
+        if not hasattr(dataset, "sampling_rate_hz"):
             raise UserError("preprocessing=series takes time series, and the data set holds none")
         if dataset.sampling_rate_hz is None and (resample_hz or band_pass_hz is not None or notch_hz):
             raise UserError("preprocessing: frequencies need the data set's sampling rate, which is not known")

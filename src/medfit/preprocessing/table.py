@@ -52,6 +52,8 @@ class TablePreprocessing:
         num_best: Count | None = None,
         pca: Count | Annotated[float, Field(gt=0, lt=1)] | None = None,
     ) -> None:
+        if not hasattr(dataset, "kinds"):
+            raise UserError(f"preprocessing=table takes records, which {dataset.name} has none of")
         self.dataset = dataset
         self.missing, self.missing_value, self.missing_indicator = missing, missing_value, missing_indicator
         self.num_neighbours, self.scaling, self.categories = num_neighbours, scaling, categories
