@@ -4,7 +4,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from medfit import config
 from medfit.errors import UserError
-from medfit.space import read_space, set_values
+from medfit.space import own_values, read_space, set_values
 
 
 def test_the_default_space_covers_rate_batch_and_regularisation():
@@ -67,3 +67,14 @@ def test_setting_values_leaves_the_config_as_it_was():
     before = OmegaConf.to_yaml(cfg)
     assert set_values(cfg, {"regime.optimizer.lr": 0.5}).regime.optimizer.lr == 0.5
     assert OmegaConf.to_yaml(cfg) == before
+
+
+def test_the_configs_own_values_are_given_within_their_ranges(compose):
+    cfg = compose("regime.optimizer.lr=0.5", "regime.l1=0", "model.dropout=0.2", "regime.batch_size=7")
+    own = own_values(cfg, read_space(cfg))
+    assert own == {
+        "regime.optimizer.lr": 1e-2,
+        "regime.optimizer.weight_decay": 1e-2,
+        "regime.l1": 1e-6,
+        "model.dropout": 0.2,
+    }

@@ -190,3 +190,18 @@ def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, cl
     assert len({str(t.params) for t in sweep.done(study)}) == 6
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'sweep'")
     assert parent.info.status == "FINISHED"
+
+
+def test_the_first_trial_can_have_the_configs_own_values(compose):
+    own = ["regime.optimizer.lr=3e-3", "model.dropout=0.1", "regime.batch_size=64", "regime.l1=1e-4"]
+    study = sweep.sweep(compose(*SMALL, *own, "sweep.own_values_first=true", "sweep.num_trials=2"))
+    first, second = study.trials
+    assert first.params["regime.optimizer.lr"] == 3e-3 and first.params["regime.batch_size"] == 64
+    assert second.params["regime.optimizer.lr"] != 3e-3
+
+
+def test_a_sweep_that_goes_on_does_not_start_with_the_own_values_again(compose):
+    own = [*SMALL, "sweep.own_values_first=true"]
+    sweep.sweep(compose(*own, "sweep.num_trials=1"))
+    study = sweep.sweep(compose(*own, "sweep.num_trials=2"))
+    assert study.trials[1].params != study.trials[0].params

@@ -53,6 +53,19 @@ def set_values(cfg: DictConfig, values: dict[str, Any]) -> DictConfig:
     return cfg
 
 
+def own_values(cfg: DictConfig, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """Returns the config's own value for each path, or the nearest in its range; a choice that is none is left out."""
+    values: dict[str, Any] = {}
+    for path, d in space.items():
+        value = OmegaConf.select(cfg, path)
+        match d:
+            case FloatDistribution() | IntDistribution() if isinstance(value, int | float):
+                values[path] = min(max(value, d.low), d.high)
+            case CategoricalDistribution() if value in d.choices:
+                values[path] = value
+    return values
+
+
 def suggest_values(trial: Trial, space: dict[str, BaseDistribution]) -> dict[str, Any]:
     """Returns a trial's value for each path."""
     values: dict[str, Any] = {}

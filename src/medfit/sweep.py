@@ -27,6 +27,7 @@ class Sweep:
     Args:
         sampler: Optuna's, proposes values.
         pruner: Optuna's, stops bad trials early.
+        own_values_first: Whether the first trial has the config's own values, so that nothing worse is found.
         name: Of the study; None for the experiment's name and a hash of the config and the data.
         num_trials: Of the study, all told: the same command goes on where it was stopped.
         objective: A validation score that the task logs.
@@ -40,6 +41,7 @@ class Sweep:
     objective: str
     direction: Literal["min", "max"]
     space: dict[str, Any]
+    own_values_first: bool = False
     name: str | None = None
 
 
@@ -65,6 +67,8 @@ def sweep(cfg: DictConfig, bar: TrialBar | None = None) -> optuna.Study:
         missing = cfg.sweep.num_trials - len(done(study))
         if bar:
             bar.start(len(done(study)))
+        if cfg.sweep.own_values_first and not study.trials:
+            study.enqueue_trial(space.own_values(cfg, distributions))
         if missing > 0:
             study.optimize(
                 lambda trial: run_trial(trial, cfg, distributions, run.id),
@@ -131,7 +135,7 @@ def study_name(cfg: DictConfig, parts: Parts) -> str:
     """Returns a name that is the same for the same question: all that bears on a trial's score is hashed."""
     asked = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(asked, dict)
-    for key in ("overrides", "output_dir", "tracking", "evaluate"):
+    for key in ("overrides", "output_dir", "tracking", "evaluate", "sample"):
         asked.pop(key)
     for key in ("name", "num_trials"):
         asked["sweep"].pop(key)
