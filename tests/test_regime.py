@@ -6,8 +6,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from medfit.errors import UserError
-from medfit.regime import Regime, cosine_with_warmup
-from medfit.train import train
+from medfit.regime import AdversarialRegime, Regime, adam, cosine_with_warmup
+from medfit.space import read_space
+from medfit.train import prepare, train
 
 
 def rates(total_steps, warmup, lr=2.0):
@@ -163,3 +164,62 @@ def test_gradient_is_clipped_to_the_norm(compose):
     norm = Norm()
     train(cfg, callbacks=[norm])
     assert norm.found == pytest.approx(0.01, rel=1e-3)
+
+
+def adversarial(**kwargs):
+    given = {"generator_optimizer": torch.optim.SGD, "discriminator_optimizer": torch.optim.SGD}
+    return AdversarialRegime(**(given | {"epochs": 1, "batch_size": None} | kwargs))
+
+
+def test_adversarial_regime_has_all_that_a_training_reads():
+    read = {"epochs", "batch_size", "patience", "precision", "accelerator", "deterministic", "gradient_clip"}
+    names = {field.name for field in dataclasses.fields(AdversarialRegime)}
+    assert read < names
+    assert read < {field.name for field in dataclasses.fields(Regime)}
+    assert adversarial().gradient_clip is None
+
+
+def test_adversarial_regime_has_no_optimizer_for_a_single_model():
+    with pytest.raises(UserError, match="regime=adversarial has no optimiser for a single model"):
+        _ = adversarial().optimizer
+
+
+def test_adversarial_regime_of_a_supervised_task_is_refused_before_training(compose):
+    with pytest.raises(UserError, match="regime=adversarial has no optimiser for a single model") as refusal:
+        prepare(compose("dataset=breast_cancer", "model=linear", "regime=adversarial"))
+    assert "\n" not in str(refusal.value)
+
+
+def test_adam_by_single_betas_is_torchs():
+    weight = torch.nn.Parameter(torch.ones(2))
+    group = adam([weight], lr=0.1, beta1=0.5, beta2=0.9).param_groups[0]
+    expected = torch.optim.Adam([weight], lr=0.1, betas=(0.5, 0.9)).param_groups[0]
+    assert group == expected
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "regime.generator_optimizer.lr=0",
+        "regime.discriminator_optimizer.beta1=1",
+        "regime.generator_optimizer.beta2=-0.1",
+        "regime.discriminator_steps=0",
+        "regime.gradient_clip=1",
+        "regime.epochs=0",
+    ],
+)
+def test_value_out_of_an_adversarial_regimes_range_is_refused(compose, override):
+    with pytest.raises(UserError, match=override.split("=")[0]):
+        compose("dataset=breast_cancer", "model=gan", override)
+
+
+def test_an_adversarial_models_sweep_searches_both_optimizers(compose):
+    space = read_space(compose("dataset=breast_cancer", "model=gan"))
+    assert set(space) == {
+        "regime.generator_optimizer.lr",
+        "regime.generator_optimizer.beta1",
+        "regime.discriminator_optimizer.lr",
+        "regime.discriminator_optimizer.beta1",
+        "regime.batch_size",
+        "regime.discriminator_steps",
+    }

@@ -131,8 +131,8 @@ class GAN(nn.Module):
         output_size: Classes of the data set; 1 means the two of a yes-or-no target. Read only if ``conditional``.
         latent_size: Numbers of noise that an image is made of.
         width: Channels of the finest hidden level, in both networks; they double with each coarser one, up to 8 times.
-        discriminator_norm: ``spectral`` normalisation (Miyato et al., ICLR 2018), ``batch`` normalisation as the
-            DCGAN has it, or ``none``.
+        discriminator_norm: ``batch`` normalisation as the DCGAN has it, ``spectral`` normalisation (Miyato et al.,
+            ICLR 2018), or ``none``; a penalty on gradients needs one of the latter.
         conditional: Whether both networks are told an image's class.
 
     Attributes:
@@ -144,8 +144,8 @@ class GAN(nn.Module):
         input_shape: tuple[int, ...],
         output_size: int,
         latent_size: Count = 64,
-        width: Count = 64,
-        discriminator_norm: Norm = "spectral",
+        width: Count = 32,
+        discriminator_norm: Norm = "batch",
         conditional: bool = False,
     ) -> None:
         super().__init__()
