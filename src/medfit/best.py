@@ -1,6 +1,7 @@
 """The best trial of a study: shown, and written as ``best.yaml``."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -43,7 +44,7 @@ def show(cfg: DictConfig, study: optuna.Study) -> None:
         f"Best of {len(states)} trials ("
         + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         + ")",
-        ["trial", cfg.sweep.objective, *extra, *(name.rpartition(".")[2] for name in names)],
+        ["trial", cfg.sweep.objective, *extra, *shortest(names)],
         rows,
     )
     say(f"Results   {config.output_dir(cfg)} (study {study.study_name})")
@@ -98,6 +99,17 @@ def _ranked(study: optuna.Study) -> list[FrozenTrial]:
         key=lambda t: t.value or 0.0,
         reverse=study.direction is optuna.study.StudyDirection.MAXIMIZE,
     )
+
+
+def shortest(paths: Sequence[str]) -> list[str]:
+    """Returns each config path's last part, or as many as tell it from the others'."""
+    parts = [path.split(".") for path in paths]
+
+    def ending(own: list[str]) -> str:
+        sizes = range(1, len(own) + 1)
+        return ".".join(next((own[-n:] for n in sizes if sum(p[-n:] == own[-n:] for p in parts) == 1), own))
+
+    return [ending(own) for own in parts]
 
 
 def _short(value: Any) -> str:
