@@ -248,10 +248,8 @@ def _check_choices(overrides: Sequence[str]) -> None:
     for line in overrides:
         group, _, choice = line.lstrip("+").partition("=")
         if group in known and choice not in known[group]:
-            raise UserError(
-                f"{group}={choice}: there is no such choice{suggest(choice, known[group])}"
-                f" (known: {', '.join(known[group])})"
-            )
+            told = suggest(choice, known[group]) or f" (known: {', '.join(known[group])})"
+            raise UserError(f"{group}={choice}: there is no such choice{told}")
 
 
 def _explain(message: str, overrides: Sequence[str]) -> str:
@@ -263,10 +261,10 @@ def _explain(message: str, overrides: Sequence[str]) -> str:
     if key in groups():
         parent = key.rpartition("/")[0]
         return f"{key}: there is nothing to choose here; other choices of {parent} have it"
-    wrong = [line for line in overrides if line.lstrip("+~").startswith(key)]
+    wrong = [line for line in overrides if re.match(rf"{re.escape(key)}\b", line.lstrip("+~"))]
     cfg = _compose([line for line in overrides if line not in wrong]) if wrong else _compose([])
     known = {path[:end] for path, _ in leaves(cfg) for end in [*_dots(path), len(path)]} | set(groups())
-    return f"unknown key '{key}'{suggest(key, sorted(known))}"
+    return f"unknown key '{key}'{suggest(key, sorted(known | OmegaConf.missing_keys(cfg)))}"
 
 
 def _dots(path: str) -> list[int]:

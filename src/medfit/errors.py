@@ -1,8 +1,10 @@
 """Errors that a user can mend, told in a line or two."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class UserError(Exception):
@@ -20,9 +22,27 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 @contextmanager
 def blame(path: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Tells errors of the given kinds (``TypeError`` and ``ValueError`` by default) as the path's."""
+    """Tells errors of some kinds (``TypeError`` and ``ValueError`` by default) as the path's, but no want of memory."""
     wrong = kinds or (TypeError, ValueError)
     try:
         yield
     except wrong as error:
+        if out_of_memory(error):
+            raise
         raise UserError(f"{path}: {error}") from error
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Tells want of memory from other errors: torch.OutOfMemoryError is a RuntimeError, as is a CPU's."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)
+
+
+@contextmanager
+def in_memory(told: Callable[[], str]) -> Iterator[None]:
+    """Tells want of memory in the given words."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            raise UserError(told()) from error
+        raise

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from medfit import config, tracking
 from medfit.datamodule import DataModule
-from medfit.errors import UserError
+from medfit.errors import UserError, in_memory
 from medfit.plots.predictions import learning_curves
 from medfit.regime import Regime
 from medfit.tasks.base import Task
@@ -35,7 +35,7 @@ class Parts:
     regime: Regime
 
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+SIZES = "preprocessing.patch_size or preprocessing.size, where there is one"
 
 
 class DivergedError(UserError):
@@ -90,17 +90,18 @@ def prepare(cfg: DictConfig) -> Parts:
     """Builds everything, and so finds every mistake that shows before training."""
     _quiet()
     dataset = config.load_dataset(cfg)
-    regime: Regime = config.build(cfg.regime)
-    L.seed_everything(cfg.seed, workers=True, verbose=False)
-    datamodule = DataModule(
-        dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
-    )
     fits = config.build(cfg.task).func.fits
     if dataset.task not in fits:
         raise UserError(
             f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
         )
-    task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
+    regime: Regime = config.build(cfg.regime)
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    with in_memory(lambda: f"what this asks for does not fit in memory; lower {SIZES}"):
+        datamodule = DataModule(
+            dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
+        )
+        task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     return Parts(datamodule, task, regime)
 
 
@@ -188,13 +189,10 @@ class _StopIfDivergedError(Callback):
 
 def _fit(trainer: L.Trainer, parts: Parts) -> None:
     try:
-        trainer.fit(parts.task, parts.datamodule)
+        with in_memory(partial(_too_large, parts)):
+            trainer.fit(parts.task, parts.datamodule)
     except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
-    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError, as is a CPU's
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise UserError(_too_large(parts)) from error
-        raise
     if trainer.interrupted:
         raise KeyboardInterrupt
 
@@ -203,7 +201,7 @@ def _too_large(parts: Parts) -> str:
     shape = " x ".join(map(str, parts.datamodule.input_shape))
     return (
         f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
-        "regime.batch_size, or preprocessing.patch_size or preprocessing.size, where there is one"
+        f"regime.batch_size, or {SIZES}"
     )
 
 

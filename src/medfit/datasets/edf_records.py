@@ -53,6 +53,8 @@ def _reader(file: Path, name: str) -> Iterator[Any]:
     """Gives an open file, and tells of its reader's errors as the file's."""
     from pyedflib import EdfReader
 
+    if (promised := _promised_bytes(file)) and (held := file.stat().st_size) != promised:  # the reader would print it
+        raise unreadable(file, name, OSError(f"{file.name}: holds {held} bytes, its header says {promised}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that are not of the standard
         try:
@@ -60,3 +62,16 @@ def _reader(file: Path, name: str) -> Iterator[Any]:
                 yield reader
         except OSError as error:
             raise unreadable(file, name, error) from error
+
+
+def _promised_bytes(file: Path) -> int | None:
+    """Returns the size that a file's header tells; None where it tells none, as in an unfinished recording."""
+    with file.open("rb") as opened:
+        head = opened.read(256)
+        try:
+            header, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
+            opened.seek(256 + 216 * signals)
+            samples = sum(int(opened.read(8)) for _ in range(signals))
+        except ValueError:
+            return None
+    return header + records * samples * (3 if head[:1] == b"\xff" else 2) if records >= 0 else None

@@ -14,7 +14,7 @@ from medfit.datasets.roles import SPLIT_WORDS
 from medfit.errors import UserError
 
 COMMON_ENDING = re.compile(r"_0000$|[_-](masks?|segmentations?|seg|labels?|gt|images?|img)$", re.IGNORECASE)
-
+CHANNEL = re.compile(r"_00\d[1-9]\.")  # of nnU-Net, from the second on
 
 Key = tuple[str | None, str]  # split and name
 
@@ -132,7 +132,8 @@ def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) 
             break
     for names, what in (([] if partly else lonely, "images have no mask"), (unused, "masks have no image")):
         if names:
-            raise UserError(f"dataset.masks: {len(names)} {what}, the first: {names[0]}")
+            hint = "; join channels in files of their own (_0000, _0001) into one" if CHANNEL.search(names[0]) else ""
+            raise UserError(f"dataset.masks: {len(names)} {what}, the first: {names[0]}{hint}")
     check_unique(of_images, "images")
     check_unique(of_masks, "masks")
     mask_of = dict(zip(of_masks, masks, strict=True))

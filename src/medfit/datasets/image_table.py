@@ -94,5 +94,7 @@ def _files(column: pd.Series, folder: Path) -> list[Path]:
                 stems[file.parent] = {stem(found): found for found in visible(file.parent) if suffix(found)}
             files[index] = stems[file.parent].get(file.name, file)
     if missing := [file.name for file in files if not file.exists()]:
-        raise UserError(f"dataset.image: {len(missing)} files are not in '{folder.name}', the first: {missing[0]}")
+        raise UserError(
+            f"dataset.image: {len(missing)} files are not in '{folder.resolve().name}', the first: {missing[0]}"
+        )
     return files

@@ -133,9 +133,8 @@ class Images(Samples):
             its = "none" if mask is None else _size(mask.shape)
             raise UserError(f"{name}: the image has {_size(size)} pixels, its mask {its}")
         if (largest := int(mask.max())) >= (known := len(self.target_names)):
-            raise UserError(
-                f"{name}: its mask holds the number {largest}; the classes have 0 to {known - 1} (dataset.classes)"
-            )
+            hint = "; black and white masks take dataset.layout=binary" if (largest, known) == (255, 2) else ""
+            raise UserError(f"{name}: its mask holds the number {largest}; the classes have 0 to {known - 1}{hint}")
         if not largest and self._empty_masks == "refuse":
             raise UserError(
                 f"{name}: its mask is empty; dataset.empty_masks=keep takes it as an image without findings"

@@ -19,7 +19,7 @@ class DynUNet(nets.DynUNet):
     Args:
         input_shape: ``(channels, *size)`` of a patch, in two or three dimensions.
         output_size: Classes.
-        widths: Channels at each resolution.
+        widths: Channels at each resolution, of which there are three at least.
         residual: Whether blocks have a residual connection.
         dropout: Share of the values that are zeroed in training, in [0, 1).
 
@@ -35,7 +35,7 @@ class DynUNet(nets.DynUNet):
         residual: bool = False,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
-        check_widths(widths)
+        check_widths(widths, least=3)
         dimensions = check_image("dyn_unet", input_shape)
         strides = _strides(input_shape[1:], len(widths))
         super().__init__(

@@ -32,14 +32,14 @@ def check_image(name: str, input_shape: Sequence[int], num_halvings: int = 0) ->
     return len(input_shape) - 1
 
 
-def check_widths(widths: Sequence[int]) -> None:
-    """Refuses fewer than two resolutions.
+def check_widths(widths: Sequence[int], least: int = 2) -> None:
+    """Refuses fewer resolutions than a network is made of.
 
     Raises:
         ValueError: of that.
     """
-    if len(widths) < 2:
-        raise ValueError(f"model.widths: a U-Net needs two resolutions at least, not {len(widths)}")
+    if len(widths) < least:
+        raise ValueError(f"model.widths: this U-Net needs {least} resolutions at least, not {len(widths)}")
 
 
 class UNet(nets.UNet):
