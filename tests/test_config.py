@@ -99,6 +99,15 @@ def test_a_value_given_back_as_an_override_is_itself(value):
         (["+foo=1"], "unknown key 'foo'"),
         (["model=mpl"], "model=mpl: there is no such choice; did you mean 'mlp'?"),
         (["regime/optimizer=adamm"], "did you mean 'adam"),
+        (["sweep/pruner=zzz"], "there is no such choice (known: hyperband, median, none)"),
+        (
+            ["dataset=image_masks", "dataset.images=i", "dataset.masks=m", "dataset.mask=x"],
+            "unknown key 'dataset.mask'; did you mean 'dataset.masks'?",
+        ),
+        (
+            ["dataset=image_masks", "dataset.images=i", "dataset.masks=m", "dataset.clases=[a,b]"],
+            "unknown key 'dataset.clases'; did you mean 'dataset.classes'?",
+        ),
         (["experiment=breast_cancer"], "did you mean 'breast_cancer_diagnosis'?"),
         (["experiment=heart_rate/best"], "no sweep has written"),
         (["dataset=table"], "dataset.path is needed"),
@@ -220,3 +229,9 @@ def test_images_without_classes_are_told_to_be_for_generation_alone(tmp_path):
         config.compose(["dataset=image_classes", f"dataset.root={tmp_path}"])
     cfg = config.compose(["dataset=image_classes", f"dataset.root={tmp_path}", "model=gan"])
     assert cfg.choices.task == "adversarial"
+
+
+def test_a_wrong_choice_among_many_is_told_in_a_short_line():
+    with pytest.raises(UserError) as caught:
+        config.compose(["dataset=image_clases"])
+    assert str(caught.value) == "dataset=image_clases: there is no such choice; did you mean 'image_classes'?"

@@ -1,6 +1,6 @@
 import pytest
 
-from medfit.errors import UserError, blame, suggest
+from medfit.errors import UserError, blame, in_memory, suggest
 
 
 def test_the_nearest_name_is_suggested():
@@ -23,3 +23,20 @@ def test_blame_names_the_path():
 def test_blame_lets_other_errors_pass():
     with pytest.raises(KeyError), blame("model"):
         raise KeyError("x")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
+def test_blame_lets_want_of_memory_pass(error):
+    with pytest.raises(type(error)), blame("model", RuntimeError, MemoryError):
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't allocate memory"), MemoryError()])
+def test_want_of_memory_is_told_in_the_given_words(error):
+    with pytest.raises(UserError, match="^too large$"), in_memory(lambda: "too large"):
+        raise error
+
+
+def test_errors_other_than_want_of_memory_stay_themselves():
+    with pytest.raises(RuntimeError, match="a kernel is broken"), in_memory(lambda: "too large"):
+        raise RuntimeError("a kernel is broken")

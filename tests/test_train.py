@@ -198,3 +198,20 @@ def test_a_model_whose_output_is_no_answer_to_the_task_is_refused(compose, monke
     monkeypatch.setattr("medfit.models.linear.Linear", Wide)
     with pytest.raises(UserError, match=r"model: it puts out \(2,\) for each sample, but this task needs \(1,\)"):
         train(compose("model=linear", "regime=smoke"))
+
+
+def test_preparing_what_does_not_fit_in_memory_says_what_to_lower(compose, client, monkeypatch):
+    class Large(Linear):
+        def forward(self, x):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes")
+
+    monkeypatch.setattr("medfit.models.linear.Linear", Large)
+    with pytest.raises(UserError, match=r"^what this asks for does not fit in memory; lower preprocessing.patch_size"):
+        train(compose("model=linear", "regime=smoke"))
+    assert runs(client) == []
+
+
+def test_a_task_that_does_not_fit_is_told_before_the_samples_are_prepared(compose, monkeypatch):
+    monkeypatch.setattr("medfit.preprocessing.table.TablePreprocessing.apply", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match="task=regression learns regression targets, but the data set's are binary"):
+        train(compose("dataset=breast_cancer", "task=regression"))

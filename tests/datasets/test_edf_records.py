@@ -165,3 +165,12 @@ def test_a_heart_rate_is_learnt(compose, folder, labels):
     overrides = [f"dataset.root={folder}", f"dataset.labels={labels}", "dataset.target=rate", "dataset.window_s=1"]
     small = ["model.widths=[4]", "model.kernel_sizes=[5]", "regime=smoke"]
     assert train(compose("dataset=edf_records", *overrides, *small))["val/mae"] >= 0
+
+
+@pytest.mark.parametrize("change", [-1, 1], ids=["shorter", "longer"])
+def test_a_size_other_than_the_headers_is_told_without_the_readers_own_print(folder, made, capfd, change):
+    content = (folder / "s3.edf").read_bytes()
+    (folder / "s3.edf").write_bytes(content[:change] if change < 0 else content + b"x")
+    told = f"holds {len(content) + change} bytes, its header says {len(content)}"
+    assert refused(made) == f"dataset: 's3.edf' can't be read (s3.edf: {told})"
+    assert capfd.readouterr().out == ""

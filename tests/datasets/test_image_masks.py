@@ -206,6 +206,23 @@ def test_a_number_without_a_class_is_told(folder):
     assert "p0_0.png: its mask holds the number 2" in refused(folder, ["background", "organ"])
 
 
+def test_a_black_and_white_mask_is_told_with_its_layout(folder):
+    write_flat(folder / "masks" / "p0_0_mask.png", mask(255))
+    told = "the classes have 0 to 1; black and white masks take dataset.layout=binary"
+    assert refused(folder, ["background", "organ"]) == f"p0_0.png: its mask holds the number 255; {told}"
+
+
+def test_channels_in_files_of_their_own_are_told(folder):
+    for number in range(4):
+        path = folder / "images" / f"p{number // 2}_{number}.png"
+        path.rename(path.with_stem(f"{path.stem}_0000"))
+        write_flat(path.with_stem(f"{path.stem}_0001"), grey())
+    told = (
+        "4 images have no mask, the first: p0_0_0001.png; join channels in files of their own (_0000, _0001) into one"
+    )
+    assert refused(folder) == f"dataset.masks: {told}"
+
+
 def test_an_empty_mask_is_told(folder):
     write_flat(folder / "masks" / "p0_1_mask.png", mask())
     assert "p0_1.png: its mask is empty; dataset.empty_masks=keep" in refused(folder)

@@ -115,3 +115,10 @@ def test_a_folder_that_is_not_there_is_told(made):
 def test_a_table_that_is_not_there_is_told(tmp_path):
     with pytest.raises(UserError, match=r"dataset.path: there is no file"):
         ImageTable(str(tmp_path / "x.csv"), "sick")
+
+
+def test_missing_files_beside_a_table_in_the_working_folder_are_told_with_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("image,sick\ngone.png,0\nlost.png,1\n")
+    with pytest.raises(UserError, match=f"2 files are not in '{tmp_path.name}', the first: gone.png"):
+        ImageTable("list.csv", "sick")

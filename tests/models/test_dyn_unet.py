@@ -96,6 +96,8 @@ def test_size_that_cannot_be_halved_is_refused(shape):
         DynUNet(shape, 2, WIDTHS)
 
 
-def test_a_single_resolution_is_refused():
-    with pytest.raises(ValueError, match=r"^model\.widths"):
-        DynUNet((1, 16, 16), 2, [8])
+@pytest.mark.parametrize("widths", [[8], [8, 16]])
+def test_fewer_than_three_resolutions_are_refused(widths):
+    told = f"^model.widths: this U-Net needs 3 resolutions at least, not {len(widths)}$"
+    with pytest.raises(ValueError, match=told):
+        DynUNet((1, 16, 16), 2, widths)

@@ -111,7 +111,7 @@ def test_two_pixels_at_the_lowest_resolution_are_enough():
 
 @pytest.mark.parametrize("widths", [[], [8]])
 def test_fewer_than_two_resolutions_are_refused(widths):
-    with pytest.raises(ValueError, match=f"^model.widths: a U-Net needs two resolutions at least, not {len(widths)}$"):
+    with pytest.raises(ValueError, match=f"^model.widths: this U-Net needs 2 resolutions at least, not {len(widths)}$"):
         check_widths(widths)
 
 

@@ -72,6 +72,6 @@ def _promised_bytes(file: Path) -> int | None:
             header, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
             opened.seek(256 + 216 * signals)
             samples = sum(int(opened.read(8)) for _ in range(signals))
-        except ValueError:
+        except (OSError, ValueError):
             return None
     return header + records * samples * (3 if head[:1] == b"\xff" else 2) if records >= 0 else None
