@@ -108,3 +108,7 @@ def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, 
         evaluate.main(compose("regime=smoke", *scheme, experiment="diabetes_progression"))
     table = pd.read_csv(path)
     assert table.groupby("patients").model.count().to_dict() == {"2 folds": 6, "test split": 3}
+
+
+def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):
+    assert evaluate.label(compose("dataset=breast_cancer", "model=linear", "split.seed=3")).split() == ["linear", "split.seed=3"]

@@ -72,10 +72,13 @@ def test_images_are_written_as_png_with_a_grid(compose, client, asked, output_di
     files = sample(asked(run, num_samples=5))
     folder = output_dir / "samples" / run
     assert [file.name for file in files] == [f"sample_{i}.png" for i in range(5)]
-    assert {file.name for file in folder.iterdir()} == {file.name for file in files} | {"grid.png", "samples.json"}
+    assert {file.name for file in folder.iterdir()} == {file.name for file in files} | {
+        "sample_grid.png",
+        "samples.json",
+    }
     assert pixels(files[0]).shape == (SIZE, SIZE)
     assert pixels(files[0]).dtype == np.uint8
-    assert pixels(folder / "grid.png").shape == (3 * SIZE, 2 * SIZE)
+    assert pixels(folder / "sample_grid.png").shape == (3 * SIZE, 2 * SIZE)
 
 
 def test_png_holds_the_tasks_images(compose, client, asked):
@@ -124,8 +127,17 @@ def test_what_was_written_says_what_it_is_of(compose, client, asked, tmp_path):
     run = trained(compose, client, "model.conditional=true")
     sample(asked(run, num_samples=2, seed=3, label="low", folder=tmp_path / "here"))
     about = json.loads((tmp_path / "here" / "samples.json").read_text())
-    files = ["sample_0.png", "sample_1.png"]
-    assert about == {"generated_by_run": run, "seed": 3, "files": files, "classes": ["low", "low"]}
+    assert about == {f"low_{i}.png": {"generated_by_run": run, "seed": 3, "class": "low"} for i in range(2)}
+
+
+def test_images_of_another_class_replace_none_and_leave_their_record(compose, client, asked, tmp_path):
+    run = trained(compose, client, "model.conditional=true")
+    (low,) = sample(asked(run, num_samples=1, label="low", folder=tmp_path))
+    before = low.read_bytes()
+    (other,) = sample(asked(run, num_samples=1, label=0, folder=tmp_path))
+    about = json.loads((tmp_path / "samples.json").read_text())
+    assert {name: of["class"] for name, of in about.items()} == {low.name: "low", other.name: "not low"}
+    assert low.read_bytes() == before and other != low
 
 
 @pytest.mark.parametrize(("label", "number"), [("low", 1), ("not low", 0), (1, 1), (0, 0)])

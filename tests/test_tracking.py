@@ -103,7 +103,7 @@ def test_pseudonyms_are_alike_here_and_of_no_use_elsewhere(tmp_path):
 
 
 def test_a_failing_run_is_failed_with_its_facts(compose, client, monkeypatch):
-    from medfit.tasks.supervised import Binary
+    from medfit.tasks.classification import Binary
 
     def broken(self, output, target):
         raise RuntimeError("the plug was pulled")

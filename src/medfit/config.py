@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 EXPERIMENTS = ROOT / "experiments"
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
+MOST_SHOWN = 10  # choices in a message
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -248,7 +249,8 @@ def _check_choices(overrides: Sequence[str]) -> None:
     for line in overrides:
         group, _, choice = line.lstrip("+").partition("=")
         if group in known and choice not in known[group]:
-            told = suggest(choice, known[group]) or f" (known: {', '.join(known[group])})"
+            rest = ", ...; medfit train --help lists all" if len(known[group]) > MOST_SHOWN else ""
+            told = suggest(choice, known[group]) or f" (known: {', '.join(known[group][:MOST_SHOWN])}{rest})"
             raise UserError(f"{group}={choice}: there is no such choice{told}")
 
 

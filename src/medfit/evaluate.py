@@ -107,13 +107,12 @@ def score_baselines(parts: Parts) -> dict[str, dict[str, float]]:
 
 
 def label(cfg: DictConfig) -> str:
-    """Returns what tells this configuration from others of its experiment."""
+    """Returns what tells this configuration from others of its experiment, or of its data set where there is none."""
     from medfit.best import own_overrides
 
     tuned = " tuned" if cfg.best or cfg.evaluate.nested else ""
-    return " ".join(
-        [cfg.choices.model + tuned, *(line for line in own_overrides(cfg) if not line.startswith("model="))]
-    )
+    known = ("model=",) if cfg.experiment else ("model=", "dataset=", "dataset.")
+    return " ".join([cfg.choices.model + tuned, *(line for line in own_overrides(cfg) if not line.startswith(known))])
 
 
 def main(cfg: DictConfig) -> None:
@@ -130,6 +129,8 @@ def main(cfg: DictConfig) -> None:
         table.to_csv(path, index=False, float_format="%.6g")
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")
+    else:
+        say(f"Results   {config.output_dir(cfg)} (compare with: medfit ui)")
 
 
 def _of_test(scores: dict[str, float]) -> dict[str, float]:

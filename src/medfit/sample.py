@@ -26,7 +26,7 @@ class Sample:
     Args:
         run: The MLflow id of a finished run of a generator.
         num_samples: Images.
-        format: ``png``, 8 bit, with all of them in ``grid.png`` too; or ``nifti``, float32 in [0, 1].
+        format: ``png``, 8 bit, with all of them in ``<name>_grid.png`` too; or ``nifti``, float32 in [0, 1].
         folder: Where they go, from the project's folder; None for ``samples/<run>`` in the output folder.
         seed: Of the noise: the same images every time.
         label: Class of a conditional model, by its name or number; None for each as often as in the training data.
@@ -41,7 +41,9 @@ class Sample:
 
 
 def sample(cfg: DictConfig) -> list[Path]:
-    """Writes generated images, beside ``samples.json`` that says what they are of, and returns their files.
+    """Writes generated images, and what each is of into ``samples.json``, and returns their files.
+
+    They are named by the class, where one is asked for, so that one class's do not replace another's.
 
     Args:
         cfg: As :func:`medfit.config.compose` gives it; says which run, whose own config tells all else.
@@ -55,13 +57,14 @@ def sample(cfg: DictConfig) -> list[Path]:
     task = load(Store(cfg), asked.run)
     labels = _labels(task, asked)
     images = task.sample(asked.num_samples, labels, asked.seed).float().numpy()
-    classes = [] if labels is None else [task.class_names[number] for number in labels.tolist()]
+    classes = [None] * len(images) if labels is None else [task.class_names[number] for number in labels.tolist()]
+    stem = "sample" if asked.label is None else str(classes[0]).replace("/", "_")
     folder = config.ROOT / asked.folder if asked.folder else config.output_dir(cfg) / "samples" / asked.run
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _WRITERS[asked.format](folder, images)
-        about = {"generated_by_run": asked.run, "seed": asked.seed, "files": [file.name for file in files]}
-        (folder / "samples.json").write_text(json.dumps(about | ({"classes": classes} if classes else {}), indent=2))
+        files = _WRITERS[asked.format](folder, images, stem)
+        about = [{"generated_by_run": asked.run, "seed": asked.seed} | ({"class": c} if c else {}) for c in classes]
+        _record(folder / "samples.json", dict(zip((file.name for file in files), about, strict=True)))
     except OSError as error:
         raise UserError(f"sample.folder: cannot write to '{folder}' ({error.strerror})") from error
     return files
@@ -131,32 +134,38 @@ def _labels(task: Any, asked: Sample) -> Any:
     return torch.full((asked.num_samples,), known[str(asked.label)])
 
 
-def _write_png(folder: Path, images: np.ndarray) -> list[Path]:
+def _record(path: Path, about: dict[str, Any]) -> None:
+    """Adds what is known of files to what is known of those written before."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(known | about, indent=2))
+
+
+def _write_png(folder: Path, images: np.ndarray, stem: str) -> list[Path]:
     from PIL import Image
 
     from medfit.plots.generation import as_pixels, tile
 
-    files = _names(folder, len(images), "png")
+    files = _names(folder, len(images), stem, "png")
     for file, image in zip(files, images, strict=True):
         Image.fromarray(as_pixels(image)).save(file)
-    Image.fromarray(tile(images, max(1, round(len(images) ** 0.5)))).save(folder / "grid.png")
+    Image.fromarray(tile(images, max(1, round(len(images) ** 0.5)))).save(folder / f"{stem}_grid.png")
     return files
 
 
-def _write_nifti(folder: Path, images: np.ndarray) -> list[Path]:
+def _write_nifti(folder: Path, images: np.ndarray, stem: str) -> list[Path]:
     """Writes (columns, rows from the bottom, 1[, channels]), which viewers show upright, 1 mm a pixel."""
     import nibabel
 
-    files = _names(folder, len(images), "nii.gz")
+    files = _names(folder, len(images), stem, "nii.gz")
     for file, image in zip(files, images, strict=True):
         volume = image[:, ::-1].transpose(2, 1, 0)[:, :, None]
         nibabel.save(nibabel.Nifti1Image(volume[..., 0] if len(image) == 1 else volume, np.eye(4)), file)
     return files
 
 
-def _names(folder: Path, count: int, ending: str) -> list[Path]:
+def _names(folder: Path, count: int, stem: str, ending: str) -> list[Path]:
     digits = len(str(count - 1))
-    return [folder / f"sample_{number:0{digits}}.{ending}" for number in range(count)]
+    return [folder / f"{stem}_{number:0{digits}}.{ending}" for number in range(count)]
 
 
 _WRITERS = {"png": _write_png, "nifti": _write_nifti}

@@ -44,9 +44,15 @@ def test_a_volume_is_shown_where_most_is_marked():
     np.testing.assert_array_equal(shown.target, target[4].T[::-1])
 
 
-def test_what_was_predicted_is_marked_too():
+def test_the_truth_decides_on_the_slice_however_much_is_predicted_elsewhere():
     image, target, preds = volume()
     target[2, 0, 0], preds[5, :4] = 1, 1
+    np.testing.assert_array_equal(slice_of(image, target, preds, (1.0,) * 3).target, target[2].T[::-1])
+
+
+def test_what_was_predicted_decides_where_nothing_is_true():
+    image, target, preds = volume()
+    preds[5, :4] = 1
     np.testing.assert_array_equal(slice_of(image, target, preds, (1.0,) * 3).preds, preds[5].T[::-1])
 
 

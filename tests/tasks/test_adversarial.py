@@ -48,9 +48,14 @@ class Blobs(Images):
     def __init__(self, count=240, kind="binary", shape=(SIZE, SIZE), scale=1.0):
         x, label = blobs(count)
         x = scale * np.resize(x, (count, 1, *shape))
-        y = {"binary": label[:, None].astype(np.float32), "multiclass": label.astype(np.int64), "generation": None}[
-            kind
-        ]
+        column = label[:, None].astype(np.float32)
+        y = {
+            "binary": column,
+            "multiclass": label.astype(np.int64),
+            "multilabel": np.hstack([column, 1 - column]),
+            "regression": column * 1.5,
+            "generation": None,
+        }[kind]
         super().__init__(
             names=[f"blob {i}" for i in range(count)],
             readers=[lambda i=i: Image(x[i]) for i in range(count)],
@@ -58,7 +63,7 @@ class Blobs(Images):
             y=y,
             name="blobs",
             task=kind,
-            target_names={"binary": ["right"], "multiclass": ["left", "right"], "generation": []}[kind],
+            target_names=["right"] if kind in ("binary", "regression") else [] if y is None else ["left", "right"],
         )
 
 
@@ -685,9 +690,17 @@ def test_classes_of_data_without_any_are_refused(compose):
     refused(cfg_of(compose, "model.conditional=true", kind="generation"), "model: conditional=true needs images with")
 
 
-def test_targets_without_a_class_are_refused():
-    with pytest.raises(UserError, match=r"model\.conditional=true needs images with classes"):
-        make(torch.zeros(60, 0), conditional=True)
+@pytest.mark.parametrize(
+    "target", [torch.zeros(60, 0), torch.ones(60, 2), torch.full((60, 1), 0.5)], ids=["none", "labels", "numbers"]
+)
+def test_targets_without_one_class_each_are_refused(target):
+    with pytest.raises(UserError, match=r"model\.conditional=true needs images of one class each"):
+        make(target, conditional=True)
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+def test_images_with_targets_that_are_no_classes_can_be_generated_without_them(compose, kind):
+    assert "val/frechet" in train(cfg_of(compose, kind=kind))
 
 
 @pytest.mark.parametrize("override", ["task.loss=wasserstein_gp", "task.r1=1.0"])

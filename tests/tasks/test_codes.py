@@ -14,9 +14,9 @@ from medfit.models.mlp import MLP
 from medfit.preprocessing.table import TablePreprocessing
 from medfit.regime import Regime
 from medfit.splits import Split
+from medfit.tasks.classification import MultiClass
 from medfit.tasks.codes import MultiClassByCodes, code_matrix
 from medfit.tasks.metrics import CLASSES
-from medfit.tasks.supervised import MultiClass
 from medfit.train import train
 
 pytestmark = [  # Lightning's advice

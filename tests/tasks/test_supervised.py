@@ -11,9 +11,10 @@ from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.models.mlp import MLP
 from medfit.regime import Regime
+from medfit.tasks.classification import Binary, MultiClass, MultiLabel
 from medfit.tasks.codes import MultiClassByCodes
 from medfit.tasks.metrics import BINARY, CLASSES, REGRESSION
-from medfit.tasks.supervised import Binary, MultiClass, MultiLabel, Regression
+from medfit.tasks.regression import Regression
 from medfit.train import prepare, train
 
 pytestmark = [  # Lightning's advice

@@ -23,7 +23,8 @@ def check_images(input_shape: tuple[int, ...]) -> tuple[int, int]:
         ValueError: the input is no square image of a size that the networks are laid out for.
     """
     if len(input_shape) != 3:
-        raise ValueError(f"gan takes flat images of shape (channels, size, size), not {tuple(input_shape)}")
+        way_out = "; dataset.slices=true takes slices of DICOM volumes" if len(input_shape) == 4 else ""
+        raise ValueError(f"gan takes flat images of shape (channels, size, size), not {tuple(input_shape)}{way_out}")
     channels, height, width = input_shape
     if height != width:
         raise ValueError(f"gan takes square images, not {height} x {width} pixels; set preprocessing.size")

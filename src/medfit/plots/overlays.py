@@ -30,7 +30,7 @@ class Overlay(NamedTuple):
 
 
 def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray, spacing_mm: Sequence[float]) -> Overlay:
-    """Returns the slice that shows most of the classes: across a volume's first axis, or a 2D image itself.
+    """Returns the slice that truly has most of the classes: across a volume's first axis, or a 2D image itself.
 
     A volume's other two axes lead to the right, the front or the crown; the first is shown from left to right, the
     second from the bottom to the top, so that people stand upright and look up in axial slices.
@@ -43,8 +43,8 @@ def slice_of(image: np.ndarray, target: np.ndarray, preds: np.ndarray, spacing_m
     """
     parts, (height, width) = [image, target, preds], spacing_mm[-2:]
     if image.ndim == 3:
-        marked = ((target > 0) | (preds > 0)).sum(axis=(1, 2))
-        place = int(marked.argmax()) if marked.any() else len(image) // 2
+        marked = target if target.any() else preds
+        place = int((marked > 0).sum(axis=(1, 2)).argmax()) if marked.any() else len(image) // 2
         parts, (width, height) = [part[place].T[::-1] for part in parts], spacing_mm[-2:]
     step = max(1, -(-max(parts[0].shape) // MOST_PIXELS))
     grey, target, preds = (part[::step, ::step].copy() for part in parts)

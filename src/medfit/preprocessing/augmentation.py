@@ -1,4 +1,4 @@
-"""Random changes of training images, by MONAI's transforms."""
+"""Random changes of training images: bent by splines of exact reach, all else by MONAI's transforms."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

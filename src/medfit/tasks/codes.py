@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medfit.errors import UserError
-from medfit.tasks.supervised import MultiClass
+from medfit.tasks.classification import MultiClass
 
 Coding = Literal["one_vs_rest", "one_vs_one", "error_correcting"]
 

@@ -54,7 +54,7 @@ class Generative(Task):
         UserError: images not in [0, 1], or without classes where the model needs them.
     """
 
-    fits = frozenset({"generation", "binary", "multiclass"})
+    fits = frozenset({"generation", "binary", "multiclass", "multilabel", "regression"})
     latent_size: int
     class_share: Tensor
 
@@ -184,8 +184,9 @@ class Generative(Task):
                 f"{float(images.max()):.3g}]; with preprocessing=image set preprocessing.scaling=unit"
             )
         self.features.fit(images)
-        if self.num_classes and target.numel() == 0:
-            raise UserError("model.conditional=true needs images with classes, which this data set has none of")
+        one_class_each = target.ndim == 1 or (target.shape[1] == 1 and bool(((target == 0) | (target == 1)).all()))
+        if self.num_classes and not one_class_each:
+            raise UserError("model.conditional=true needs images of one class each, which this data set has none of")
         if (labels := self.labels(target)) is not None:
             self.class_share = labels.bincount(minlength=self.num_classes).float() / len(labels)
 

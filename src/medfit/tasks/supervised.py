@@ -1,24 +1,18 @@
-"""Supervised tasks: each kind of target in a dozen lines."""
+"""What all supervised tasks share; each kind of target adds a dozen lines."""
 
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from medfit.errors import UserError, blame, suggest
-from medfit.plots import predictions as figures
 from medfit.regime import Regime
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 
-LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 Batch = list[Tensor] | tuple[Tensor, Tensor]
 
 
@@ -145,157 +139,3 @@ class Supervised(Task):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": self.monitor},
         }
-
-
-class _Columns(Supervised):
-    """A prediction per output; scores are means over outputs, and each output's own where there are several."""
-
-    def logged(self) -> list[str]:
-        """Returns the names of the validation scores that it logs, each output's own last."""
-        own = self.target_names if len(self.target_names) > 1 else []
-        return [*super().logged(), *(f"val/{metric}/{output}" for metric in self.metrics for output in own)]
-
-    def scores(self, preds: Tensor, target: Tensor) -> dict[str, float]:
-        """Returns ``metric`` and, where there are several outputs, ``metric/output``."""
-        found: dict[str, float] = {}
-        for name in self.metrics:
-            values = m.by_column(self.available[name], preds.float(), target)
-            found[name] = float(values.nanmean())
-            if len(values) > 1:
-                found |= {f"{name}/{column}": float(v) for column, v in zip(self.target_names, values, strict=True)}
-        return found
-
-    def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
-        """Returns ``target/<output>`` and ``pred/<output>`` columns."""
-        truth, guess = np.asarray(target), np.asarray(preds)
-        columns = {f"target/{name}": truth[:, i] for i, name in enumerate(self.target_names)}
-        return pd.DataFrame(columns | {f"pred/{name}": guess[:, i] for i, name in enumerate(self.target_names)})
-
-
-class MultiLabel(_Columns):
-    """Several yes-or-no answers per sample: binary cross-entropy on a logit each.
-
-    Args:
-        class_weight: ``balanced`` weighs each label's classes by their rarity in the training split.
-    """
-
-    fits = frozenset({"multilabel"})
-    available = m.BINARY
-    weights: Tensor
-
-    def __init__(self, *, class_weight: Literal["balanced"] | None = None, **kwargs: Any) -> None:
-        self.class_weight = class_weight
-        super().__init__(**kwargs)
-
-    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
-        """Sets the weights of no (row 0) and yes (row 1) for each label, 1 on average over samples."""
-        target = targets()
-        weights = torch.ones(2, target.shape[1])
-        if self.class_weight == "balanced":
-            share = target.mean(dim=0).clamp(1 / (2 * len(target)), 1 - 1 / (2 * len(target)))
-            weights = 0.5 / torch.stack([1 - share, share])
-        self.register_buffer("weights", weights)
-
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the mean binary cross-entropy."""
-        weight = torch.where(target > 0.5, self.weights[1], self.weights[0])
-        return F.binary_cross_entropy_with_logits(output, target, weight)
-
-    def predict(self, output: Tensor) -> Tensor:
-        """Returns the probability of yes for each label."""
-        return output.sigmoid()
-
-    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
-        """Returns ROC, precision-recall, calibration and confusion."""
-        return figures.classification(np.asarray(preds), np.asarray(target), self.target_names)
-
-
-class Binary(MultiLabel):
-    """Yes or no: multilabel with one label."""
-
-    fits = frozenset({"binary"})
-
-
-class MultiClass(Supervised):
-    """One of several classes: softmax cross-entropy.
-
-    Args:
-        class_weight: ``balanced`` weighs the classes by their rarity in the training split.
-    """
-
-    fits = frozenset({"multiclass"})
-    available = m.CLASSES
-    weights: Tensor
-
-    def __init__(self, *, class_weight: Literal["balanced"] | None = None, **kwargs: Any) -> None:
-        self.class_weight = class_weight
-        super().__init__(**kwargs)
-
-    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
-        """Sets the classes' weights, 1 on average over samples; a class without samples weighs 1."""
-        target = targets()
-        num_classes = len(self.target_names)
-        weights = torch.ones(num_classes)
-        if self.class_weight == "balanced":
-            counts = target.bincount(minlength=num_classes)
-            weights = torch.where(counts > 0, len(target) / ((counts > 0).sum() * counts.clamp(min=1)), 1.0)
-        self.register_buffer("weights", weights)
-
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the mean cross-entropy, each sample weighted by its class."""
-        return (F.cross_entropy(output, target, reduction="none") * self.weights[target]).mean()
-
-    def predict(self, output: Tensor) -> Tensor:
-        """Returns the classes' probabilities."""
-        return output.softmax(dim=1)
-
-    def scores(self, preds: Tensor, target: Tensor) -> dict[str, float]:
-        """Returns the metrics over all classes."""
-        return {name: float(self.available[name](preds.float(), target)) for name in self.metrics}
-
-    def table(self, preds: Tensor, target: Tensor) -> pd.DataFrame:
-        """Returns the true class and each class's probability."""
-        names, guess = np.array(self.target_names), np.asarray(preds)
-        columns = {"target": names[np.asarray(target)], "pred": names[guess.argmax(axis=1)]}
-        return pd.DataFrame(columns | {f"pred/{name}": guess[:, k] for k, name in enumerate(names)})
-
-    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
-        """Returns ROC, precision-recall, calibration and confusion, each class against the others."""
-        truth = np.eye(len(self.target_names))[np.asarray(target)]
-        return figures.classification(np.asarray(preds), truth, self.target_names, exclusive=True)
-
-
-class Regression(_Columns):
-    """One number or several, scaled on the training split for the loss; predicted and scored in their units.
-
-    Args:
-        loss: ``mse``, ``mae`` or ``huber`` (of scaled errors, bending at 1).
-    """
-
-    fits = frozenset({"regression"})
-    available = m.REGRESSION
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, *, loss: Literal["mse", "mae", "huber"] = "mse", **kwargs: Any) -> None:
-        self.loss_name = loss
-        super().__init__(**kwargs)
-
-    def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
-        """Keeps the targets' means and standard deviations; one that does not vary keeps its scale."""
-        target = targets()
-        std = target.std(dim=0, correction=min(1, len(target) - 1))  # a single sample has one too: 0
-        self.register_buffer("mean", target.mean(dim=0))
-        self.register_buffer("std", torch.where(std > 0, std, 1.0))
-
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the mean loss of scaled targets."""
-        return LOSSES[self.loss_name](output, (target - self.mean) / self.std)
-
-    def predict(self, output: Tensor) -> Tensor:
-        """Returns the targets in their units."""
-        return output * self.std + self.mean
-
-    def figures(self, preds: Tensor, target: Tensor) -> dict[str, Figure]:
-        """Returns predicted against true, and residuals."""
-        return figures.regression(np.asarray(preds), np.asarray(target), self.target_names)
