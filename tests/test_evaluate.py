@@ -111,4 +111,7 @@ def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, 
 
 
 def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):
-    assert evaluate.label(compose("dataset=breast_cancer", "model=linear", "split.seed=3")).split() == ["linear", "split.seed=3"]
+    assert evaluate.label(compose("dataset=breast_cancer", "model=linear", "split.seed=3")).split() == [
+        "linear",
+        "split.seed=3",
+    ]

@@ -7,7 +7,7 @@ from jaxtyping import TypeCheckError
 from torch import nn
 from torch.func import functional_call
 
-from medfit.models.cnn1d import CNN1d, ConvBlock, mean_over_time, same_conv, split_padding
+from medfit.models.cnn1d import CNN1d, ConvBlock, same_conv
 from medfit.train import train
 
 PAPER = {"widths": [128, 256, 128], "kernel_sizes": [8, 5, 3]}
@@ -175,50 +175,3 @@ def test_it_learns_heartbeats(compose):
         "regime.optimizer.lr=0.02",
     )
     assert train(cfg)["val/accuracy"] > 0.88
-
-
-@pytest.mark.parametrize("mode", ["eval", "train"])
-@pytest.mark.parametrize("more", [1, 5, 60])
-def test_padding_at_the_end_changes_nothing(mode, more):
-    x = torch.randn(6, 2, 20, dtype=torch.float64)
-    model = getattr(trained(CNN1d((2, 20), 3, **SMALL).double(), x), mode)()
-    padded = torch.cat([x, torch.full((6, 2, more), torch.nan)], dim=2)
-    torch.testing.assert_close(model(padded), model(x), rtol=0, atol=1e-12)
-
-
-def test_a_padded_series_in_a_batch_gives_what_it_gives_alone():
-    x = torch.randn(6, 2, 20, dtype=torch.float64)
-    model = trained(CNN1d((2, 20), 3, **SMALL).double(), x)
-    x[3, :, 13:] = torch.nan
-    torch.testing.assert_close(model(x)[3:4], model(x[3:4, :, :13]), rtol=0, atol=1e-12)
-    torch.testing.assert_close(model(x)[4:], model(x[4:]), rtol=0, atol=1e-12)
-
-
-def test_gradients_of_padded_series_are_those_without_padding():
-    x = torch.randn(6, 2, 20, dtype=torch.float64)
-    model, gradients = CNN1d((2, 20), 3, **SMALL).double().train(), []
-    for padded in (x, torch.cat([x, torch.full((6, 2, 9), torch.nan)], dim=2)):
-        model.zero_grad()
-        model(padded).square().sum().backward()
-        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
-    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-10)
-
-
-def test_the_running_means_leave_padding_out():
-    x = torch.randn(6, 2, 20, dtype=torch.float64)
-    torch.manual_seed(0)
-    plain = trained(CNN1d((2, 20), 3, **SMALL).double(), x)
-    torch.manual_seed(0)
-    padded = trained(CNN1d((2, 20), 3, **SMALL).double(), torch.cat([x, torch.full((6, 2, 30), torch.nan)], dim=2))
-    torch.testing.assert_close(padded.state_dict(), plain.state_dict(), rtol=1e-9, atol=1e-10)
-
-
-def test_the_mean_over_time_is_of_real_samples():
-    x = torch.tensor([[[1.0, 3.0, torch.nan]], [[1.0, 2.0, 6.0]]])
-    assert mean_over_time(*split_padding(x))[:, 0].tolist() == [2, 3]
-
-
-def test_series_without_padding_pass_as_they_are():
-    x = torch.randn(2, 3, 4)
-    same, padding = split_padding(x)
-    assert same is x and padding is None
