@@ -94,13 +94,24 @@ def _extract(archive: Path, folder: Path) -> None:
     folder.mkdir()
     if archive.suffix.lower() != ".zip":
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")  # refuses paths and links that lead out of the folder
+            for member in tar:  # by hand, as the first releases of Python 3.11 have no extraction filter
+                _check_within(folder, member.name)
+                if member.isfile():
+                    (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                    with tar.extractfile(member) as packed, (folder / member.name).open("wb") as file:  # type: ignore[union-attr]
+                        shutil.copyfileobj(packed, file, CHUNK_BYTES)
+                elif not member.isdir():
+                    raise ValueError(f"'{member.name}' is neither a file nor a folder")
         return
-    with zipfile.ZipFile(archive) as packed:
-        for name in packed.namelist():
-            if not (folder / name).resolve().is_relative_to(folder.resolve()):
-                raise ValueError(f"'{name}' leads out of the folder")
-        packed.extractall(folder)
+    with zipfile.ZipFile(archive) as zipped:
+        for name in zipped.namelist():
+            _check_within(folder, name)
+        zipped.extractall(folder)
+
+
+def _check_within(folder: Path, name: str) -> None:
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"'{name}' leads out of the folder")
 
 
 def _reason(error: Exception) -> str:
