@@ -41,7 +41,9 @@ def test_every_best_composes_with_its_own_values(name):
     best = OmegaConf.load(config.EXPERIMENTS / f"{name}.yaml")
     cfg = config.compose([f"experiment={name}"])
     assert cfg.best
-    assert cfg.regime.optimizer.lr == best.regime.optimizer.lr
+    values = {path: value for path, value in config.leaves(best) if not path.startswith("defaults")}
+    assert values
+    assert {path: OmegaConf.select(cfg, path) for path in values} == values
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_preparing_what_does_not_fit_in_memory_says_what_to_lower(compose, clien
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes")
 
     monkeypatch.setattr("medfit.models.linear.Linear", Large)
-    with pytest.raises(UserError, match=r"^what this asks for does not fit in memory; lower preprocessing.patch_size"):
+    with pytest.raises(UserError, match=r"^what this asks for does not fit in memory; lower the size of the model$"):
         train(compose("model=linear", "regime=smoke"))
     assert runs(client) == []
 
@@ -215,3 +215,13 @@ def test_a_task_that_does_not_fit_is_told_before_the_samples_are_prepared(compos
     monkeypatch.setattr("medfit.preprocessing.table.TablePreprocessing.apply", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="task=regression learns regression targets, but the data set's are binary"):
         train(compose("dataset=breast_cancer", "task=regression"))
+
+
+def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, monkeypatch):
+    def step(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Supervised, "training_step", step)
+    small = ["dataset.resolution_mm=8", "dataset.slab_slices=2", "model.widths=[4,8]", "regime.batch_size=4"]
+    with pytest.raises(UserError, match=r"lower regime\.batch_size or preprocessing\.patch_size$"):
+        train(compose("dataset=mni_tissue", *small))

@@ -24,6 +24,7 @@ class Training:
     Args:
         epochs: Passes over the training split, at most.
         batch_size: Samples; None for the whole training split.
+        gradient_clip: Largest norm of the gradient; None for no limit.
         patience: Epochs without a better monitored score before training stops; None for never.
         precision: Lightning's name of it.
         accelerator: Lightning's name of it.
@@ -33,6 +34,7 @@ class Training:
 
     epochs: Count
     batch_size: Count | None
+    gradient_clip: Positive | None = None
     patience: Count | None = None
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
@@ -49,7 +51,6 @@ class Regime(Training):
             optimiser step, else per epoch).
         l1: Penalty on the sum of absolute weights (not biases).
         l2: Penalty on the sum of squared weights (not biases).
-        gradient_clip: Largest norm of the gradient; None for no limit.
         **others: Of :class:`Training`.
     """
 
@@ -57,7 +58,6 @@ class Regime(Training):
     scheduler: Callable[..., Any] | None
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
-    gradient_clip: Positive | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

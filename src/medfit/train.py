@@ -22,7 +22,7 @@ from medfit import config, tracking
 from medfit.datamodule import DataModule
 from medfit.errors import UserError, in_memory
 from medfit.plots.predictions import learning_curves
-from medfit.regime import Regime
+from medfit.regime import Training
 from medfit.tasks.base import Task
 
 
@@ -32,10 +32,7 @@ class Parts:
 
     datamodule: DataModule
     task: Task
-    regime: Regime
-
-
-SIZES = "preprocessing.patch_size or preprocessing.size, where there is one"
+    regime: Training
 
 
 class DivergedError(UserError):
@@ -67,7 +64,7 @@ def train(
         trainer, checkpoint = make_trainer(parts, logger, callbacks, Path(folder))
         run = logger.run = stack.enter_context(tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}))
         started = time.perf_counter()
-        _fit(trainer, parts)
+        _fit(cfg, trainer, parts)
         seconds = time.perf_counter() - started
         parts.task.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
         scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
@@ -95,9 +92,9 @@ def prepare(cfg: DictConfig) -> Parts:
         raise UserError(
             f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
         )
-    regime: Regime = config.build(cfg.regime)
+    regime: Training = config.build(cfg.regime)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    with in_memory(lambda: f"what this asks for does not fit in memory; lower {SIZES}"):
+    with in_memory(lambda: f"what this asks for does not fit in memory; lower {_sizes(cfg, 'the size of the model')}"):
         datamodule = DataModule(
             dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
         )
@@ -187,9 +184,11 @@ class _StopIfDivergedError(Callback):
             )
 
 
-def _fit(trainer: L.Trainer, parts: Parts) -> None:
+def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:
+    shape = " x ".join(map(str, parts.datamodule.input_shape))
+    told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
     try:
-        with in_memory(partial(_too_large, parts)):
+        with in_memory(lambda: told + _sizes(cfg, "regime.batch_size")):
             trainer.fit(parts.task, parts.datamodule)
     except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
@@ -197,12 +196,9 @@ def _fit(trainer: L.Trainer, parts: Parts) -> None:
         raise KeyboardInterrupt
 
 
-def _too_large(parts: Parts) -> str:
-    shape = " x ".join(map(str, parts.datamodule.input_shape))
-    return (
-        f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
-        f"regime.batch_size, or {SIZES}"
-    )
+def _sizes(cfg: DictConfig, first: str) -> str:
+    """Returns a config path, and those that set how large a sample becomes."""
+    return " or ".join([first, *(f"preprocessing.{key}" for key in cfg.preprocessing if str(key).endswith("size"))])
 
 
 def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run, split: str) -> dict[str, float]:

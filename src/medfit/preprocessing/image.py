@@ -46,7 +46,7 @@ class ImagePreprocessing:
         if dataset.task == "segmentation":
             raise UserError("preprocessing=image leaves masks out; take preprocessing=patches")
         check_window(window)
-        dimensions = dataset.image(0).x.ndim - 1
+        dimensions = dataset.num_dimensions
         self.dataset, self.spacing_mm, self.fit, self.window, self.scaling = dataset, spacing_mm, fit, window, scaling
         self.size = [size] * dimensions if isinstance(size, int) else size
         if self.size is not None and len(self.size) != dimensions:

@@ -101,7 +101,7 @@ class PatchPreprocessing:
         return spacing_mm or (1.0,) * len(size)
 
     def _axis(self, slices: str | None) -> int | None:
-        if slices is not None and self.dataset.image(0).x.ndim != 4:
+        if slices is not None and self.dataset.num_dimensions != 3:
             raise UserError("preprocessing.slices: these images are no volumes")
         return None if slices is None else PLANES[slices]
 

@@ -28,7 +28,7 @@ class FeatureSpace(nn.Module):
             and gives features; None for the pixels themselves.
 
     Attributes:
-        train: Features of the training images (images, components); None until fitted.
+        train_features: Features of the training images (images, components); None until fitted.
     """
 
     mean: Tensor
