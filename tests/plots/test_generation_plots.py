@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medfit.plots.generation import MOST_PAIRS, as_pixels, nearest, samples, tile
+from medfit.plots.generation import MOST_PAIRS, as_pixels, enlarged, nearest, samples, tile
 
 
 def images(count, channels=1, height=4, width=6):
@@ -26,6 +26,17 @@ def test_tiles_lie_row_by_row():
 
 def test_last_row_is_filled_with_black():
     assert (tile(images(5), 3)[4:, 12:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "least", "side"), [((4, 8), 9, (12, 24)), ((4, 4, 3), 8, (8, 8, 3)), ((4, 4), 4, (4, 4))]
+)
+def test_an_enlarged_image_is_of_squares(shape, least, side):
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    large = enlarged(pixels, least)
+    assert large.shape == side
+    times = side[0] // shape[0]
+    np.testing.assert_array_equal(large[times - 1 :: times, ::times], pixels)
 
 
 def test_coloured_tiles_stay_coloured():

@@ -148,3 +148,12 @@ def test_more_classes_than_colours_are_shown():
     image, target, preds = flat()
     target[0, :15] = np.arange(15)
     assert num_outlines(drawn(slice_of(image, target, preds, (1.0, 1.0)), [f"c{k}" for k in range(15)]))[1] == 28
+
+
+def test_all_panels_show_the_same_part():
+    image, target, preds = flat()
+    target[:3] = 1  # reaches the edge
+    assert (
+        len({(axes.get_xlim(), axes.get_ylim()) for axes in drawn(slice_of(image, target, preds, (1.0, 1.0))).axes})
+        == 1
+    )

@@ -30,6 +30,12 @@ def tile(images: Sequence[np.ndarray] | np.ndarray, columns: int) -> np.ndarray:
     return np.concatenate([np.concatenate(made[i : i + columns], axis=1) for i in range(0, len(made), columns)])
 
 
+def enlarged(pixels: np.ndarray, least_px: int) -> np.ndarray:
+    """Returns an image of at least so many pixels a side, each one a square of them."""
+    times = -(-least_px // min(pixels.shape[:2]))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
 def samples(generated: np.ndarray, real: np.ndarray) -> Figure:
     """Returns generated images beside as many real ones, each (images, channels, height, width) in [0, 1]."""
     count = min(len(generated), len(real))

@@ -77,6 +77,8 @@ def overlay(shown: Overlay, names: Sequence[str], title: str) -> Figure:
         for number, colour in enumerate(colours, start=1):
             if mask is not None and (mask == number).any():
                 _outline(axes, mask == number, colour)
+        height, width = shown.image.shape
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # outlines at the edge would widen it
     handles = [Patch(facecolor="none", edgecolor=c, label=as_label(n)) for c, n in zip(colours, names[1:], strict=True)]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
     return figure

@@ -22,6 +22,7 @@ LABEL_SEED = 2**31  # added to the seed of the noise, which labels must not foll
 CHUNK = 64  # images that are generated at once
 MOST_SAMPLES = 2048  # generated for a split's scores, unless asked for
 MOST_SYNTHETIC = 10_000  # generated to train a classifier on
+GRID_PX = 600  # the least side of the samples shown each epoch
 NUM_SHOWN = 64  # images that figures are drawn from
 GridSize = Annotated[int, Field(ge=0, le=32)]
 METRICS = ("frechet", "mmd", "diversity", "memorisation")
@@ -141,7 +142,8 @@ class Generative(Task):
         if self.grid_size and log_image is not None:
             rows = torch.arange(self.grid_size**2) // self.grid_size
             images = self.sample(len(rows), rows % self.num_classes if self.num_classes else None)
-            log_image("samples", figures.tile(_as_arrays(images)[0], self.grid_size), self.current_epoch)
+            grid = figures.tile(_as_arrays(images)[0], self.grid_size)
+            log_image("samples", figures.enlarged(grid, GRID_PX), self.current_epoch)
 
     def predict_step(self, batch: list[Tensor], batch_index: int) -> tuple[Tensor, ...]:
         """Returns features of real images, their targets, features of generated ones, their labels, and some images.
