@@ -1,0 +1,48 @@
+"""Which process does something, and whether it still runs."""
+
+import functools
+import hashlib
+import os
+import platform
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+NAMESPACE = Path("/proc/self/ns/pid")  # a container counts processes by itself
+
+
+def identity() -> str:
+    """Returns a name of this process that none had before; of the machine it tells a hash alone."""
+    return _identity(os.getpid())
+
+
+def state(identity: str) -> Literal["runs", "gone", "elsewhere"]:
+    """Returns whether a named process runs, is gone, or is another machine's (or of before a restart)."""
+    where, pid, started = identity.split("/")
+    if where != _machine():
+        return "elsewhere"
+    try:
+        process = psutil.Process(int(pid))
+        runs = _started(process) == started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return "gone"
+    return "runs" if runs else "gone"
+
+
+@functools.cache
+def _identity(pid: int) -> str:
+    return f"{_machine()}/{pid}/{_started(psutil.Process(pid))}"
+
+
+def _started(process: psutil.Process) -> str:
+    return f"{process.create_time():.1f}"
+
+
+@functools.cache
+def _machine() -> str:
+    """Returns a hash that this start of this machine (and container) alone has."""
+    boot = BOOT.read_text() if BOOT.exists() else f"{psutil.boot_time():.0f}"
+    space = str(NAMESPACE.readlink()) if NAMESPACE.exists() else ""
+    return hashlib.sha256(f"{platform.node()}{boot}{space}".encode()).hexdigest()[:12]
