@@ -33,8 +33,8 @@ def test_a_killed_process_is_gone_even_before_its_parent_asks_for_it():
 
 def test_a_number_that_another_process_has_now_does_not_count():
     where, pid, _ = process.identity().split("/")
-    assert process.state(f"{where}/{pid}/1.0") == "gone"
+    assert process.state(f"{where}/{pid}/1") == "gone"
 
 
 def test_another_machines_process_is_elsewhere():
-    assert process.state("0123456789ab/1/1.0") == "elsewhere"
+    assert process.state("0123456789ab/1/1") == "elsewhere"
