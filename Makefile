@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate sample report ui test lint clean
+.PHONY: help setup sweep train evaluate sample report ui dashboard test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -32,6 +32,9 @@ report: .venv/.ready  ## write an experiment's page of results
 
 ui: .venv/.ready  ## browse the runs with MLflow, on this machine only
 	@$(MEDFIT) ui $(OVERRIDES)
+
+dashboard: .venv/.ready  ## watch a sweep with Optuna's pages, on this machine only
+	@$(MEDFIT) dashboard $(OVERRIDES)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
 	@.venv/bin/pytest -n 2 $(ARGS)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
@@ -43,10 +43,10 @@ def client(output_dir: Path) -> MlflowClient:
 
 @pytest.fixture
 def compose(output_dir: Path) -> Callable[..., DictConfig]:
-    """Composes a config whose results go to the test's folder; short, and without plots unless asked for."""
+    """Composes a config whose results go to the test's folder: no plots and no worker processes unless asked for."""
 
     def composed(*overrides: str, experiment: str | None = None) -> DictConfig:
-        fixed = [f"output_dir={output_dir}", "tracking.plots=false"]
+        fixed = [f"output_dir={output_dir}", "tracking.plots=false", "sweep.workers=0"]
         return config.compose([f"experiment={experiment or ''}", *fixed, *overrides])
 
     return composed
@@ -59,3 +59,14 @@ def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(config.EXPERIMENTS, folder)
     monkeypatch.setattr(config, "EXPERIMENTS", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL database at each call and returns its URL; one server for the session."""
+    from postgres import missing, serve
+
+    if reason := missing():
+        pytest.skip(reason)
+    with serve() as server:
+        yield server.database

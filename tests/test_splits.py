@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +68,8 @@ def splits(draw):
         stratify=draw(st.booleans()),
         num_folds=draw(st.sampled_from([None, 2, 3, 5])),
         fold=draw(st.integers(0, 1)),
+        val_folds=draw(st.sampled_from([None, 2, 3, 5])),
+        val_fold=draw(st.integers(0, 1)),
     )
 
 
@@ -126,6 +130,25 @@ def test_every_patient_is_in_the_test_split_of_one_fold(data, num_folds, seed, s
     assert sorted(tested) == sorted(set(data.groups.tolist()))
 
 
+def val_folds_of(split, data, num_folds):
+    return [divided(replace(split, val_folds=num_folds, val_fold=fold), data) for fold in range(num_folds)]
+
+
+@quick
+@given(cohorts(), splits(), st.integers(2, 5))
+def test_every_patient_who_is_not_tested_is_in_the_validation_split_of_one_fold(data, split, num_folds):
+    folds = val_folds_of(split, data, num_folds)
+    validated = [who for rows in folds for who in patients(rows, data)["val"]]
+    assert sorted(validated) == sorted(set(data.groups.tolist()) - patients(folds[0], data)["test"])
+
+
+@quick
+@given(cohorts(), splits(), st.integers(2, 5))
+def test_validation_folds_leave_the_test_split_alone(data, split, num_folds):
+    tested = divided(replace(split, val_folds=None), data)["test"]
+    assert all(np.array_equal(rows["test"], tested) for rows in val_folds_of(split, data, num_folds))
+
+
 @quick
 @given(cohorts(classed=True), splits(), st.sampled_from(["over", "under"]))
 def test_sampling_leaves_validation_and_test_rows_alone(data, split, sampling):
@@ -180,6 +203,17 @@ def test_shares_are_of_the_patients_that_can_be_used():
     assert [len(rows[name]) for name in SPLITS] == [30, 10, 10]
 
 
+@pytest.mark.parametrize("num_folds, size", [(2, 40), (5, 16), (10, 8)])
+def test_validation_folds_share_what_the_test_split_leaves(num_folds, size):
+    rows = Split(test=0.2, val_folds=num_folds)(singles(100))
+    assert [len(rows[name]) for name in SPLITS] == [80 - size, size, 20]
+
+
+def test_with_validation_folds_the_validation_share_plays_no_part():
+    one, other = (Split(val=val, test=0.2, val_folds=5)(singles(100)) for val in (0.1, 0.9))
+    assert equal(one, other)
+
+
 def test_another_seed_gives_another_split():
     data = singles(100)
     assert not equal(Split(seed=0)(data), Split(seed=1)(data))
@@ -200,6 +234,12 @@ def test_stratified_folds_have_the_shares_of_the_classes():
     data = singles(100, 10)
     tests = [Split(num_folds=5, fold=fold)(data)["test"] for fold in range(5)]
     assert [int(data.strata[chosen].sum()) for chosen in tests] == [2] * 5
+
+
+def test_stratified_validation_folds_have_the_shares_of_the_classes():
+    data = singles(100, 25)
+    validated = [Split(test=0.2, val_folds=5, val_fold=fold)(data)["val"] for fold in range(5)]
+    assert [int(data.strata[chosen].sum()) for chosen in validated] == [4] * 5
 
 
 def test_a_patient_with_rows_of_two_classes_counts_for_the_rarer():
@@ -243,6 +283,18 @@ def test_folds_pass_over_a_given_split():
     words = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     rows = Split(num_folds=2)(given_dataset(words))
     assert equal(rows, Split(num_folds=2)(singles(10)))
+
+
+def test_validation_folds_keep_a_given_test_split_and_divide_the_rest():
+    data = given_dataset(["train"] * 6 + ["val"] * 3 + ["test"] * 2)
+    folds = [Split(val_folds=3, val_fold=fold)(data) for fold in range(3)]
+    assert all(rows["test"].tolist() == [9, 10] for rows in folds)
+    assert sorted(row for rows in folds for row in rows["val"]) == list(range(9))
+
+
+def test_validation_folds_draw_the_test_split_as_beside_a_given_validation_split():
+    data = given_dataset(["train"] * 12 + ["val"] * 4)
+    assert Split(test=0.25, val_folds=3)(data)["test"].tolist() == Split(test=0.25)(data)["test"].tolist()
 
 
 def test_a_given_split_with_a_patient_in_two_is_refused_without_telling_whose():
@@ -293,8 +345,13 @@ def test_three_patients_are_enough():
 
 
 def test_fewer_patients_than_folds_are_refused():
-    with pytest.raises(UserError, match=r"^split: 4 patients are too few to divide$"):
+    with pytest.raises(UserError, match=r"^split\.num_folds=5: 4 patients are too few to divide$"):
         Split(num_folds=5)(singles(4))
+
+
+def test_fewer_patients_than_validation_folds_are_refused():
+    with pytest.raises(UserError, match=r"^split\.val_folds=9: 8 patients are too few to divide$"):
+        Split(test=0.2, val_folds=9)(singles(10))
 
 
 def test_as_many_patients_as_folds_are_enough():
@@ -304,6 +361,17 @@ def test_as_many_patients_as_folds_are_enough():
 def test_a_fold_beyond_the_last_is_refused():
     with pytest.raises(UserError, match=r"^split\.fold=5: the last of 5 folds is 4$"):
         Split(num_folds=5, fold=5)(singles(20))
+
+
+def test_a_validation_fold_beyond_the_last_is_refused():
+    with pytest.raises(UserError, match=r"^split\.val_fold=5: the last of 5 folds is 4$"):
+        Split(val_folds=5, val_fold=5)(singles(20))
+
+
+def test_a_class_of_too_few_patients_for_the_validation_folds_is_refused_with_a_way_out():
+    message = r"^split: 16 patients can't be divided \(a class has 4 patients for 5 folds\); split\.stratify=false"
+    with pytest.raises(UserError, match=message):
+        Split(val_folds=5)(singles(20, 5))
 
 
 def test_a_class_of_too_few_patients_for_the_folds_is_refused_with_a_way_out():
@@ -344,6 +412,8 @@ def test_sampling_a_target_without_classes_is_refused(sampling):
         ("split.sampling=upper", "split.sampling"),
         ("split.num_folds=1", "split.num_folds"),
         ("split.fold=-1", "split.fold"),
+        ("split.val_folds=1", "split.val_folds"),
+        ("split.val_fold=-1", "split.val_fold"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_the_config(compose, override, path):

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from medfit import best, config, sweep
+from medfit.study import trials
 from medfit.errors import UserError
 
 SMALL = ["sweep=smoke", "regime=smoke", "regime.epochs=3"]
@@ -125,7 +126,7 @@ def test_an_objective_to_be_large_is_maximised(compose):
 
 def test_a_studies_file_that_is_no_database_is_told(compose, output_dir):
     (output_dir / "optuna.db").write_text("not a database " * 100)
-    with pytest.raises(UserError, match="can't be opened"):
+    with pytest.raises(UserError, match="can't be used .file is not a database"):
         sweep.sweep(compose(*SMALL))
 
 
@@ -186,22 +187,22 @@ def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, cl
     assert "RUNNING" not in states
     assert states.count("FINISHED") >= 2
     study = sweep.sweep(config.compose(overrides))
-    assert len(sweep.done(study)) == 6
-    assert len({str(t.params) for t in sweep.done(study)}) == 6
+    assert len(trials.done(study)) == 6
+    assert len({str(t.params) for t in trials.done(study)}) == 6
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'sweep'")
     assert parent.info.status == "FINISHED"
 
 
 def test_the_first_trial_can_have_the_configs_own_values(compose):
     own = ["regime.optimizer.lr=3e-3", "model.dropout=0.1", "regime.batch_size=64", "regime.l1=1e-4"]
-    study = sweep.sweep(compose(*SMALL, *own, "sweep.own_values_first=true", "sweep.num_trials=2"))
+    study = sweep.sweep(compose(*SMALL, *own, "sweep.start=[own]", "sweep.num_trials=2"))
     first, second = study.trials
     assert first.params["regime.optimizer.lr"] == 3e-3 and first.params["regime.batch_size"] == 64
     assert second.params["regime.optimizer.lr"] != 3e-3
 
 
 def test_a_sweep_that_goes_on_does_not_start_with_the_own_values_again(compose):
-    own = [*SMALL, "sweep.own_values_first=true"]
+    own = [*SMALL, "sweep.start=[own]"]
     sweep.sweep(compose(*own, "sweep.num_trials=1"))
     study = sweep.sweep(compose(*own, "sweep.num_trials=2"))
     assert study.trials[1].params != study.trials[0].params

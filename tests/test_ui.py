@@ -8,8 +8,7 @@ import urllib.request
 
 import pytest
 
-from medfit import sweep, ui
-from medfit.errors import UserError
+from medfit import serving, sweep, ui
 from medfit.store import Store
 from medfit.train import train
 
@@ -40,27 +39,10 @@ def test_where_no_experiment_is_named_the_latest_runs_are_shown(compose, client)
         assert ui.page(Store(compose()), None).startswith(f"#/experiments/{experiment.experiment_id}/runs")
 
 
-def test_a_taken_port_is_passed_over():
-    with socket.socket() as taken:
-        taken.bind((ui.HOST, 0))
-        wanted = taken.getsockname()[1]
-        assert ui.free_port(wanted) > wanted
-
-
-def test_no_free_port_is_told(monkeypatch):
-    class Taken(socket.socket):
-        def bind(self, address):
-            raise OSError("taken")
-
-    monkeypatch.setattr(socket, "socket", Taken)
-    with pytest.raises(UserError, match="tracking.ui_port"):
-        ui.free_port(5000)
-
-
 @pytest.mark.slow
 def test_the_server_answers_on_loopback_and_ends_with_ctrl_c(output_dir):
     with socket.socket() as probe:
-        probe.bind((ui.HOST, 0))
+        probe.bind((serving.HOST, 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "medfit", "ui", f"output_dir={output_dir}", f"tracking.ui_port={port}"]
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
@@ -75,4 +57,4 @@ def test_the_server_answers_on_loopback_and_ends_with_ctrl_c(output_dir):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     with socket.socket() as probe:
-        assert probe.connect_ex((ui.HOST, port)) != 0
+        assert probe.connect_ex((serving.HOST, port)) != 0

@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": "write images that a finished run of a generator makes",
     "report": "write an experiment's page of results",
     "ui": "browse the runs with MLflow, on this machine only",
+    "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
 
 
@@ -55,7 +56,7 @@ def _run(command: str, overrides: list[str]) -> int:
     from medfit import config
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
-    if command == "ui":  # means the latest runs, not the default experiment's, where none is named
+    if command in ("ui", "dashboard"):  # mean the latest, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
     for combination in config.expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))

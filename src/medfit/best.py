@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -10,78 +11,76 @@ from optuna.trial import FrozenTrial, TrialState
 
 from medfit import config
 from medfit.console import say, show_table
+from medfit.errors import UserError
+from medfit.study import trials
+from medfit.study.goals import feasible, objectives
+from medfit.study.values import plain
 
 NUM_SHOWN = 5
+OF_INTEREST = ("val/auroc", "val/accuracy", "val/mae")  # shown beside the objective
+
+
+def choose(study: optuna.Study, cfg: DictConfig) -> FrozenTrial | None:
+    """Returns the trial to go on with: the best (by the first objective, on a Pareto front), or ``sweep.pick``.
+
+    None if no trial meets the constraints.
+
+    Raises:
+        UserError: there is no finished trial of the number that was picked.
+    """
+    ranked = _ranked(study)
+    if cfg.sweep.pick is None:
+        return ranked[0] if ranked else None
+    picked = [trial for trial in ranked if trial.number == cfg.sweep.pick]
+    if not picked:
+        raise UserError(f"sweep.pick={cfg.sweep.pick}: the study has no finished trial of that number")
+    return picked[0]
 
 
 def show(cfg: DictConfig, study: optuna.Study) -> None:
     """Shows the best trials, writes ``best.yaml`` and says where results lie and what to type next."""
-    states = [trial.state for trial in study.trials]
-    counts = {
-        word: states.count(s)
-        for word, s in (
-            ("finished", TrialState.COMPLETE),
-            ("pruned", TrialState.PRUNED),
-            ("failed", TrialState.FAIL),
-        )
-    }
-    shown = _ranked(study)[:NUM_SHOWN]
-    extra = [
-        name
-        for name in ("val/auroc", "val/accuracy", "val/mae")
-        if name in shown[0].user_attrs["scores"] and name != cfg.sweep.objective
-    ]
-    names = list(study.best_params)
-    rows = [
-        [
-            str(t.number),
-            *(f"{t.user_attrs['scores'][n]:.4f}" for n in (cfg.sweep.objective, *extra)),
-            *(_short(t.params[n]) for n in names),
-        ]
-        for t in shown
-    ]
-    show_table(
-        f"Best of {len(states)} trials ("
-        + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        + ")",
-        ["trial", cfg.sweep.objective, *extra, *shortest(names)],
-        rows,
-    )
+    chosen = choose(study, cfg)
+    _show_table(cfg, study)
     say(f"Results   {config.output_dir(cfg)} (study {study.study_name})")
     say("Compare   make ui")
-    if cfg.experiment:
+    if chosen is None:
+        say("No trial meets sweep.constraints, so there is no best one.")
+    elif cfg.experiment:
         path = config.EXPERIMENTS / cfg.experiment / "best.yaml"
-        path.write_text(as_yaml(cfg, study))
+        _write_whole(path, as_yaml(cfg, study))
         say(f"Best      {path}")
         say(f"Next      make evaluate EXPERIMENT={cfg.experiment}/best")
     else:
-        values = [f"{name}={config.as_override(value)}" for name, value in study.best_params.items()]
+        values = [f"{name}={config.as_override(plain(value))}" for name, value in chosen.params.items()]
         say("Next      medfit evaluate " + shlex.join([*own_overrides(cfg), *values]))
+    if len(study.directions) > 1:
+        say("Pareto    sweep.pick=<trial> with the same command chooses another of these for best.yaml")
 
 
 def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
-    """Returns the config file that adds the best trial's values to its experiment."""
-    groups, known = [], config.groups()
-    body = OmegaConf.create({})
+    """Returns the config file that adds the chosen trial's values to its experiment."""
+    chosen = choose(study, cfg)
+    assert chosen is not None
+    known, groups, body = config.groups(), {}, OmegaConf.create({})
     for line in own_overrides(cfg):
         key, _, value = line.lstrip("+").partition("=")
         if key in known:
-            groups.append({f"override /{key}": value})
+            groups[key] = value
         elif not line.startswith("~"):
             OmegaConf.update(body, key, OmegaConf.create(f"value: {value}").value, force_add=True)
-    for path, value in {**study.best_params, "evaluate.num_folds": None, "evaluate.nested": False}.items():
-        OmegaConf.update(body, path, value, force_add=True)
+    for path, value in {**chosen.params, "evaluate.num_folds": None, "evaluate.nested": False}.items():
+        if path in known:
+            groups[path] = value
+        else:
+            OmegaConf.update(body, path, plain(value), force_add=True)
     defaults: list[Any] = [f"{cfg.experiment}/config"] if cfg.experiment else []
-    score = f"{cfg.sweep.objective} {study.best_value:.4f}"
+    defaults += [{f"override /{group}": choice} for group, choice in groups.items()]
+    score = ", ".join(f"{name} {value:.4f}" for name, value in zip(objectives(cfg.sweep), chosen.values, strict=True))
     head = (
-        f"# @package _global_\n# Best of {len(study.trials)} trials: {score} (trial {study.best_trial.number}); "
+        f"# @package _global_\n# Best of {len(trials.done(study))} trials: {score} (trial {chosen.number}); "
         "written by medfit sweep\n"
     )
-    return (
-        head
-        + OmegaConf.to_yaml(OmegaConf.create({"defaults": [*defaults, *groups, "_self_"]}))
-        + OmegaConf.to_yaml(body)
-    )
+    return head + OmegaConf.to_yaml(OmegaConf.create({"defaults": [*defaults, "_self_"]})) + OmegaConf.to_yaml(body)
 
 
 def own_overrides(cfg: DictConfig) -> list[str]:
@@ -92,13 +91,43 @@ def own_overrides(cfg: DictConfig) -> list[str]:
     ]
 
 
+def _show_table(cfg: DictConfig, study: optuna.Study) -> None:
+    ended = trials.done(study)
+    words = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+    counts = {word: sum(trial.state is state for trial in ended) for state, word in words.items()}
+    shown = _ranked(study)[:NUM_SHOWN]
+    reached = shown[0].user_attrs["scores"] if shown else {}
+    scores = list(dict.fromkeys([*objectives(cfg.sweep), *(name for name in OF_INTEREST if name in reached)]))
+    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    rows = [
+        [
+            str(t.number),
+            *(f"{t.user_attrs['scores'][n]:.4f}" for n in scores),
+            *(_short(t.params.get(n, "")) for n in names),
+        ]
+        for t in shown
+    ]
+    title = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    kind = "Best" if len(study.directions) == 1 else "Pareto front"
+    show_table(f"{kind} of {len(ended)} trials ({title})", ["trial", *scores, *shortest(names)], rows)
+
+
 def _ranked(study: optuna.Study) -> list[FrozenTrial]:
-    finished = study.get_trials(states=[TrialState.COMPLETE])
+    """Returns the finished trials that meet the constraints, the best first; of several objectives, the front."""
+    several = len(study.directions) > 1
+    finished = study.best_trials if several else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(
-        finished,
-        key=lambda t: t.value or 0.0,
-        reverse=study.direction is optuna.study.StudyDirection.MAXIMIZE,
+        (trial for trial in finished if feasible(trial)),
+        key=lambda trial: trial.values[0],
+        reverse=study.directions[0] is optuna.study.StudyDirection.MAXIMIZE,
     )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file so that it never is there in part."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def shortest(paths: Sequence[str]) -> list[str]:

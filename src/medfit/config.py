@@ -29,6 +29,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """
     from medfit import schema
 
+    overrides = [_spelled_out(line) for line in overrides]
     plain = [line for line in overrides if not line.startswith("task.")]
     try:
         cfg = _compose(plain)
@@ -43,6 +44,13 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         cfg = _compose(overrides, own)
     schema.check(cfg)
     return cfg
+
+
+def change(cfg: DictConfig, lines: Sequence[str]) -> DictConfig:
+    """Returns a config composed again with further overrides, which replace its own of the same key."""
+    keys = {line.split("=")[0] for line in lines}
+    experiment = f"experiment={cfg.experiment or ''}{'/best' if cfg.best else ''}"
+    return compose([experiment, *(line for line in cfg.overrides if line.split("=")[0] not in keys), *lines])
 
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
@@ -182,6 +190,14 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
         cfg.choices = chosen
         cfg.overrides = list(rest)
     return cfg
+
+
+def _spelled_out(line: str) -> str:
+    """Returns ``sweep.space.model=[mlp,linear]`` as a line that leaves the ranges below the group in place."""
+    key, _, value = line.partition("=")
+    path = key.lstrip("+").removeprefix("sweep.space.")
+    is_group = path != key.lstrip("+") and path.replace(".", "/") in groups()
+    return f"++sweep.space.{path}.choices={value}" if is_group and value.startswith("[") else line
 
 
 def _task_of(cfg: DictConfig) -> str:

@@ -5,10 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+DISK_FULL = ("No space left", "disk is full", "Disk quota exceeded", "PytorchStreamWriter failed")
 
 
 class UserError(Exception):
     """A mistake in a config, a file or an environment; its message needs no traceback."""
+
+
+class StoreError(UserError):
+    """A store can't be used at the moment: no trial's fault and no mistake in the config."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -32,9 +37,21 @@ def blame(path: str, *kinds: type[Exception]) -> Iterator[None]:
         raise UserError(f"{path}: {error}") from error
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Tells want of memory from other errors: torch.OutOfMemoryError is a RuntimeError, as is a CPU's."""
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)
+    return any(isinstance(e, MemoryError) or any(sign in str(e) for sign in OUT_OF_MEMORY) for e in causes(error))
+
+
+def disk_full(error: BaseException) -> bool:
+    """Tells a full disk from other errors, whichever library wrote."""
+    return any(sign in str(e) for e in causes(error) for sign in DISK_FULL)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

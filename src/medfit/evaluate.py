@@ -9,9 +9,11 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from medfit import config, tracking
+from medfit.best import choose
 from medfit.console import say, show_table
+from medfit.errors import UserError
 from medfit.report import KEYS, summary
-from medfit.space import set_values
+from medfit.study.values import set_values
 from medfit.sweep import sweep
 from medfit.train import Parts, prepare, train
 
@@ -49,8 +51,8 @@ def evaluate(cfg: DictConfig) -> pd.DataFrame:
             if cfg.evaluate.num_folds:
                 say(f"fold {fold + 1} of {cfg.evaluate.num_folds}")
             if cfg.evaluate.nested:
-                fold_cfg = set_values(fold_cfg, sweep(fold_cfg).best_params)
-            rows += _train_seeds(fold_cfg, fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
+                fold_cfg = set_values(fold_cfg, _tuned(fold_cfg))
+            rows += _train_seeds(fold_cfg, label(cfg), fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
         table = pd.DataFrame(rows)
         table.insert(0, "patients", f"{cfg.evaluate.num_folds} folds" if cfg.evaluate.num_folds else "test split")
         means = table[table.model == label(cfg)].drop(columns=KEYS).agg(["mean", "std"])
@@ -67,13 +69,21 @@ def _of_fold(cfg: DictConfig, fold: int) -> DictConfig:
     """Returns the config of one fold; the config itself without cross-validation."""
     if cfg.evaluate.num_folds is None:
         return cfg
-    return set_values(cfg, {"split.num_folds": cfg.evaluate.num_folds, "split.fold": fold})
+    return config.change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
 
 
-def _train_seeds(cfg: DictConfig, fold: int, parent: str) -> list[dict[str, Any]]:
+def _tuned(cfg: DictConfig) -> dict[str, Any]:
+    """Returns the best values of a sweep within a fold."""
+    chosen = choose(sweep(cfg), cfg)
+    if chosen is None:
+        raise UserError("evaluate: no trial of the fold's sweep meets sweep.constraints")
+    return chosen.params
+
+
+def _train_seeds(cfg: DictConfig, model: str, fold: int, parent: str) -> list[dict[str, Any]]:
     rows = []
     for seed in range(cfg.seed, cfg.seed + cfg.evaluate.num_seeds):
-        name = f"{label(cfg)} fold {fold} seed {seed}" if cfg.evaluate.num_folds else f"{label(cfg)} seed {seed}"
+        name = f"{model} fold {fold} seed {seed}" if cfg.evaluate.num_folds else f"{model} seed {seed}"
         tags = {
             "kind": "seed",
             "fold": str(fold),
@@ -82,7 +92,7 @@ def _train_seeds(cfg: DictConfig, fold: int, parent: str) -> list[dict[str, Any]
             "mlflow.runName": name,
         }
         scores = train(set_values(cfg, {"seed": seed}), tags=tags, splits=("val", "test"))
-        rows.append({"model": label(cfg), "fold": fold, "seed": seed, **_of_test(scores)})
+        rows.append({"model": model, "fold": fold, "seed": seed, **_of_test(scores)})
     return rows
 
 

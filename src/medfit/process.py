@@ -13,9 +13,10 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 NAMESPACE = Path("/proc/self/ns/pid")  # a container counts processes by itself
 
 
-def identity() -> str:
-    """Returns a name of this process that none had before; of the machine it tells a hash alone."""
-    return _identity(os.getpid())
+def identity(pid: int | None = None) -> str:
+    """Returns a name of a process (this one) that none had before; of the machine it tells a hash alone."""
+    pid = pid or os.getpid()
+    return f"{_machine()}/{pid}/{_started(psutil.Process(pid))}"
 
 
 def state(identity: str) -> Literal["runs", "gone", "elsewhere"]:
@@ -29,11 +30,6 @@ def state(identity: str) -> Literal["runs", "gone", "elsewhere"]:
     except psutil.NoSuchProcess:
         return "gone"
     return "runs" if runs else "gone"
-
-
-@functools.cache
-def _identity(pid: int) -> str:
-    return f"{_machine()}/{pid}/{_started(psutil.Process(pid))}"
 
 
 def _started(process: psutil.Process) -> str:

@@ -1,10 +1,12 @@
 """What code, software and machine a run was made with."""
 
 import functools
+import hashlib
 import os
 import platform
 import subprocess
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from medfit.config import ROOT
@@ -23,6 +25,15 @@ def code() -> dict[str, str]:
         diff += _git("diff", "--no-index", "--", os.devnull, path)
     dirty = bool(_git("status", "--porcelain").strip())
     return {"commit": commit, "dirty": str(dirty).lower(), "diff": diff}
+
+
+@functools.cache
+def source() -> str:
+    """Returns a hash of medfit's own code."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -24,6 +24,8 @@ class Training:
     Args:
         epochs: Passes over the training split, at most.
         batch_size: Samples; None for the whole training split.
+        accumulate: Batches whose gradients are averaged for one step of the optimiser, as if they were one batch; an
+            epoch's last step takes what is left.
         gradient_clip: Largest norm of the gradient; None for no limit.
         patience: Epochs without a better monitored score before training stops; None for never.
         precision: Lightning's name of it.
@@ -34,6 +36,7 @@ class Training:
 
     epochs: Count
     batch_size: Count | None
+    accumulate: Count = 1
     gradient_clip: Positive | None = None
     patience: Count | None = None
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
@@ -68,13 +71,15 @@ class AdversarialRegime(Training):
         generator_optimizer: Takes the generator's parameters.
         discriminator_optimizer: Takes the discriminator's parameters.
         discriminator_steps: Of the discriminator, each on a new batch, for one of the generator.
-        gradient_clip: None; Lightning clips no gradients where a task steps its optimisers itself.
+        accumulate: 1; Lightning accumulates no gradients where a task steps its optimisers itself.
+        gradient_clip: None; nor does it clip any there.
         **others: Of :class:`Training`.
     """
 
     generator_optimizer: Callable[..., Optimizer]
     discriminator_optimizer: Callable[..., Optimizer]
     discriminator_steps: Count = 1
+    accumulate: Literal[1] = 1
     gradient_clip: None = None
 
     @property

@@ -28,6 +28,9 @@ class Split:
         num_folds: Divides the patients into folds, of which number ``fold`` is the test split, whatever ``test``
             and the data set's split column say; None takes the share ``test``.
         fold: From 0.
+        val_folds: Divides the patients that are not in the test split into folds, of which number ``val_fold`` is the
+            validation split, whatever ``val`` and the data set's split column say; None takes the share ``val``.
+        val_fold: From 0.
     """
 
     val: Share = 0.2
@@ -37,6 +40,8 @@ class Split:
     sampling: Literal["none", "over", "under"] = "none"
     num_folds: Annotated[int, Field(ge=2)] | None = None
     fold: Annotated[int, Field(ge=0)] = 0
+    val_folds: Annotated[int, Field(ge=2)] | None = None
+    val_fold: Annotated[int, Field(ge=0)] = 0
 
     def __call__(self, dataset: Any, usable: np.ndarray | None = None) -> Rows:
         """Returns the row numbers of each split.
@@ -47,11 +52,12 @@ class Split:
             usable: Marks the samples to divide; None for all.
 
         Raises:
-            UserError: too few patients, a split without samples, or one that holds a single class.
+            UserError: too few patients, a fold that there is not, a split without samples, or one that holds a
+                single class.
         """
         usable = np.ones(len(dataset), dtype=bool) if usable is None else usable
         taken = self.val + self._test_share
-        if taken >= 1:
+        if taken >= 1 and not self.val_folds:
             raise UserError(f"split: val and test take {taken:.2f} of the patients; leave some to train on")
         assignment = self._assign(dataset, usable)
         rows = {name: np.flatnonzero(usable & (assignment == name)) for name in SPLITS}
@@ -66,31 +72,30 @@ class Split:
     def _assign(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
         """Returns each sample's split."""
         assignment = np.full(len(dataset), "train", dtype="<U5")
-        free = usable.copy()
         wanted = {"test": self._test_share, "val": self.val}
         if dataset.given_split is not None and self.num_folds is None:
             assignment = dataset.given_split.astype("<U5")
-            given = set(assignment[usable])
+            given = set(assignment[usable]) - ({"val"} if self.val_folds else set())
             wanted = {name: share for name, share in wanted.items() if name not in given}
-            free &= assignment == "train"
         for name, share in wanted.items():
+            if name == "val":  # a given one, that folds pass over; the test split has been drawn without it
+                assignment[assignment == "val"] = "train"
             taken = 0 if name == "test" or "test" not in wanted else self._test_share
-            chosen = self._choose(dataset, np.flatnonzero(free), name, share / (1 - taken))
-            assignment[chosen] = name
-            free[chosen] = False
+            free = np.flatnonzero(usable & (assignment == "train"))
+            assignment[self._choose(dataset, free, name, share / (1 - taken))] = name
         return assignment
 
     def _choose(self, dataset: Any, rows: np.ndarray, name: str, share: float) -> np.ndarray:
         """Returns the rows of a share of the patients, with every class's share where there are classes."""
         patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
-        folds = self.num_folds if name == "test" else None
-        if len(patients) < (folds or 2):
+        if len(patients) < 2:
             raise UserError(f"split: {len(patients)} patients are too few to divide")
         strata = None
         if self.stratify and dataset.strata is not None:
             strata = _patient_strata(dataset.strata[rows], code, len(first))
+        folds = self.num_folds if name == "test" else self.val_folds
         try:
-            chosen = self._fold(strata, len(patients)) if folds else self._share(strata, len(patients), share)
+            chosen = self._fold(strata, len(patients), name) if folds else self._share(strata, len(patients), share)
         except ValueError as error:
             hint = "; split.stratify=false divides without regard to classes" if strata is not None else ""
             raise UserError(f"split: {len(patients)} patients can't be divided ({error}){hint}") from error
@@ -102,17 +107,20 @@ class Split:
         everyone = np.arange(num_patients)
         return train_test_split(everyone, test_size=share, random_state=self.seed, stratify=strata)[1]
 
-    def _fold(self, strata: np.ndarray | None, num_patients: int) -> np.ndarray:
+    def _fold(self, strata: np.ndarray | None, num_patients: int, name: str) -> np.ndarray:
         from sklearn.model_selection import KFold, StratifiedKFold
 
-        assert self.num_folds is not None
-        if self.fold >= self.num_folds:
-            raise UserError(f"split.fold={self.fold}: the last of {self.num_folds} folds is {self.num_folds - 1}")
-        if strata is not None and (counts := np.bincount(strata)[np.unique(strata)]).min() < self.num_folds:
-            raise ValueError(f"a class has {counts.min()} patients for {self.num_folds} folds")
+        key, keys = ("fold", "num_folds") if name == "test" else ("val_fold", "val_folds")
+        fold, num_folds = getattr(self, key), getattr(self, keys)
+        if fold >= num_folds:
+            raise UserError(f"split.{key}={fold}: the last of {num_folds} folds is {num_folds - 1}")
+        if num_patients < num_folds:
+            raise UserError(f"split.{keys}={num_folds}: {num_patients} patients are too few to divide")
+        if strata is not None and (counts := np.bincount(strata)[np.unique(strata)]).min() < num_folds:
+            raise ValueError(f"a class has {counts.min()} patients for {num_folds} folds")
         kind = KFold if strata is None else StratifiedKFold
-        folds = kind(self.num_folds, shuffle=True, random_state=self.seed).split(np.zeros(num_patients), strata)
-        return list(folds)[self.fold][1]
+        folds = kind(num_folds, shuffle=True, random_state=self.seed).split(np.zeros(num_patients), strata)
+        return list(folds)[fold][1]
 
     def _check_classes(self, rows: Rows, strata: np.ndarray | None) -> None:
         for name, chosen in rows.items():

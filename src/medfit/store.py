@@ -1,33 +1,37 @@
-"""The MLflow store and its runs: with :mod:`medfit.tracking`, the only place that writes to MLflow."""
+"""The MLflow store and its runs: with :mod:`medfit.run`, the only place that writes to MLflow."""
 
-import json
 import logging
-import math
 import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+from filelock import FileLock
 from omegaconf import DictConfig
 
-from medfit import config, provenance
-from medfit.errors import UserError
+from medfit import config, process, provenance
+from medfit.console import say
+from medfit.outbox import Outbox
+from medfit.run import Run, now_ms
+from medfit.writes import guarded, perform, refused, trouble
 
-FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
-LONGEST_PARAM = 6000  # characters that MLflow takes
-KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
+if TYPE_CHECKING:
+    import mlflow.entities
+
+OPENING_S = 120  # to wait for another process that makes the database
+PAGE = 1000  # runs in an answer
+RUNNING = "attributes.status = 'RUNNING'"
+PROCESS = "medfit.process"  # the tag that tells which process works on a run
 
 
 class Store:
-    """An MLflow store, opened and known to work.
+    """An MLflow store, opened and known to work; sends what was kept while a server was away.
 
     Raises:
-        UserError: it can't be reached, read or written.
+        StoreError: it can't be reached, read or written.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -35,43 +39,69 @@ class Store:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        from mlflow import MlflowClient
+        import mlflow  # noqa: F401
 
         for name in ("mlflow", "alembic"):  # after the import, which sets them itself
             logging.getLogger(name).setLevel(logging.WARNING)
+        for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):  # what fails is told by us
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
         self.folder = config.output_dir(cfg)
         self.uri = cfg.tracking.uri or f"sqlite:///{self.folder / 'mlflow.db'}"
         self.local = self.uri.startswith("sqlite:")
         with self._guarded():
-            self.client = MlflowClient(self.uri)
-            self.client.search_experiments(max_results=1)
+            self.client = self._open()
+        self._outbox = Outbox(self.folder, self.uri, self.client)
+        if sent := self.send_kept():
+            were = "run that was" if sent == 1 else "runs that were"
+            say(f"{sent} {were} kept while the server was away {'has' if sent == 1 else 'have'} been sent")
 
     def experiment_id(self, name: str) -> str:
         """Returns the experiment's id; makes the experiment at its first run."""
+        from mlflow.exceptions import MlflowException
+
+        location = (self.folder / "artifacts" / name).as_uri() if self.local else None
         with self._guarded():
             if found := self.client.get_experiment_by_name(name):
                 return found.experiment_id
-            location = (self.folder / "artifacts" / name).as_uri() if self.local else None
-            return self.client.create_experiment(name, artifact_location=location)
+            try:
+                return self.client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                found = self.client.get_experiment_by_name(name)  # another process's, of this moment
+                if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
+                    raise
+                return found.experiment_id
 
     def count(self, experiment_id: str, kind: str) -> int:
         """Returns how many runs of a kind an experiment has."""
-        return len(self.client.search_runs([experiment_id], f"tags.kind = '{kind}'", max_results=10_000))
+        return len(self.runs_of(experiment_id, {"kind": kind}))
 
-    def reopen(self, run_id: str | None) -> "Run | None":
-        """Returns a run that goes on, RUNNING again; None if the store has no such run."""
-        from mlflow.exceptions import MlflowException
+    def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
+        """Returns an experiment's runs that have some tags."""
+        return self._search([experiment_id], " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tag_filter.items()))
 
+    def running(self, experiment_id: str | None = None) -> "list[mlflow.entities.Run]":
+        """Returns the runs, of an experiment or of all, that have not ended as far as the store knows."""
+        self.send_kept()  # ends, among other things
+        return self._search([experiment_id] if experiment_id else self._experiments(), RUNNING)
+
+    def reopen(self, run_id: str | None) -> Run | None:
+        """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
         if run_id is None:
             return None
-        try:
-            self.client.update_run(run_id, status="RUNNING")
-            return Run(self, run_id, self.client.get_run(run_id).info.experiment_id)
-        except MlflowException:
-            return None
+        if self._outbox.holds(run_id):
+            self._outbox.send([run_id])  # its end may be in there
+        with self._guarded():
+            try:
+                self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
+                self.client.update_run(run_id, status="RUNNING")
+                return Run(self, run_id, self.client.get_run(run_id).info.experiment_id)
+            except trouble() as error:
+                if refused(error):
+                    return None
+                raise
 
-    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> "Run":
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
         """Returns a new run, RUNNING."""
         state = provenance.code()
         tags = {
@@ -79,119 +109,90 @@ class Store:
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": state["commit"],
             "git.dirty": state["dirty"],
+            PROCESS: process.identity(),
             **tags,
         }
+        experiment_id = self.experiment_id(experiment)
         with self._guarded():
-            run = self.client.create_run(self.experiment_id(experiment), tags=tags, run_name=name)
-        return Run(self, run.info.run_id, run.info.experiment_id)
+            run = self.client.create_run(experiment_id, tags=tags, run_name=name)
+        return Run(self, run.info.run_id, experiment_id)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+    def close(self, run_id: str, status: str, failure: str | None = None) -> None:
+        """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED."""
+        if failure:
+            self.write(run_id, "tag", ["failure", failure[:500]])
+        self.write(run_id, "end", [status, now_ms()])
 
-        try:
-            yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            what = str(error).splitlines()[0][:200]
-            for sign, meaning in (("locked", "locked by another program"), ("Max retries", "no server answers there")):
-                what = meaning if sign in str(error) else what
-            raise UserError(f"tracking.uri: the store '{self.uri}' can't be used ({what})") from error
+    def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
+        """Writes to a run as :func:`medfit.writes.perform` says; keeps it for later if a server is away."""
+        with self._guarded():
+            if self.local:
+                perform(self.client, run_id, operation, payload, files)
+            else:
+                self._outbox.write(run_id, operation, payload, files)
 
+    def send_kept(self) -> int:
+        """Sends what was kept while the server was away; returns how many runs it now has as a whole."""
+        with self._guarded():
+            return self._outbox.send(self._outbox.runs())
 
-class Run:
-    """One MLflow run; metrics are sent in batches."""
+    def kept(self) -> int:
+        """Returns of how many runs something still waits for the server."""
+        return len(self._outbox.runs())
 
-    def __init__(self, store: Store, run_id: str, experiment_id: str) -> None:
-        self.store, self.client, self.id, self.experiment_id = store, store.client, run_id, experiment_id
-        self.history: dict[str, list[tuple[int, float]]] = {}
-        self._points: list[Any] = []
-        self._flushed = time.monotonic()
+    def _open(self) -> Any:
+        from mlflow import MlflowClient
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Logs values by their config paths, spelled as overrides."""
-        from mlflow.entities import Param
+        if self.local:
+            _make_database(self.uri)
+        client = MlflowClient(self.uri)
+        client.search_experiments(max_results=1)
+        return client
 
-        entities = [Param(key, config.as_override(value)[:LONGEST_PARAM]) for key, value in params.items()]
-        for start in range(0, len(entities), 100):
-            self.client.log_batch(self.id, params=entities[start : start + 100])
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Keeps finite values, and sends them now and then."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        for name, value in metrics.items():
-            if math.isfinite(value):
-                key = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
-                self.history.setdefault(key, []).append((step, float(value)))
-                self._points.append(Metric(key, float(value), now, step))
-        if time.monotonic() - self._flushed > FLUSH_S:
-            self.flush()
-
-    def flush(self) -> None:
-        """Sends the metrics that wait."""
-        points, self._points = self._points, []
-        for start in range(0, len(points), 1000):
-            self.client.log_batch(self.id, metrics=points[start : start + 1000])
-        self._flushed = time.monotonic()
-
-    def set_tag(self, key: str, value: str) -> None:
-        """Sets a tag."""
-        self.client.set_tag(self.id, key, value)
-
-    def log_files(self, files: Mapping[str, Any]) -> None:
-        """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure or a file (a Path)."""
-        with TemporaryDirectory() as folder:
-            for name, content in files.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path, content)
-            self.client.log_artifacts(self.id, folder)
-
-    def log_image(self, name: str, image: np.ndarray, step: int) -> None:
-        """Logs an image of a step, which MLflow shows with a slider over the steps."""
-        self.client.log_image(self.id, image, key=name, step=step)
-
-    def log_dataset(self, dataset: Any, proof: Mapping[str, Any]) -> None:
-        """Logs a data set's name, fingerprint, schema and counts; no row and no identifier."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        schema = dataset.schema()
-        columns = [
-            {"name": column["name"], "type": KINDS.get(column["kind"], "double"), "required": True} for column in schema
-        ]
-        entity = Dataset(
-            name=dataset.name,
-            digest=dataset.fingerprint()[:32],
-            source_type="local",
-            source=json.dumps({"source": dataset.source}),
-            schema=json.dumps({"mlflow_colspec": columns}),
-            profile=json.dumps({"num_rows": len(dataset), **proof}),
-        )
-        self.client.log_inputs(self.id, [DatasetInput(entity, [InputTag("mlflow.data.context", "train, val")])])
-        self.log_files(
-            {
-                "data/schema.json": {"columns": schema, "sha256": dataset.fingerprint()},
-                "data/split.json": dict(proof),
-            }
+    def _search(self, experiment_ids: list[str], query: str) -> "list[mlflow.entities.Run]":
+        return self._pages(
+            lambda token: self.client.search_runs(experiment_ids, query, max_results=PAGE, page_token=token)
         )
 
-    def end(self, status: str) -> None:
-        """Sends what waits and ends the run as FINISHED, FAILED or KILLED."""
-        self.flush()
-        self.client.set_terminated(self.id, status)
+    def _experiments(self) -> list[str]:
+        found = self._pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
+        return [experiment.experiment_id for experiment in found]
+
+    def _pages(self, ask: Callable[[str | None], Any]) -> list[Any]:
+        with self._guarded():
+            page = ask(None)
+            found = list(page)
+            while page.token:
+                page = ask(page.token)
+                found += page
+        return found
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(f"tracking.uri: the store '{self.uri}'")
 
 
-def _write(path: Path, content: Any) -> None:
-    match content:
-        case str():
-            path.write_text(content)
-        case dict():
-            path.write_text(json.dumps(content, indent=2))
-        case pd.DataFrame():
-            content.to_csv(path, index=False)
-        case Path():
-            path.write_bytes(content.read_bytes())
-        case _:
-            content.savefig(path, dpi=100)
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _make_database(uri: str) -> None:
+    """Makes a SQLite database where there is none: whole at once, for one that making was cut off can't be opened."""
+    from mlflow import MlflowClient
+    from sqlalchemy import make_url
+
+    path = Path(make_url(uri).database or ":memory:")
+    if path.exists() or path.name == ":memory:":
+        return
+    making = path.parent / ".making"
+    with FileLock(path.parent / ".store.lock", timeout=OPENING_S):
+        if path.exists():  # by another process meanwhile
+            return
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        MlflowClient(f"sqlite:///{making / 'mlflow.db'}").search_experiments(max_results=1)
+        with closing(sqlite3.connect(making / "mlflow.db")) as made:
+            made.execute("VACUUM INTO ?", [str(making / "whole.db")])  # a copy that MLflow does not hold open
+        with closing(sqlite3.connect(making / "whole.db")) as whole:
+            whole.execute("PRAGMA journal_mode=WAL")  # several processes read and write side by side
+        (making / "whole.db").rename(path)
+        shutil.rmtree(making)

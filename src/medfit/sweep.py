@@ -1,23 +1,33 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import lightning as L
 import optuna
-from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf
-from optuna.trial import FrozenTrial, TrialState
+from omegaconf import DictConfig
+from optuna.pruners import NopPruner, WilcoxonPruner
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
 from pydantic import Field
 
-from medfit import config, space, tracking
+from medfit import best, config, tracking
+from medfit.console import say
 from medfit.errors import UserError, suggest
-from medfit.progress import TrialBar
-from medfit.train import Parts, prepare, train
+from medfit.progress import SweepDisplay
+from medfit.study import facts, goals, repair, storage, trials
+from medfit.study.goals import objectives
+from medfit.study.space import Entry, read_space, variants_of
+from medfit.study.start import points
+from medfit.study.target import Target
+from medfit.study.trial import Plan
+from medfit.study.values import suggest_config
+from medfit.study.worker import make_sampler
+from medfit.train import Parts, prepare
 
-FEWEST_FAILURES = 3  # that end a sweep of which nothing has worked yet
-DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Direction = Literal["min", "max"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,189 +37,183 @@ class Sweep:
     Args:
         sampler: Optuna's, proposes values.
         pruner: Optuna's, stops bad trials early.
-        own_values_first: Whether the first trial has the config's own values, so that nothing worse is found.
-        name: Of the study; None for the experiment's name and a hash of the config and the data.
+        engine: Where the workers run; has ``run(study, plan, display)``.
+        name: Of the study; None for the experiment's name and what the command line changes in its trainings.
+        storage: Of the studies, a database's address; None for a SQLite file in the output folder.
         num_trials: Of the study, all told: the same command goes on where it was stopped.
-        objective: A validation score that the task logs.
-        direction: ``min`` or ``max``.
-        space: Laid out like the config, with distributions for values.
+        max_hours: Of this command; the trials that run then end.
+        patience: Trials without a better best, after which the study ends.
+        objective: A validation score that the task logs, or several.
+        direction: ``min`` or ``max`` for each objective.
+        constraints: On validation scores, as ``val/sensitivity >= 0.9``; a trial that misses one is never the best.
+        start: What is tried first: ``own`` (the config's own values), ``<experiment>/best``, or a CSV with a column
+            for each path.
+        folds: Number of validation folds over which a trial is scored; None for the one validation split.
+        space: Laid out like the config, with distributions for values and choices for groups.
+        workers: Processes; 0 for none but this one.
+        workers_per_gpu: Workers that share a GPU.
+        threads: Of a worker; None for its share of the cores.
+        trial_timeout_s: Seconds after which a trial fails.
+        trial_memory_gib: Memory in GiB beyond which a trial fails.
+        retry_oom: Whether a trial that lacked memory is tried once more with half the batch and accumulated gradients.
+        num_retries: How often a trial is tried again whose process died.
+        heartbeat_s: Seconds between two signs that a trial is worked on; after four without one, it is another's.
+        accept_changes: Whether a study may go on with other settings, data or code than it was begun with.
+        pick: Number of the trial that ``best.yaml`` is to hold; None for the best.
     """
 
     sampler: Any
     pruner: Any
-    num_trials: Annotated[int, Field(ge=1)]
-    objective: str
-    direction: Literal["min", "max"]
+    engine: Any
     space: dict[str, Any]
-    own_values_first: bool = False
+    objective: str | list[str]
+    direction: Direction | list[Direction]
+    num_trials: Count
     name: str | None = None
+    storage: str | None = None
+    max_hours: Positive | None = None
+    patience: Count | None = None
+    constraints: list[str] = field(default_factory=list)
+    start: list[str] = field(default_factory=list)
+    folds: Annotated[int, Field(ge=2)] | None = None
+    workers: Annotated[int, Field(ge=0)] = 1
+    workers_per_gpu: Count = 1
+    threads: Count | None = None
+    trial_timeout_s: Positive | None = None
+    trial_memory_gib: Positive | None = None
+    retry_oom: bool = True
+    num_retries: Annotated[int, Field(ge=0)] = 3
+    heartbeat_s: Count = 15
+    accept_changes: bool = False
+    pick: Annotated[int, Field(ge=0)] | None = None
 
 
-def sweep(cfg: DictConfig, bar: TrialBar | None = None) -> optuna.Study:
+class Silent(SweepDisplay):
+    """Shows nothing."""
+
+
+def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     """Runs a study to its number of trials and returns it.
 
     Args:
         cfg: As :func:`medfit.config.compose` gives it.
-        bar: Shows progress.
+        display: Shows progress.
 
     Raises:
         UserError: a mistake in the config, or nothing but failed trials.
+        StoreError: a store can't be used any more; what was done is kept.
         KeyboardInterrupt: the user stopped it; finished trials stay, the parent run is KILLED.
     """
-    distributions = space.read_space(cfg)
-    parts = prepare(cfg)
-    _check_objective(cfg, parts)
-    study = open_study(cfg, parts)
-    resume = study.user_attrs.get("run_id")
+    space = read_space(cfg)
+    parts = check(cfg, space)
+    dataset = parts.datamodule.dataset
+    study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
-    with tracking.start_run(cfg, parts.datamodule.dataset, parts.datamodule.proof, tags, resume) as run:
+    resume = study.user_attrs.get("run_id")
+    with tracking.start_run(cfg, dataset, parts.datamodule.proof, tags, resume) as run:
         study.set_user_attr("run_id", run.id)
-        missing = cfg.sweep.num_trials - len(done(study))
-        if bar:
-            bar.start(len(done(study)))
-        if cfg.sweep.own_values_first and not study.trials:
-            study.enqueue_trial(space.own_values(cfg, distributions))
-        if missing > 0:
-            study.optimize(
-                lambda trial: run_trial(trial, cfg, distributions, run.id),
-                n_trials=missing,
-                catch=(Exception,),
-                callbacks=[_stop_if_nothing_works, *([bar.on_trial] if bar else [])],
-            )
-        if not study.get_trials(states=[TrialState.COMPLETE]):
-            raise UserError(f"sweep: no trial finished; the last one failed with: {_failure(study)}")
+        repair.repair(study, cfg)
+        repair.agree(study, run.store)
+        if not study.trials:
+            for values in points(cfg, space):
+                study.enqueue_trial(values)
+        config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or Silent())
+        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
         _log_study(study, cfg, run)
     return study
 
 
-def run_trial(trial: optuna.Trial, cfg: DictConfig, distributions: dict[str, Any], parent: str) -> float:
-    """Trains with a trial's values and returns its score."""
-    values = space.suggest_values(trial, distributions)
-    tags = {
-        "kind": "trial",
-        "trial": str(trial.number),
-        "study": trial.study.study_name,
-        "mlflow.parentRunId": parent,
-        "mlflow.runName": f"trial {trial.number}",
-    }
-    watcher = _Pruning(trial, cfg.sweep.objective)
-    try:
-        scores = train(space.set_values(cfg, values), callbacks=[watcher], tags=tags)
-    except KeyboardInterrupt:
-        trial.set_user_attr("interrupted", True)
-        raise
-    except Exception as error:
-        trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
-        raise
-    trial.set_user_attr("scores", scores)
-    if watcher.pruned:
-        raise optuna.TrialPruned
-    return scores[cfg.sweep.objective]
+def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
+    """Finds every mistake that shows before the first trial; returns what the config builds.
 
-
-def open_study(cfg: DictConfig, parts: Parts) -> optuna.Study:
-    """Returns the study, new or as an earlier command left it."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = config.output_dir(cfg) / "optuna.db"
-    name = cfg.sweep.name or study_name(cfg, parts)
-    try:
-        study = optuna.create_study(
-            storage=f"sqlite:///{path}",
-            study_name=name,
-            direction="minimize" if cfg.sweep.direction == "min" else "maximize",
-            pruner=config.build(cfg.sweep.pruner),
-            load_if_exists=True,
-        )
-    except Exception as error:  # Optuna wraps the database's own errors in several ways
+    Raises:
+        UserError: a mistake.
+    """
+    names, wanted = objectives(cfg.sweep), cfg.sweep.direction
+    if len(names) != len([wanted] if isinstance(wanted, str) else wanted):
+        raise UserError(f"sweep.direction: needs min or max for each of {len(names)} objectives")
+    pruner = config.build(cfg.sweep.pruner)
+    if len(names) > 1 and not isinstance(pruner, NopPruner):
         raise UserError(
-            f"output_dir: the studies in '{path}' can't be opened ({str(error).splitlines()[0]})"
-        ) from error
-    sampler = cfg.sweep.sampler
-    if study.trials and "seed" in sampler:  # else a study that goes on proposes its first trials again
-        sampler = {**sampler, "seed": cfg.seed + len(study.trials)}
-    study.sampler = config.build(sampler)
+            "sweep.pruner: with several objectives no trial is plainly worse than another before its end, so none "
+            "can be pruned; add sweep/pruner=none"
+        )
+    if isinstance(pruner, WilcoxonPruner) and not cfg.sweep.folds:
+        raise UserError("sweep.pruner: Wilcoxon's test compares folds; add sweep.folds=5")
+    parts = None
+    for variant in variants_of(cfg, space):
+        made = prepare(variant)
+        parts = parts or made
+        _check_logged(variant, made.task.logged())
+    _rehearse(cfg, space)
+    assert parts is not None
+    return parts
+
+
+def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
+    """Returns the study, new or as an earlier command left it.
+
+    Raises:
+        StoreError: the storage can't be used.
+        UserError: the study was begun with other settings, data or code.
+    """
+    wanted = [cfg.sweep.direction] if isinstance(cfg.sweep.direction, str) else cfg.sweep.direction
+    directions = [StudyDirection.MINIMIZE if one == "min" else StudyDirection.MAXIMIZE for one in wanted]
+    name = facts.study_name(cfg, dataset)
+    store = storage.open_storage(cfg)
+    with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):
+        optuna.create_study(storage=store, study_name=name, directions=directions, load_if_exists=True)
+        study = storage.load(cfg, name, store)
+        facts.settle(study, facts.facts(cfg, space, dataset), cfg, space)
     return study
-
-
-def study_name(cfg: DictConfig, parts: Parts) -> str:
-    """Returns a name that is the same for the same question: all that bears on a trial's score is hashed."""
-    asked = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(asked, dict)
-    for key in ("overrides", "output_dir", "tracking", "evaluate", "sample"):
-        asked.pop(key)
-    for key in ("name", "num_trials"):
-        asked["sweep"].pop(key)
-    digest = hashlib.sha256((OmegaConf.to_yaml(asked) + parts.datamodule.dataset.fingerprint()).encode())
-    return f"{tracking.experiment_name(cfg, parts.datamodule.dataset)}-{digest.hexdigest()[:8]}"
-
-
-def done(study: optuna.Study) -> list[FrozenTrial]:
-    """Returns the trials that count: finished, pruned or failed, but not interrupted."""
-    return [trial for trial in study.get_trials(states=DONE) if not trial.user_attrs.get("interrupted")]
 
 
 def main(cfg: DictConfig) -> None:
     """Runs a sweep with live progress; shows the best trials, writes ``best.yaml`` and says what to do next."""
-    from medfit import best
-
-    with TrialBar(cfg.sweep.num_trials, cfg.sweep.objective) as bar:
-        study = sweep(cfg, bar)
+    with SweepDisplay() as display:
+        study = sweep(cfg, display)
+    if len(trials.done(study)) < cfg.sweep.num_trials:
+        say(f"The sweep ended: {Target(study, cfg).over()}.")
     best.show(cfg, study)
 
 
-class _Pruning(Callback):
-    """Reports each epoch to Optuna, and stops the trainer when the trial is to be pruned."""
-
-    def __init__(self, trial: optuna.Trial, objective: str) -> None:
-        self.trial, self.objective, self.pruned = trial, objective, False
-
-    def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Notes the run, so that trial and run can be matched."""
-        assert isinstance(trainer.logger, tracking.RunLogger)
-        self.run = trainer.logger.run
-        self.trial.set_user_attr("run_id", self.run.id)
-
-    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Reports the epoch's score."""
-        if trainer.state.fn != "fit":
-            return
-        self.trial.report(float(trainer.callback_metrics[self.objective]), trainer.current_epoch)
-        if self.trial.should_prune():
-            self.pruned = trainer.should_stop = True
-
-    def on_fit_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Marks the run."""
-        self.run.set_tag("pruned", str(self.pruned).lower())
+def _check_logged(cfg: DictConfig, logged: list[str]) -> None:
+    for objective in objectives(cfg.sweep):
+        if not objective.startswith("val/"):
+            raise UserError(
+                f"sweep.objective: '{objective}' is no validation metric; a sweep must not see other splits"
+            )
+        if objective not in logged:
+            known = ", ".join(logged)
+            raise UserError(
+                f"sweep.objective: '{objective}' is not logged{suggest(objective, logged)} (logged: {known})"
+            )
+    for text in cfg.sweep.constraints:
+        goals.read_constraint(text, logged)
 
 
-def _check_objective(cfg: DictConfig, parts: Parts) -> None:
-    objective, logged = cfg.sweep.objective, parts.task.logged()
-    if not objective.startswith("val/"):
-        raise UserError(f"sweep.objective: '{objective}' is no validation metric; a sweep must not see other splits")
-    if objective not in logged:
-        raise UserError(
-            f"sweep.objective: '{objective}' is not logged{suggest(objective, logged)} (logged: {', '.join(logged)})"
-        )
-
-
-def _stop_if_nothing_works(study: optuna.Study, trial: FrozenTrial) -> None:
-    states = [t.state for t in done(study)]
-    if len(states) >= FEWEST_FAILURES and set(states) == {TrialState.FAIL}:
-        study.stop()
-
-
-def _failure(study: optuna.Study) -> str:
-    return next(
-        (t.user_attrs["failure"] for t in reversed(study.trials) if "failure" in t.user_attrs),
-        "no reason given",
-    )
+def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
+    """Lets the sampler propose a trial or two of a study that is not kept, to see that it can."""
+    names = objectives(cfg.sweep)
+    with storage.quiet():
+        study = optuna.create_study(directions=["minimize"] * len(names), sampler=make_sampler(cfg))
+        try:
+            for value in (0.0, 1.0):
+                trial = study.ask()
+                suggest_config(trial, cfg, space)
+                study.tell(trial, [value] * len(names))
+        except (ValueError, NotImplementedError) as error:
+            raise UserError(f"sweep.sampler: {str(error).splitlines()[0]}") from error
 
 
 def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
     """Logs the study's plots and table, and the best trial's scores, to the parent run."""
-    from medfit import best
     from medfit.plots.study import study_page
 
-    run.log_metrics(study.best_trial.user_attrs["scores"], 0)
     table = study.trials_dataframe(attrs=("number", "state", "value", "duration", "params"))
-    run.log_files({"study.html": study_page(study), "trials.csv": table, "best.yaml": best.as_yaml(cfg, study)})
+    files: dict[str, Any] = {"study.html": study_page(study), "trials.csv": table}
+    if (chosen := best.choose(study, cfg)) is not None:
+        run.log_metrics(chosen.user_attrs["scores"], 0)
+        files["best.yaml"] = best.as_yaml(cfg, study)
+    run.log_files(files)

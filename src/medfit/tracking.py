@@ -1,4 +1,4 @@
-"""What a run records: all it takes to repeat it. With :mod:`medfit.store`, the only place that writes to MLflow."""
+"""What a run records: all it takes to repeat it."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ import os
 import secrets
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from medfit import config, provenance
+from medfit.errors import UserError
 from medfit.store import Run, Store
 
 
@@ -149,10 +150,11 @@ def _facts(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _end_badly(run: Run, error: BaseException) -> None:
+    """Ends a run whose error is about to be told: a store that fails here too must not take its place."""
     killed = isinstance(error, KeyboardInterrupt | SystemExit)
-    try:
+    with suppress(UserError):
         if not killed:
             run.set_tag("failure", f"{type(error).__name__}: {error}"[:500])
             run.log_files({"failure.txt": "".join(traceback.format_exception(error))})
-    finally:
+    with suppress(UserError):
         run.end("KILLED" if killed else "FAILED")

@@ -44,6 +44,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     tags: Mapping[str, str] | None = None,
     splits: Sequence[str] = ("val",),
+    on_scores: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
@@ -52,6 +53,7 @@ def train(
         callbacks: More callbacks, such as a sweep's.
         tags: Of the run.
         splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
+        on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
 
     Raises:
         UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
@@ -80,6 +82,9 @@ def train(
         if cfg.tracking.plots:
             files["plots/learning_curves.png"] = learning_curves(run.history)
         run.log_files(files)
+        if on_scores:
+            run.flush()
+            on_scores(scores)
     return scores
 
 
@@ -143,6 +148,7 @@ def make_trainer(
             precision=regime.precision,
             deterministic=regime.deterministic,
             gradient_clip_val=regime.gradient_clip,
+            accumulate_grad_batches=regime.accumulate,
             callbacks=[*own, *callbacks],
             logger=logger,
             default_root_dir=folder,

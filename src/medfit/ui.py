@@ -1,13 +1,10 @@
 """``medfit ui``: MLflow's pages, bound to this machine, opened at the runs table."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-import webbrowser
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +12,9 @@ from omegaconf import DictConfig
 
 from medfit.console import say
 from medfit.errors import UserError
+from medfit.serving import HOST, free_port, open_page
 from medfit.store import Store
 
-HOST = "127.0.0.1"
 START_S = 120
 VIEW = "medfit"
 TRAININGS = "tags.kind != 'sweep' AND tags.kind != 'evaluation'"
@@ -30,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     """Starts MLflow's server (unless ``tracking.uri`` is one); says the link, and opens it where there is a display."""
     store = Store(cfg)
     if not store.local:
-        _open(f"{store.uri}/{page(store, cfg.experiment)}")
+        open_page(f"{store.uri}/{page(store, cfg.experiment)}")
         return
     port = free_port(cfg.tracking.ui_port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST]
@@ -38,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait(server, port)
-        _open(f"http://{HOST}:{port}/{page(store, cfg.experiment)}")
+        open_page(f"http://{HOST}:{port}/{page(store, cfg.experiment)}")
         say("Ctrl-C ends it.")
         server.wait()
     finally:
@@ -97,22 +94,6 @@ def _values(runs: Sequence[Any]) -> dict[str, set[str]]:
     return values
 
 
-def free_port(wanted: int) -> int:
-    """Returns the first free port from the wanted one on.
-
-    Raises:
-        UserError: fifty ports in a row are taken.
-    """
-    for port in range(wanted, wanted + 50):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise UserError(f"tracking.ui_port: {wanted} and the 49 ports after it are taken")
-
-
 def _wait(server: subprocess.Popen, port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
@@ -122,9 +103,3 @@ def _wait(server: subprocess.Popen, port: int) -> None:
         except OSError:
             time.sleep(0.3)
     raise UserError("MLflow's server did not start")
-
-
-def _open(url: str) -> None:
-    say(url)
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
-        webbrowser.open(url)

@@ -4,12 +4,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from medfit import config
 from medfit.errors import UserError
-from medfit.space import own_values, read_space, set_values
+from medfit.study.space import read_space
+from medfit.study.values import own_values, set_values
 
 
 def test_the_default_space_covers_rate_batch_and_regularisation():
     space = read_space(config.compose([]))
-    assert space == {
+    assert {path: entry.distribution for path, entry in space.items()} == {
         "regime.optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
         "regime.optimizer.weight_decay": FloatDistribution(1e-5, 1.0, log=True),
         "regime.l1": FloatDistribution(1e-6, 1e-2, log=True),
@@ -24,12 +25,12 @@ def test_a_model_without_a_space_of_its_own_is_swept_over_the_rest():
 
 def test_an_end_is_changed_on_the_command_line():
     cfg = config.compose(["sweep.space.regime.optimizer.lr.high=0.5"])
-    assert read_space(cfg)["regime.optimizer.lr"].high == 0.5
+    assert read_space(cfg)["regime.optimizer.lr"].distribution.high == 0.5
 
 
 def test_two_integers_make_an_integer_range():
     cfg = config.compose(["+sweep.space.regime.epochs={low: 5, high: 20}"])
-    assert read_space(cfg)["regime.epochs"] == IntDistribution(5, 20)
+    assert read_space(cfg)["regime.epochs"].distribution == IntDistribution(5, 20)
 
 
 def test_a_key_is_taken_out_on_the_command_line():

@@ -1,0 +1,137 @@
+"""One MLflow run, and what it is told."""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from PIL.Image import Image
+
+from medfit import config
+from medfit.errors import StoreError, disk_full
+
+if TYPE_CHECKING:
+    from medfit.store import Store
+
+FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
+LONGEST_PARAM = 6000  # characters that MLflow takes
+KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
+
+
+class Run:
+    """One MLflow run; metrics are sent in batches.
+
+    Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
+    """
+
+    def __init__(self, store: "Store", run_id: str, experiment_id: str) -> None:
+        self.store, self.client, self.id, self.experiment_id = store, store.client, run_id, experiment_id
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self._points: list[list[Any]] = []
+        self._flushed = time.monotonic()
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Logs values by their config paths, spelled as overrides."""
+        pairs = [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in params.items()]
+        for start in range(0, len(pairs), 100):
+            self.store.write(self.id, "params", pairs[start : start + 100])
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keeps finite values, and sends them now and then."""
+        now = now_ms()
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                key = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+                self.history.setdefault(key, []).append((step, float(value)))
+                self._points.append([key, float(value), now, step])
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends the metrics that wait; those that the store fails to take go on waiting."""
+        while self._points:
+            self.store.write(self.id, "metrics", self._points[:1000])
+            del self._points[:1000]
+        self._flushed = time.monotonic()
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Sets a tag."""
+        self.store.write(self.id, "tag", [key, value])
+
+    def log_files(self, files: Mapping[str, Any]) -> None:
+        """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure or a file (a Path)."""
+        with TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    _write(path, content)
+                except OSError as error:
+                    if disk_full(error):
+                        raise StoreError(f"{path.parent} can't be used (the disk is full)") from error
+                    raise
+            self.store.write(self.id, "files", [], Path(folder))
+
+    def log_image(self, name: str, image: np.ndarray, step: int) -> None:
+        """Logs an image of a step, which MLflow shows with a slider over the steps."""
+        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
+
+        # not by client.log_image, which names a file anew each time: an image sent twice would be there twice
+        path = f"images/{name.replace('/', '~')}+step+{step}+timestamp+{now_ms()}+{uuid.uuid4()}"
+        whole = convert_to_pil_image(image)
+        self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
+        self.set_tag("mlflow.loggedImages", "True")
+
+    def log_dataset(self, dataset: Any, proof: Mapping[str, Any]) -> None:
+        """Logs a data set's name, fingerprint, schema and counts; no row and no identifier."""
+        schema = dataset.schema()
+        columns = [
+            {"name": column["name"], "type": KINDS.get(column["kind"], "double"), "required": True} for column in schema
+        ]
+        entity = {
+            "name": dataset.name,
+            "digest": dataset.fingerprint()[:32],
+            "source_type": "local",
+            "source": json.dumps({"source": dataset.source}),
+            "schema": json.dumps({"mlflow_colspec": columns}),
+            "profile": json.dumps({"num_rows": len(dataset), **proof}),
+        }
+        self.store.write(self.id, "input", [entity, {"mlflow.data.context": "train, val"}])
+        self.log_files(
+            {
+                "data/schema.json": {"columns": schema, "sha256": dataset.fingerprint()},
+                "data/split.json": dict(proof),
+            }
+        )
+
+    def end(self, status: str) -> None:
+        """Sends what waits and ends the run as FINISHED, FAILED or KILLED."""
+        self.flush()
+        self.store.write(self.id, "end", [status, now_ms()])
+
+
+def now_ms() -> int:
+    """Returns the time in MLflow's unit."""
+    return int(time.time() * 1000)
+
+
+def _write(path: Path, content: Any) -> None:
+    match content:
+        case str():
+            path.write_text(content)
+        case dict():
+            path.write_text(json.dumps(content, indent=2))
+        case pd.DataFrame():
+            content.to_csv(path, index=False)
+        case Path():
+            path.write_bytes(content.read_bytes())
+        case Image():
+            content.save(path)
+        case _:
+            content.savefig(path, dpi=100)

@@ -1,0 +1,1 @@
+"""A study: a search in which each trial is a training."""

@@ -1,0 +1,190 @@
+"""The workers of one machine, as processes: started, given trials, watched, replaced."""
+
+import contextlib
+import time
+from multiprocessing.connection import wait
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from medfit.errors import StoreError, UserError
+from medfit.progress import SweepDisplay, WorkerState
+from medfit.store import Store
+from medfit.study import devices, repair, worker
+from medfit.study.repair import Reason
+from medfit.study.signals import Stop
+from medfit.study.slot import Slot
+from medfit.study.target import Target
+from medfit.study.trial import Plan
+
+TICK_S = 0.2  # between two looks at the workers
+REFRESH_S = 2.0  # between two looks at the study
+PAUSE_S = 5.0  # before a store that is away is tried again
+MOST_IDLE_DEATHS = 3  # of workers that had no trial, before something else must be wrong
+
+
+class Local:
+    """Runs a study on this machine, with ``sweep.workers`` processes (0: in this one, for a debugger)."""
+
+    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay) -> None:
+        """Runs trials until the study has enough.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it; nothing is left running.
+            StoreError: a store has been away for too long.
+        """
+        target = Target(study, plan.cfg)
+        if plan.cfg.sweep.workers == 0:
+            _run_here(study, plan, display, target)
+        else:
+            with Pool(study, plan, display, target) as pool:
+                pool.run()
+
+
+class Pool:
+    """The worker processes of one command."""
+
+    def __init__(self, study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target) -> None:
+        self.study, self.plan, self.display, self.target = study, plan, display, target
+        self.slots: list[Slot] = []
+        self.idle_deaths, self.paused_until, self.refreshed = 0, 0.0, time.monotonic()
+
+    def __enter__(self) -> "Pool":
+        places = devices.assign(self.plan.cfg)
+        self.folder = TemporaryDirectory(prefix="medfit-")
+        self.stop = Stop()
+        self.stop.__enter__()
+        missing = self.plan.cfg.sweep.num_trials - len(self.target.done)
+        for place in places[: max(0, missing)]:
+            self.slots.append(Slot(self.plan, self.study.study_name, place, self.folder.name))
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        try:
+            for slot in self.slots:
+                slot.kill()
+            with contextlib.suppress(StoreError):  # what can't be written now is repaired at the next start
+                self._repair({slot.identity: Reason(worker.INTERRUPTED, "again") for slot in self.slots})
+        finally:
+            self.folder.cleanup()
+            self.stop.__exit__()
+
+    def run(self) -> None:
+        """Gives trials to free workers until there are enough."""
+        while not self._over():
+            self._give()
+            self._receive()
+            for slot in self.slots:
+                if why := slot.exceeds():
+                    slot.kill()
+                    self._replace(slot, why)
+            self.display.update(self.target.state([slot.state for slot in self.slots], self._note()))
+        if self.stop.count:
+            raise KeyboardInterrupt
+        if self.target.trouble:
+            raise StoreError(f"{self.target.trouble}; the same command goes on from here")
+
+    def _over(self) -> bool:
+        idle = not any(slot.busy for slot in self.slots)
+        return self.stop.now or (idle and (self.stop.count > 0 or self.target.over() != ""))
+
+    def _give(self) -> None:
+        """Lets each free worker take a trial, if the study needs one."""
+        if self.stop.count or time.monotonic() < self.paused_until:
+            return
+        for slot in self.slots:
+            granted = sum(other.busy and other.state.trial is None for other in self.slots)
+            if not slot.busy and self.target.wants(granted):
+                slot.give()
+
+    def _receive(self) -> None:
+        """Hears what workers say, and of their ends."""
+        by_source = {source: slot for slot in self.slots for source in slot.sources}
+        heard = {id(slot): slot for slot in (by_source[source] for source in wait(list(by_source), timeout=TICK_S))}
+        for slot in heard.values():
+            alive = slot.alive  # before its last words are read
+            for kind, content in slot.messages():
+                self._hear(kind, content)
+            if not alive:
+                self._replace(slot, slot.end())
+        if time.monotonic() - self.refreshed > REFRESH_S:
+            self._repair({})
+
+    def _hear(self, kind: str, content: Any) -> None:
+        if kind == "began":
+            self.target.refresh()
+        elif kind == "ended":
+            self._ended(content)
+        elif kind == "away":
+            self.target.stopped_by(content)
+            self.paused_until = time.monotonic() + PAUSE_S
+        else:
+            raise UserError(content)
+
+    def _ended(self, trial: FrozenTrial | None) -> None:
+        self.idle_deaths = 0
+        if trial is None:
+            self.target.refresh()
+        else:
+            self.target.ended(trial)
+            self.display.ended(*of_trial(trial), self.target.state([slot.state for slot in self.slots]))
+
+    def _replace(self, slot: Slot, why: Reason) -> None:
+        """Ends the trial of a worker that is gone, and starts another in its stead."""
+        self.idle_deaths += slot.state.trial is None
+        if self.idle_deaths > MOST_IDLE_DEATHS:
+            raise UserError(f"sweep.workers: the worker processes can't work; of the last, {why.text}")
+        self._repair({slot.identity: why})
+        slot.start()
+
+    def _repair(self, reasons: repair.Reasons) -> None:
+        self.refreshed = time.monotonic()
+        ended = {slot.identity: slot.end() for slot in self.slots if not slot.alive}  # of others that are gone, too
+        left = repair.repair(self.study, self.plan.cfg, {**ended, **reasons})
+        if left:
+            with contextlib.suppress(StoreError):  # the next start tells the runs
+                repair.agree(self.study, Store(self.plan.cfg))
+        self.target.refresh()
+        by_number = {trial.number: trial for trial in self.target.trials}
+        for trial in left:
+            self._ended(by_number[trial.number])
+
+    def _note(self) -> str:
+        if self.stop.count:
+            return "stopping after the running trials (Ctrl-C again: now)"
+        if self.target.trouble:
+            return f"waiting: {self.target.trouble}"
+        if why := self.target.over():
+            return f"{why}; the running trials end"
+        busy = sum(slot.busy for slot in self.slots)
+        others = self.target.running - busy
+        return f"waiting for {others} trials of other processes" if busy < len(self.slots) and others > 0 else ""
+
+
+def of_trial(trial: FrozenTrial) -> tuple[int, str, float | None, float, str]:
+    """Returns a trial's number, state, score, seconds and failure, for the display."""
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    score = trial.values[0] if trial.values else None
+    return trial.number, trial.state.name, score, seconds, trial.user_attrs.get("failure", "")
+
+
+def _run_here(study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target) -> None:
+    """Runs trials in this process, one after the other."""
+    study.sampler = worker.make_sampler(plan.cfg)
+    current = WorkerState()
+
+    def report(unit: str, done: int, of: int, score: float) -> None:
+        current.unit, current.epoch, current.num_epochs, current.score = unit, done, of, score
+        display.update(target.state([current]))
+
+    while target.wants():
+        trial = worker.run_next(study, plan, report)
+        target.refresh()
+        if trial is None:
+            time.sleep(REFRESH_S)  # another process has the last ones
+            repair.repair(study, plan.cfg)
+        else:
+            target.ended(trial)
+            display.ended(*of_trial(trial), target.state([current]))

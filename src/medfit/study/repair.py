@@ -1,0 +1,172 @@
+"""Trials that nobody works on any more, and runs that don't know it yet."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import optuna
+from omegaconf import DictConfig
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from medfit import process, schema
+from medfit.errors import UserError
+from medfit.store import Store
+from medfit.study import storage, trials
+from medfit.study.goals import objectives
+from medfit.study.trial import ends_as_pruned, halved
+from medfit.study.values import set_values
+
+LONGEST = 500  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a worker ended, and whether its trial is tried again.
+
+    Args:
+        text: In words.
+        retry: ``attempt``: up to ``sweep.num_retries`` times; ``half``: once, with half the batch; ``again``: as if it
+            had not begun; ``never``.
+    """
+
+    text: str
+    retry: Literal["attempt", "half", "again", "never"]
+
+
+Reasons = Mapping[str, Reason]  # by worker
+LOST = Reason("its process ended without a word", "attempt")
+
+
+def repair(study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None) -> list[FrozenTrial]:
+    """Ends the running trials that nobody works on, and returns them as they were.
+
+    One that had its scores is finished; another fails, and is repeated as the reason says.
+
+    Args:
+        study: The study.
+        cfg: The sweep's config.
+        reasons: What is known of workers that ended; :data:`LOST` of others.
+    """
+    reasons = reasons or {}
+    address = storage.url(cfg)
+    with storage.guarded(address), storage.lock(address):
+        left = [t for t in _running(study) if t.user_attrs.get("worker") in reasons or _is_abandoned(t, study, cfg)]
+        for trial in left:
+            if "scores" in trial.user_attrs:
+                finish(study, trial, cfg)
+            else:
+                give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)
+    return left
+
+
+def give_up(study: optuna.Study, trial: FrozenTrial, why: Reason, cfg: DictConfig) -> None:
+    """Fails a trial that has not ended, and puts it in the queue again if the reason says so.
+
+    Whoever is interrupted in here leaves a trial that :func:`repair` finds.
+    """
+    store, trial_id = study._storage, trial._trial_id
+    with contextlib.suppress(UpdateFinishedTrialError):
+        if (retry := _retry(trial, why, cfg)) is not None:
+            trials.repeat(study, trial, study.get_trials(deepcopy=False), **retry)
+        store.set_trial_user_attr(trial_id, "failure", why.text[:LONGEST])
+        store.set_trial_user_attr(trial_id, "cut_off", why.retry == "again")
+        store.set_trial_state_values(trial_id, TrialState.FAIL)
+
+
+def finish(study: optuna.Study, trial: FrozenTrial, cfg: DictConfig) -> None:
+    """Ends a trial that has its scores."""
+    scores = trial.user_attrs["scores"]
+    if ends_as_pruned(trial, study):
+        study.tell(trial.number, state=TrialState.PRUNED)
+    else:
+        study.tell(trial.number, [scores[name] for name in objectives(cfg.sweep)])
+
+
+def agree(study: optuna.Study, store: Store) -> int:
+    """Ends the runs of a study whose trials have ended; returns how many did not know it."""
+    by_number = {str(trial.number): trial for trial in study.get_trials(deepcopy=False)}
+    open_runs = [run for run in store.running() if run.data.tags.get("study") == study.study_name]
+    ended = 0
+    for run in open_runs:
+        trial = by_number.get(run.data.tags.get("trial", ""))
+        if trial is not None and trial.state.is_finished():
+            store.close(run.info.run_id, *_status(trial, run.data.tags))
+            ended += 1
+    return ended
+
+
+def disagreements(study: optuna.Study, store: Store) -> list[str]:
+    """Returns what trials and runs do not agree on; nothing, where all is well."""
+    runs: dict[str, list[str]] = {}
+    for run in _runs(study, store):
+        runs.setdefault(run.data.tags["trial"], []).append(run.info.status)
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        has = runs.pop(str(trial.number), [])
+        if len(has) > 1 or (has[0] if has else None) not in _allowed(trial):
+            found.append(f"trial {trial.number} is {trial.state.name}, its runs {has}")
+    return found + [f"runs of trial {number}, which the study does not have" for number in runs]
+
+
+def _runs(study: optuna.Study, store: Store) -> list[Any]:
+    parent = study.user_attrs.get("run_id")
+    if parent is None:
+        return []
+    experiment = store.client.get_run(parent).info.experiment_id
+    return store.runs_of(experiment, {"study": study.study_name, "kind": "trial"})
+
+
+def _allowed(trial: FrozenTrial) -> set[str | None]:
+    match trial.state:
+        case TrialState.COMPLETE | TrialState.PRUNED:
+            return {"FINISHED"}
+        case TrialState.FAIL:
+            return {"FAILED", "KILLED", None}
+        case TrialState.RUNNING:
+            return {"RUNNING", None}
+    return {None}
+
+
+def _status(trial: FrozenTrial, tags: Mapping[str, str]) -> tuple[str, str | None]:
+    if trial.state is not TrialState.FAIL:
+        whole = tags.get("kind") == "trial" or trial.state is TrialState.COMPLETE
+        return ("FINISHED", None) if whole else ("KILLED", None)
+    return "KILLED" if trial.user_attrs.get("cut_off") else "FAILED", trial.user_attrs.get("failure", LOST.text)
+
+
+def _retry(trial: FrozenTrial, why: Reason, cfg: DictConfig) -> dict[str, Any] | None:
+    """Returns the further attributes of the trial that repeats one; None if there is to be none."""
+    attempt = trial.user_attrs.get("attempt", 1)
+    match why.retry:
+        case "again":
+            return {}
+        case "attempt" if attempt <= cfg.sweep.num_retries:
+            return {"attempt": attempt + 1}
+        case "half" if cfg.sweep.retry_oom and "halved" not in trial.user_attrs and _can_be_halved(trial, cfg):
+            return {"halved": True}
+    return None
+
+
+def _can_be_halved(trial: FrozenTrial, cfg: DictConfig) -> bool:
+    """A family that steps its optimisers itself adds up no gradients."""
+    try:
+        schema.check(halved(set_values(cfg, trial.params)))
+    except UserError:
+        return False
+    return True
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _is_abandoned(trial: FrozenTrial, study: optuna.Study, cfg: DictConfig) -> bool:
+    worker = trial.user_attrs.get("worker")
+    if worker is None:  # between being made and being taken, a moment
+        age = (datetime.now() - (trial.datetime_start or datetime.now())).total_seconds()
+        return age > storage.GRACE * cfg.sweep.heartbeat_s
+    state = process.state(worker)
+    return state == "gone" or (state == "elsewhere" and trial.number in storage.silent(study))

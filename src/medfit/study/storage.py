@@ -1,0 +1,142 @@
+"""Where studies are kept: a SQLite file, or a database server for several machines."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from omegaconf import DictConfig
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+
+from medfit import config
+from medfit.errors import StoreError, disk_full
+
+LOCKED_S = 60  # to wait for another process that writes
+GRACE = 4  # beats that may be missing
+
+
+def url(cfg: DictConfig) -> str:
+    """Returns the address of the studies."""
+    return cfg.sweep.storage or f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}"
+
+
+def open_storage(cfg: DictConfig) -> RDBStorage:
+    """Returns the studies' storage, with its tables.
+
+    Raises:
+        StoreError: it can't be reached, read or written.
+    """
+    address = url(cfg)
+    with guarded(address), lock(address), quiet():
+        if path := _file(address):
+            _write_ahead(path)
+        for again in (True, True, False):
+            try:
+                return _storage(address, cfg.sweep.heartbeat_s)
+            except Exception:  # two machines at once made the tables of a new database
+                if not again or _file(address):
+                    raise
+                time.sleep(1)
+    raise AssertionError
+
+
+def load(
+    cfg: DictConfig, name: str, store: RDBStorage | None = None, sampler: optuna.samplers.BaseSampler | None = None
+) -> optuna.Study:
+    """Returns a study that there is, with the config's pruner."""
+    with guarded(url(cfg)), quiet():
+        pruner = config.build(cfg.sweep.pruner)
+        return optuna.load_study(study_name=name, storage=store or open_storage(cfg), sampler=sampler, pruner=pruner)
+
+
+@contextmanager
+def guarded(address: str) -> Iterator[None]:
+    """Tells a storage's own errors in a line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        cause = error.__cause__ or error
+        what = "the disk is full" if disk_full(error) else str(cause).splitlines()[0][:200]
+        raise StoreError(f"sweep.storage: the studies in '{_public(address)}' can't be used ({what})") from error
+
+
+def lock(address: str) -> AbstractContextManager[object]:
+    """Keeps other processes of this machine from a SQLite file that does not lock rows; a server does that itself."""
+    path = _file(address)
+    return FileLock(path.with_suffix(".lock")) if path else contextlib.nullcontext()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hides Optuna's words for its developers: of what is experimental, and of heartbeats outside its own loop."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", ".*Heartbeat of storage.*")
+        yield
+
+
+@contextmanager
+def beating(study: optuna.Study, trial: optuna.Trial) -> Iterator[None]:
+    """Tells the storage now and then that a trial is worked on."""
+    store: Any = study._storage
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(store.get_heartbeat_interval()):
+            with contextlib.suppress(Exception):  # the storage may be away for a while
+                store.record_heartbeat(trial._trial_id)
+
+    store.record_heartbeat(trial._trial_id)
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def silent(study: optuna.Study) -> set[int]:
+    """Returns the numbers of the running trials that have given no sign for too long."""
+    store: Any = study._storage
+    stale = set(store._get_stale_trial_ids(study._study_id))
+    return {trial.number for trial in study.get_trials(deepcopy=False) if trial._trial_id in stale}
+
+
+def _storage(address: str, heartbeat_s: int) -> RDBStorage:
+    connect = {"timeout": LOCKED_S} if _file(address) else {}
+    return RDBStorage(
+        address,
+        heartbeat_interval=heartbeat_s,
+        grace_period=GRACE * heartbeat_s,
+        engine_kwargs={"connect_args": connect, "pool_pre_ping": not _file(address)},
+    )
+
+
+def _file(address: str) -> Path | None:
+    """Returns the path of a SQLite file; None for a server."""
+    return Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None
+
+
+def _write_ahead(path: Path) -> None:
+    """Lets readers and a writer work side by side; a third quicker, too."""
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCKED_S)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _public(address: str) -> str:
+    """Returns an address without a password."""
+    from sqlalchemy import make_url
+
+    return str(_file(address) or make_url(address).render_as_string(hide_password=True))

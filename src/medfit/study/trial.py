@@ -1,0 +1,153 @@
+"""One trial: a training, or one for each fold, with values that a study proposes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+import lightning as L
+import optuna
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
+from optuna.pruners import WilcoxonPruner
+
+from medfit import tracking
+from medfit.errors import UserError
+from medfit.study import goals
+from medfit.study.goals import objectives
+from medfit.study.space import Entry
+from medfit.study.values import set_values, suggest_config
+from medfit.train import prepare, train
+
+Report = Callable[[str, int, int, float], None]  # unit, number done, of how many, score of the objective
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every trial of a study is made from.
+
+    Args:
+        cfg: The sweep's config.
+        space: What is searched.
+        parent: The sweep's run.
+    """
+
+    cfg: DictConfig
+    space: Mapping[str, Entry]
+    parent: str
+
+
+def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
+    """Trains with a trial's values, and returns the scores; notes them and the run with the trial.
+
+    Raises:
+        TrialPruned: it was stopped early.
+        Exception: whatever went wrong in it.
+    """
+    cfg = suggest_config(trial, plan.cfg, plan.space)
+    trial.set_user_attr("given", True)
+    if trial.user_attrs.get("halved"):
+        cfg = halved(cfg)
+    tags = {
+        "kind": "trial",
+        "trial": str(trial.number),
+        "study": trial.study.study_name,
+        "mlflow.parentRunId": plan.parent,
+        "mlflow.runName": f"trial {trial.number}",
+    }
+    watch = Watch(trial, cfg.sweep, report)
+    if cfg.sweep.folds:
+        return _train_folds(cfg, watch, tags)
+    return train(cfg, callbacks=[watch], tags=tags, on_scores=watch.finish)
+
+
+def halved(cfg: DictConfig) -> DictConfig:
+    """Returns a config whose steps need half the memory: half the batch, and gradients added up over twice as many."""
+    size = cfg.regime.batch_size or prepare(cfg).datamodule.batch_size
+    return set_values(cfg, {"regime.batch_size": -(-size // 2), "regime.accumulate": 2 * cfg.regime.accumulate})
+
+
+class Watch(Callback):
+    """Follows a trial's training: reports each epoch, stops it when it is to be pruned, notes what it reached."""
+
+    def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
+        self.trial, self.sweep, self.report = trial, sweep, report
+        self.names, self.unit, self.pruned = objectives(sweep), "epoch", False
+
+    def start(self, run: tracking.Run) -> None:
+        """Notes the run, so that trial and run can be matched."""
+        self.run = run
+        self.trial.set_user_attr("run_id", run.id)
+
+    def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Notes the run of a trial that is one training."""
+        if not self.sweep.folds:
+            assert isinstance(trainer.logger, tracking.RunLogger)
+            self.start(trainer.logger.run)
+
+    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Reports the epoch's score."""
+        if trainer.state.fn != "fit":
+            return
+        epoch, score = trainer.current_epoch, float(trainer.callback_metrics[self.names[0]])
+        self.report(self.unit, epoch + 1, trainer.max_epochs or 0, score)
+        if len(self.names) == 1 and not self.sweep.folds:
+            self.trial.report(score, epoch)
+            if self.trial.should_prune():
+                self.pruned = trainer.should_stop = True
+
+    def finish(self, scores: Scores) -> None:
+        """Notes what the trial reached, while its run is open: the two agree whatever happens between.
+
+        Raises:
+            UserError: an objective is no number.
+        """
+        if wrong := [name for name in self.names if not scores[name] == scores[name]]:
+            raise UserError(f"{wrong[0]} became nan")
+        goals.note(self.trial, scores, self.sweep.constraints)
+        self.trial.set_user_attr("scores", scores)
+        self.trial.set_user_attr("pruned", self.pruned)
+        self.run.set_tag("pruned", str(self.pruned).lower())
+
+
+def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scores:
+    """Returns the mean scores over validation folds; the trial may be pruned after each fold."""
+    parts, num_folds = prepare(cfg), cfg.sweep.folds
+    dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
+    found: list[Scores] = []
+    with tracking.start_run(cfg, dataset, proof, tags) as run:
+        watch.start(run)
+        for fold in range(num_folds):
+            watch.unit = f"fold {fold + 1}/{num_folds} epoch"
+            found.append(_train_fold(cfg, fold, watch, {**tags, "mlflow.parentRunId": run.id}))
+            _report_fold(watch, found)
+            if watch.pruned:
+                break
+        scores = {name: mean(one[name] for one in found) for name in found[0]}
+        run.log_metrics(scores, 0)
+        if len(found) > 1:
+            spread = {name.replace("val/", "val_sd/", 1): stdev(one[name] for one in found) for name in found[0]}
+            run.log_metrics(spread, 0)
+        watch.finish(scores)
+    return scores
+
+
+def _train_fold(cfg: DictConfig, fold: int, watch: Watch, tags: Mapping[str, str]) -> Scores:
+    own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
+    fold_cfg = set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
+    return train(fold_cfg, callbacks=[watch], tags={**tags, **own})
+
+
+def _report_fold(watch: Watch, found: Sequence[Scores]) -> None:
+    """Wilcoxon's test compares single folds with the best trial's; the other pruners compare means."""
+    if len(watch.names) > 1:
+        return
+    trial, values = watch.trial, [scores[watch.names[0]] for scores in found]
+    paired = isinstance(trial.study.pruner, WilcoxonPruner)
+    trial.report(values[-1] if paired else mean(values), len(values) - 1)
+    watch.pruned = trial.should_prune()
+
+
+def ends_as_pruned(trial: optuna.trial.FrozenTrial, study: optuna.Study) -> bool:
+    """Tells whether a trial is PRUNED; one that Wilcoxon's test stopped counts with its mean, as Optuna asks."""
+    return bool(trial.user_attrs.get("pruned")) and not isinstance(study.pruner, WilcoxonPruner)

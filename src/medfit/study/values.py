@@ -1,0 +1,80 @@
+"""The values of a trial: proposed, set in a config, read from it."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from optuna import Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from medfit import config
+from medfit.study.space import Entry, groups_of, paths_of, values_of
+
+
+def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) -> DictConfig:
+    """Returns the config of a trial: groups are chosen first, then values at the paths that there are then."""
+    chosen = {group: _suggest(trial, group, entry.distribution) for group, entry in groups_of(space).items()}
+    cfg = set_values(cfg, chosen)
+    paths = paths_of(cfg)
+    for path, entry in values_of(cfg).items():
+        if path in paths and applies(entry, cfg):
+            OmegaConf.update(cfg, path, plain(_suggest(trial, path, entry.distribution)))
+    return cfg
+
+
+def set_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """Returns a copy of a config with values set at their paths, and groups chosen."""
+    groups = tuple(f"{key}={value}" for key, value in values.items() if key in config.groups())
+    cfg = (_composed(cfg.experiment, cfg.best, tuple(cfg.overrides), groups) if groups else cfg).copy()
+    for path, value in values.items():
+        if path not in config.groups():
+            OmegaConf.update(cfg, path, plain(value))
+    return cfg
+
+
+def own_values(cfg: DictConfig, space: Mapping[str, Entry]) -> dict[str, Any]:
+    """Returns the config's own value for each path, or the nearest in its range; a choice that is none is left out."""
+    values: dict[str, Any] = {}
+    for path, entry in space.items():
+        value = cfg.choices.get(path) if path in config.groups() else OmegaConf.select(cfg, path)
+        value = config.as_override(OmegaConf.to_container(value)) if OmegaConf.is_config(value) else value
+        match entry.distribution:
+            case FloatDistribution() | IntDistribution() as d if isinstance(value, int | float):
+                values[path] = min(max(value, d.low), d.high)
+            case CategoricalDistribution() as d if value in d.choices:
+                values[path] = value
+    return values
+
+
+def applies(entry: Entry, cfg: DictConfig) -> bool:
+    """Tells whether an entry's conditions hold in a config."""
+    return all(
+        (cfg.choices.get(key) if key in cfg.choices else OmegaConf.select(cfg, key)) in wanted
+        for key, wanted in entry.when.items()
+    )
+
+
+def plain(value: Any) -> Any:
+    """Returns a list or a mapping for one that was spelled as an override; other values as they are."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        return OverridesParser.create().parse_override(f"value={value}").value()
+    return value
+
+
+def _suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case FloatDistribution() as d:
+            return trial.suggest_float(path, d.low, d.high, log=d.log, step=d.step)
+        case IntDistribution() as d:
+            return trial.suggest_int(path, d.low, d.high, log=d.log, step=d.step)
+        case CategoricalDistribution() as d:
+            return trial.suggest_categorical(path, d.choices)
+    raise TypeError(distribution)
+
+
+@functools.lru_cache(maxsize=64)
+def _composed(experiment: str | None, best: bool, overrides: tuple[str, ...], lines: tuple[str, ...]) -> DictConfig:
+    return config.change(OmegaConf.create({"experiment": experiment, "best": best, "overrides": overrides}), lines)

@@ -1,0 +1,96 @@
+"""What one process does for a study: takes its next trial, and runs it."""
+
+from collections.abc import Callable
+
+import optuna
+from omegaconf import DictConfig
+from optuna.trial import FrozenTrial
+
+from medfit import config, process
+from medfit.errors import StoreError, disk_full, out_of_memory
+from medfit.store import Store
+from medfit.study import repair, storage, trials
+from medfit.study.repair import Reason
+from medfit.study.sampler import Resumable
+from medfit.study.trial import Plan, Report, run_trial
+
+INTERRUPTED = "it was interrupted"
+
+
+def make_sampler(cfg: DictConfig) -> Resumable:
+    """Returns the sampler that the config asks for."""
+    return Resumable(config.build(cfg.sweep.sampler), cfg.seed)
+
+
+def open_study(plan: Plan, name: str) -> optuna.Study:
+    """Returns the study, with its sampler."""
+    return storage.load(plan.cfg, name, sampler=make_sampler(plan.cfg))
+
+
+def run_next(
+    study: optuna.Study, plan: Plan, report: Report, on_start: Callable[[int], None] = lambda number: None
+) -> FrozenTrial | None:
+    """Runs the study's next trial, and returns it ended; None if the study needs no more.
+
+    Raises:
+        StoreError: the study or the tracking can't be written to; the trial is handed back if possible.
+        KeyboardInterrupt: the trial is handed back.
+    """
+    address = storage.url(plan.cfg)
+    Store(plan.cfg)  # raises where the tracking is away: before a trial is taken
+    with storage.guarded(address):
+        trial = _take(study, plan.cfg)
+        if trial is None:
+            return None
+        on_start(trial.number)
+        with storage.beating(study, trial):
+            _run(study, trial, plan, report)
+        return _frozen(study, trial)
+
+
+def _take(study: optuna.Study, cfg: DictConfig) -> optuna.Trial | None:
+    """Returns a new trial, or one that waited; None if the study has as many as it needs."""
+    with storage.lock(storage.url(cfg)), storage.quiet():
+        trial = study.ask()
+        trial.set_user_attr("worker", process.identity())
+        everyone = study.get_trials(deepcopy=False)
+        frozen = next(one for one in everyone if one.number == trial.number)
+        if trials.place(frozen, everyone) < cfg.sweep.num_trials:
+            return trial
+        trial.set_user_attr("surplus", True)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    return None
+
+
+def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> None:
+    try:
+        run_trial(trial, plan, report)
+    except KeyboardInterrupt:
+        _fail(study, trial, plan.cfg, Reason(INTERRUPTED, "again"))
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        if isinstance(error, StoreError) or disk_full(error):
+            _fail(study, trial, plan.cfg, Reason(why, "again"))
+            raise StoreError(str(error)) from error
+        _fail(study, trial, plan.cfg, Reason(why, "half" if out_of_memory(error) else "never"))
+    else:
+        _tell(study, trial, plan.cfg)
+
+
+def _fail(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, why: Reason) -> None:
+    with storage.lock(storage.url(cfg)):
+        repair.give_up(study, _frozen(study, trial), why, cfg)
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> None:
+    """Ends a trial; one that was taken for dead meanwhile is another worker's, and this run does not count."""
+    frozen = _frozen(study, trial)
+    if frozen.state.is_finished():
+        Store(cfg).close(frozen.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
+    else:
+        repair.finish(study, frozen, cfg)
+
+
+def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
+    return study._storage.get_trial(trial._trial_id)
