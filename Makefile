@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate sample report ui dashboard test lint clean
+.PHONY: help setup sweep train evaluate sample report doctor ui dashboard test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -29,6 +29,9 @@ sample: .venv/.ready  ## write images that a run makes (ARGS="sample.run=<id>")
 
 report: .venv/.ready  ## write an experiment's page of results
 	@$(MEDFIT) report $(OVERRIDES)
+
+doctor: .venv/.ready  ## end what killed processes left running, and check that studies and runs agree
+	@$(MEDFIT) doctor $(OVERRIDES)
 
 ui: .venv/.ready  ## browse the runs with MLflow, on this machine only
 	@$(MEDFIT) ui $(OVERRIDES)

@@ -101,7 +101,7 @@ def test_a_value_given_back_as_an_override_is_itself(value):
         (["+foo=1"], "unknown key 'foo'"),
         (["model=mpl"], "model=mpl: there is no such choice; did you mean 'mlp'?"),
         (["regime/optimizer=adamm"], "did you mean 'adam"),
-        (["sweep/pruner=zzz"], "there is no such choice (known: hyperband, median, none)"),
+        (["sweep/pruner=zzz"], "there is no such choice (known: hyperband, median, none, patient, "),
         (
             ["dataset=image_masks", "dataset.images=i", "dataset.masks=m", "dataset.mask=x"],
             "unknown key 'dataset.mask'; did you mean 'dataset.masks'?",

@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
 from medfit import config
-from medfit.errors import UserError
+from medfit.errors import StoreError, UserError
 from medfit.store import Store
-from medfit.tracking import pseudonyms
-from medfit.train import train
+from medfit.tracking import pseudonyms, start_run
+from medfit.train import prepare, train
 
 
 @pytest.fixture
@@ -117,6 +118,30 @@ def test_a_failing_run_is_failed_with_its_facts(compose, client, monkeypatch):
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "environment.json", "failure.txt", "data"} <= names
     assert "regime.optimizer.lr" in run.data.params
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_store_that_fails_too_hides_no_error(compose, output_dir, error):
+    cfg = compose("regime=smoke")
+    parts = prepare(cfg)
+    with (
+        pytest.raises(error, match="the plug was pulled"),
+        start_run(cfg, parts.datamodule.dataset, parts.datamodule.proof, {"kind": "run"}),
+    ):
+        with closing(sqlite3.connect(output_dir / "mlflow.db")) as database:
+            database.execute("ALTER TABLE runs RENAME TO gone")
+        raise error("the plug was pulled")
+
+
+def test_a_store_that_fails_at_the_end_is_told(compose, output_dir):
+    cfg = compose("regime=smoke")
+    parts = prepare(cfg)
+    with (
+        pytest.raises(StoreError, match=r"tracking.uri: the store .* can't be used"),
+        start_run(cfg, parts.datamodule.dataset, parts.datamodule.proof, {"kind": "run"}),
+        closing(sqlite3.connect(output_dir / "mlflow.db")) as database,
+    ):
+        database.execute("ALTER TABLE runs RENAME TO gone")
 
 
 def test_a_locked_store_is_told(compose, output_dir):

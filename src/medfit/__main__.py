@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
     "sample": "write images that a finished run of a generator makes",
     "report": "write an experiment's page of results",
+    "doctor": "end what a killed process left running, send what was kept, and see that studies and runs agree",
     "ui": "browse the runs with MLflow, on this machine only",
     "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
@@ -54,9 +55,12 @@ def _run(command: str, overrides: list[str]) -> int:
         print(_command_help(command))
         return 0
     from medfit import config
+    from medfit.study import server
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
-    if command in ("ui", "dashboard"):  # mean the latest, not the default experiment's, where none is named
+    if command == "sweep" and "sweep.workers=0" not in overrides:
+        server.warm_up()
+    if command in ("ui", "dashboard", "doctor"):  # mean all, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
     for combination in config.expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))

@@ -16,6 +16,7 @@ CONF = ROOT / "conf"
 EXPERIMENTS = ROOT / "experiments"
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
 MOST_SHOWN = 10  # choices in a message
+WORD = re.compile(r"(?i)(?!(null|true|false|nan|inf)$|[-\d_e]+$)[\w/-]+", re.ASCII)  # no quotes needed
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -29,7 +30,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """
     from medfit import schema
 
-    overrides = [_spelled_out(line) for line in overrides]
+    overrides = [spelled for line in overrides for spelled in _spelled_out(line)]
     plain = [line for line in overrides if not line.startswith("task.")]
     try:
         cfg = _compose(plain)
@@ -115,7 +116,7 @@ def output_dir(cfg: DictConfig) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process's probe is the same file
     except OSError as error:
         raise UserError(f"output_dir: cannot write to '{path}' ({error.strerror})") from error
     return path
@@ -157,8 +158,8 @@ def as_override(value: Any) -> str:
             return "[" + ",".join(map(as_override, value)) + "]"
         case dict():
             return "{" + ",".join(f"{k}:{as_override(v)}" for k, v in value.items()) + "}"
-        case str() if not value or not value.replace("_", "").replace("-", "").replace("/", "").isalnum():
-            return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        case str() if not WORD.fullmatch(value):
+            return "'" + re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", r"\'"), value) + "'"
         case _:
             return str(value)
 
@@ -179,7 +180,7 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
         try:
             cfg = compose("train", overrides=lines, return_hydra_config=True)
         except ConfigCompositionException as error:
-            raise UserError(_explain(str(error), overrides)) from error
+            raise UserError(_explain(error, overrides)) from error
         except HydraException as error:
             raise UserError(str(error).splitlines()[0]) from error
     chosen = {group: cfg.hydra.runtime.choices[group] for group in groups() if group in cfg.hydra.runtime.choices}
@@ -192,12 +193,18 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
     return cfg
 
 
-def _spelled_out(line: str) -> str:
-    """Returns ``sweep.space.model=[mlp,linear]`` as a line that leaves the ranges below the group in place."""
+def _spelled_out(line: str) -> list[str]:
+    """Returns lines that change ``sweep.space``, whatever a choice of a searched group has there; a list is choices."""
     key, _, value = line.partition("=")
-    path = key.lstrip("+").removeprefix("sweep.space.")
-    is_group = path != key.lstrip("+") and path.replace(".", "/") in groups()
-    return f"++sweep.space.{path}.choices={value}" if is_group and value.startswith("[") else line
+    where = key.lstrip("+~")
+    path = where.removeprefix("sweep.space.")
+    if path == where:
+        return [line]
+    if key.startswith("~"):
+        return [f"++{where}=null"]
+    if not value.startswith("[") or path.endswith(".choices") or ".when" in path:
+        return [f"++{where}={value}"]
+    return [*([] if path.replace(".", "/") in groups() else [f"++{where}=null"]), f"++{where}.choices={value}"]
 
 
 def _task_of(cfg: DictConfig) -> str:
@@ -270,17 +277,21 @@ def _check_choices(overrides: Sequence[str]) -> None:
             raise UserError(f"{group}={choice}: there is no such choice{told}")
 
 
-def _explain(message: str, overrides: Sequence[str]) -> str:
+def _explain(error: Exception, overrides: Sequence[str]) -> str:
     """Turns Hydra's words about an unknown key into ours, with the nearest right key."""
+    message = f"{error}\n{error.__cause__ or ''}"
     found = re.search(r"Could not (?:override|delete[^']*) '([^']+)'", message)
     if not found:
-        return message.splitlines()[0]
+        why = ": a list can't stand where there are keys; in sweep.space write model: {choices: [...]}"
+        return message.splitlines()[0].split(": ConfigTypeError")[0] + why * ("DictConfig with ListConfig" in message)
     key = found[1]
     if key in groups():
         parent = key.rpartition("/")[0]
         return f"{key}: there is nothing to choose here; other choices of {parent} have it"
     wrong = [line for line in overrides if re.match(rf"{re.escape(key)}\b", line.lstrip("+~"))]
     cfg = _compose([line for line in overrides if line not in wrong]) if wrong else _compose([])
+    if deeper := re.search(rf"full_key: ({re.escape(key)}\.\S+)", message):
+        key = deeper[1]
     known = {path[:end] for path, _ in leaves(cfg) for end in [*_dots(path), len(path)]} | set(groups())
     return f"unknown key '{key}'{suggest(key, sorted(known | OmegaConf.missing_keys(cfg)))}"
 

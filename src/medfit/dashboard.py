@@ -7,37 +7,37 @@ import optuna
 from omegaconf import DictConfig
 from optuna.storages import RDBStorage
 
-from medfit import config
 from medfit.console import say
 from medfit.errors import UserError
 from medfit.serving import HOST, free_port, open_page
+from medfit.study.storage import open_storage
 
 
 def main(cfg: DictConfig) -> None:
     """Serves the studies until Ctrl-C; says the link, and opens it where there is a display."""
     from optuna_dashboard import wsgi
 
-    storage = _storage(cfg)
-    path = page(storage, cfg)
+    studies = open_storage(cfg)
+    path = page(studies, cfg)
     port = free_port(cfg.tracking.ui_port)
     # in this process: a storage's address may hold a password, which a command line would show to every user here
-    with make_server(HOST, port, wsgi(storage), _Server, _Handler) as server:
+    with make_server(HOST, port, wsgi(studies), _Server, _Handler) as server:
         open_page(f"http://{HOST}:{port}{path}")
         say("Ctrl-C ends it.")
         server.serve_forever()
 
 
-def page(storage: RDBStorage, cfg: DictConfig) -> str:
+def page(studies: RDBStorage, cfg: DictConfig) -> str:
     """Returns the path of the page of the experiment's latest study (of the latest of all if none is named).
 
     Raises:
         UserError: there is no study yet.
     """
-    names = [name for name in optuna.get_all_study_names(storage) if _belongs(name, cfg)]
+    names = [name for name in optuna.get_all_study_names(studies) if _belongs(name, cfg)]
     if not names:
         experiment = f" experiment={cfg.experiment}" if cfg.experiment else ""
         raise UserError(f"there is no study to show yet; medfit sweep{experiment} starts one")
-    return f"/dashboard/studies/{max(storage.get_study_id_from_name(name) for name in names)}"
+    return f"/dashboard/studies/{max(studies.get_study_id_from_name(name) for name in names)}"
 
 
 def _belongs(name: str, cfg: DictConfig) -> bool:
@@ -45,11 +45,6 @@ def _belongs(name: str, cfg: DictConfig) -> bool:
     if cfg.sweep.name:
         return name == cfg.sweep.name
     return not cfg.experiment or name.partition(" ")[0] == cfg.experiment
-
-
-def _storage(cfg: DictConfig) -> RDBStorage:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return RDBStorage(cfg.sweep.get("storage") or f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}")
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -52,7 +52,7 @@ class Outbox:
                 raise
             self._keep(run_id, operation, payload, files)
             self._next_try = time.monotonic() + RETRY_S
-            say(f"{self.uri} takes nothing ({meaning(error)}); run {run_id} is kept in {self.folder} and sent later")
+            say(f"{self.uri} is away ({meaning(error)}): run {run_id} is kept in {self.folder}, and sent later")
 
     def holds(self, run_id: str) -> bool:
         """Tells whether writes of a run wait."""
@@ -128,7 +128,7 @@ class Outbox:
     def _keep(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
         """Keeps a write under the run's next number; being killed in here leaves nothing that would be sent."""
         folder = self.folder / run_id
-        with guarded(f"tracking.uri: {self.uri} takes nothing, and {self.folder}"), self._changing():
+        with guarded(f"tracking.uri: {self.uri} is away, and {self.folder}"), self._changing():
             folder.mkdir(exist_ok=True)
             path = folder / f"{max((int(old.stem) for old in folder.glob('[0-9]*')), default=0) + 1:06}.json"
             with TemporaryDirectory(dir=folder, prefix=".") as made:

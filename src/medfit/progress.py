@@ -23,7 +23,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from medfit.console import console, say
+from medfit.console import console
 
 REDRAW_S = 0.1  # between two pictures of a sweep
 BAR = (10, 40)  # columns, at least and at most
@@ -71,47 +71,6 @@ class EpochBar(Callback):
         score = trainer.callback_metrics.get(self.monitor)
         note = "" if score is None else f"{self.monitor} {float(score):.4f}"
         self._bar.update(self._task, completed=trainer.current_epoch + 1, note=note)
-
-
-class TrialBar:
-    """Shows the trials of a sweep, the best score and the time left; plain lines where there is no terminal."""
-
-    def __init__(self, num_trials: int, objective: str) -> None:
-        self.num_trials, self.objective = num_trials, objective
-        self._bar = bar("trials")
-        self._task = self._bar.add_task("", total=num_trials, note="")
-
-    def __enter__(self) -> "TrialBar":
-        return self
-
-    def start(self, num_done: int) -> None:
-        """Shows the bar, with the trials of earlier commands."""
-        if console.is_terminal:
-            self._bar.update(self._task, completed=num_done)
-            self._bar.start()
-        elif num_done:
-            say(f"{num_done} of {self.num_trials} trials were done before")
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar.live.is_started:
-            self._bar.stop()
-
-    def on_trial(self, study: Any, trial: Any) -> None:
-        """Moves on by a trial."""
-        from medfit.sweep import done
-
-        count = len(done(study))
-        best = (
-            f"best {self.objective} {study.best_value:.4f}"
-            if any(t.state.name == "COMPLETE" for t in done(study))
-            else ""
-        )
-        if console.is_terminal:
-            self._bar.update(self._task, completed=count, note=best)
-        else:
-            score = "" if trial.value is None else f" {self.objective} {trial.value:.4f},"
-            seconds = trial.duration.total_seconds() if trial.duration else 0.0
-            say(f"trial {count}/{self.num_trials} {trial.state.name.lower()}:{score} {best} ({seconds:.1f} s)")
 
 
 @dataclass

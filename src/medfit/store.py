@@ -38,6 +38,7 @@ class Store:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves this machine
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         import mlflow  # noqa: F401
 
@@ -53,8 +54,8 @@ class Store:
             self.client = self._open()
         self._outbox = Outbox(self.folder, self.uri, self.client)
         if sent := self.send_kept():
-            were = "run that was" if sent == 1 else "runs that were"
-            say(f"{sent} {were} kept while the server was away {'has' if sent == 1 else 'have'} been sent")
+            were, have = ("run that was", "has") if sent == 1 else ("runs that were", "have")
+            say(f"{sent} {were} kept while the server was away {have} been sent")
 
     def experiment_id(self, name: str) -> str:
         """Returns the experiment's id; makes the experiment at its first run."""
@@ -89,9 +90,9 @@ class Store:
         """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
         if run_id is None:
             return None
-        if self._outbox.holds(run_id):
-            self._outbox.send([run_id])  # its end may be in there
         with self._guarded():
+            if self._outbox.holds(run_id):
+                self._outbox.send([run_id])  # its end may be in there
             try:
                 self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
                 self.client.update_run(run_id, status="RUNNING")
@@ -176,8 +177,7 @@ def _quoted(value: str) -> str:
 
 
 def _make_database(uri: str) -> None:
-    """Makes a SQLite database where there is none: whole at once, for one that making was cut off can't be opened."""
-    from mlflow import MlflowClient
+    """Makes a SQLite database where there is none, whole at once: one that is half made could never be opened."""
     from sqlalchemy import make_url
 
     path = Path(make_url(uri).database or ":memory:")
@@ -189,10 +189,16 @@ def _make_database(uri: str) -> None:
             return
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
-        MlflowClient(f"sqlite:///{making / 'mlflow.db'}").search_experiments(max_results=1)
+        _make_tables(making / "mlflow.db")
         with closing(sqlite3.connect(making / "mlflow.db")) as made:
             made.execute("VACUUM INTO ?", [str(making / "whole.db")])  # a copy that MLflow does not hold open
         with closing(sqlite3.connect(making / "whole.db")) as whole:
             whole.execute("PRAGMA journal_mode=WAL")  # several processes read and write side by side
         (making / "whole.db").rename(path)
         shutil.rmtree(making)
+
+
+def _make_tables(path: Path) -> None:
+    from mlflow import MlflowClient
+
+    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)

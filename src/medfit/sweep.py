@@ -10,6 +10,7 @@ from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from pydantic import Field
+from rich.console import Console
 
 from medfit import best, config, tracking
 from medfit.console import say
@@ -28,6 +29,7 @@ from medfit.train import Parts, prepare
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Direction = Literal["min", "max"]
+SILENT = Console(quiet=True, force_terminal=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Sweep:
     Args:
         sampler: Optuna's, proposes values.
         pruner: Optuna's, stops bad trials early.
-        engine: Where the workers run; has ``run(study, plan, display)``.
+        engine: Where the workers run; has ``check(cfg)`` and ``run(study, plan, display)``.
         name: Of the study; None for the experiment's name and what the command line changes in its trainings.
         storage: Of the studies, a database's address; None for a SQLite file in the output folder.
         num_trials: Of the study, all told: the same command goes on where it was stopped.
@@ -88,10 +90,6 @@ class Sweep:
     pick: Annotated[int, Field(ge=0)] | None = None
 
 
-class Silent(SweepDisplay):
-    """Shows nothing."""
-
-
 def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     """Runs a study to its number of trials and returns it.
 
@@ -117,7 +115,7 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         if not study.trials:
             for values in points(cfg, space):
                 study.enqueue_trial(values)
-        config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or Silent())
+        config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
         _log_study(study, cfg, run)
@@ -130,10 +128,12 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
     Raises:
         UserError: a mistake.
     """
+    config.build(cfg.sweep.engine).check(cfg)
     names, wanted = objectives(cfg.sweep), cfg.sweep.direction
     if len(names) != len([wanted] if isinstance(wanted, str) else wanted):
         raise UserError(f"sweep.direction: needs min or max for each of {len(names)} objectives")
-    pruner = config.build(cfg.sweep.pruner)
+    with storage.quiet():
+        pruner = config.build(cfg.sweep.pruner)
     if len(names) > 1 and not isinstance(pruner, NopPruner):
         raise UserError(
             "sweep.pruner: with several objectives no trial is plainly worse than another before its end, so none "
@@ -162,9 +162,10 @@ def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> opt
     directions = [StudyDirection.MINIMIZE if one == "min" else StudyDirection.MAXIMIZE for one in wanted]
     name = facts.study_name(cfg, dataset)
     store = storage.open_storage(cfg)
-    with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):
+    with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)), storage.quiet():
         optuna.create_study(storage=store, study_name=name, directions=directions, load_if_exists=True)
         study = storage.load(cfg, name, store)
+        study.set_metric_names(objectives(cfg.sweep))
         facts.settle(study, facts.facts(cfg, space, dataset), cfg, space)
     return study
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import optuna
+from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
 from medfit.errors import StoreError, UserError
@@ -28,33 +29,41 @@ MOST_IDLE_DEATHS = 3  # of workers that had no trial, before something else must
 class Local:
     """Runs a study on this machine, with ``sweep.workers`` processes (0: in this one, for a debugger)."""
 
-    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay) -> None:
+    def check(self, cfg: DictConfig) -> None:
+        """Finds nothing wrong: one machine needs nothing."""
+
+    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay, stop: Stop | None = None) -> None:
         """Runs trials until the study has enough.
 
+        Args:
+            study: The study.
+            plan: Of its trials.
+            display: Shows progress.
+            stop: Ends it before; None for Ctrl-C alone.
+
         Raises:
-            KeyboardInterrupt: the user stopped it; nothing is left running.
+            KeyboardInterrupt: it was stopped; nothing is left running.
             StoreError: a store has been away for too long.
         """
         target = Target(study, plan.cfg)
         if plan.cfg.sweep.workers == 0:
             _run_here(study, plan, display, target)
         else:
-            with Pool(study, plan, display, target) as pool:
+            with Pool(study, plan, display, target, stop or Stop()) as pool:
                 pool.run()
 
 
 class Pool:
     """The worker processes of one command."""
 
-    def __init__(self, study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target) -> None:
-        self.study, self.plan, self.display, self.target = study, plan, display, target
+    def __init__(self, study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target, stop: Stop) -> None:
+        self.study, self.plan, self.display, self.target, self.stop = study, plan, display, target, stop
         self.slots: list[Slot] = []
         self.idle_deaths, self.paused_until, self.refreshed = 0, 0.0, time.monotonic()
 
     def __enter__(self) -> "Pool":
         places = devices.assign(self.plan.cfg)
         self.folder = TemporaryDirectory(prefix="medfit-")
-        self.stop = Stop()
         self.stop.__enter__()
         missing = self.plan.cfg.sweep.num_trials - len(self.target.done)
         for place in places[: max(0, missing)]:
@@ -66,7 +75,8 @@ class Pool:
             for slot in self.slots:
                 slot.kill()
             with contextlib.suppress(StoreError):  # what can't be written now is repaired at the next start
-                self._repair({slot.identity: Reason(worker.INTERRUPTED, "again") for slot in self.slots})
+                why = self.stop.why or Reason(worker.INTERRUPTED, "again")
+                self._repair({slot.identity: why for slot in self.slots})
         finally:
             self.folder.cleanup()
             self.stop.__exit__()
@@ -76,6 +86,7 @@ class Pool:
         while not self._over():
             self._give()
             self._receive()
+            self.stop.look(self.target)
             for slot in self.slots:
                 if why := slot.exceeds():
                     slot.kill()
@@ -156,9 +167,9 @@ class Pool:
             return "stopping after the running trials (Ctrl-C again: now)"
         if self.target.trouble:
             return f"waiting: {self.target.trouble}"
-        if why := self.target.over():
-            return f"{why}; the running trials end"
         busy = sum(slot.busy for slot in self.slots)
+        if why := self.target.over():
+            return f"{why}; the running trials end" if busy else ""
         others = self.target.running - busy
         return f"waiting for {others} trials of other processes" if busy < len(self.slots) and others > 0 else ""
 
@@ -179,8 +190,12 @@ def _run_here(study: optuna.Study, plan: Plan, display: SweepDisplay, target: Ta
         current.unit, current.epoch, current.num_epochs, current.score = unit, done, of, score
         display.update(target.state([current]))
 
+    def begin(number: int) -> None:
+        current.trial, current.epoch, current.score = number, 0, None
+
     while target.wants():
-        trial = worker.run_next(study, plan, report)
+        trial = worker.run_next(study, plan, report, begin)
+        current.trial = None
         target.refresh()
         if trial is None:
             time.sleep(REFRESH_S)  # another process has the last ones

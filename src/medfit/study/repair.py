@@ -15,8 +15,7 @@ from medfit import process, schema
 from medfit.errors import UserError
 from medfit.store import Store
 from medfit.study import storage, trials
-from medfit.study.goals import objectives
-from medfit.study.trial import ends_as_pruned, halved
+from medfit.study.trial import halved
 from medfit.study.values import set_values
 
 LONGEST = 500  # characters of a reason
@@ -55,8 +54,8 @@ def repair(study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None)
     with storage.guarded(address), storage.lock(address):
         left = [t for t in _running(study) if t.user_attrs.get("worker") in reasons or _is_abandoned(t, study, cfg)]
         for trial in left:
-            if "scores" in trial.user_attrs:
-                finish(study, trial, cfg)
+            if "pruned" in trial.user_attrs:
+                finish(study, trial)
             else:
                 give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)
     return left
@@ -76,13 +75,12 @@ def give_up(study: optuna.Study, trial: FrozenTrial, why: Reason, cfg: DictConfi
         store.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def finish(study: optuna.Study, trial: FrozenTrial, cfg: DictConfig) -> None:
+def finish(study: optuna.Study, trial: FrozenTrial) -> None:
     """Ends a trial that has its scores."""
-    scores = trial.user_attrs["scores"]
-    if ends_as_pruned(trial, study):
+    if trial.user_attrs.get("pruned"):
         study.tell(trial.number, state=TrialState.PRUNED)
     else:
-        study.tell(trial.number, [scores[name] for name in objectives(cfg.sweep)])
+        study.tell(trial.number, trial.user_attrs["values"])
 
 
 def agree(study: optuna.Study, store: Store) -> int:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler
+from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from medfit.study import trials
@@ -31,9 +32,7 @@ class Resumable(BaseSampler):
         self._made: tuple[int, BaseSampler, int] | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Returns the inner sampler's; nothing for a trial whose values are given."""
-        if trial.user_attrs.get("given"):
-            return {}
+        """Returns the inner sampler's."""
         return self._of(study, trial)[0].infer_relative_search_space(study, trial)
 
     def sample_relative(
@@ -55,8 +54,11 @@ class Resumable(BaseSampler):
         return self._of(study, trial)[0].sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Lets the inner sampler prepare."""
-        self._of(study, trial)[0].before_trial(study, trial)
+        """Lets the inner sampler prepare; for a repeated trial, it takes the notes that it took of the first."""
+        sampler, _ = self._of(study, trial)
+        sampler.before_trial(study, trial)
+        if trial.user_attrs.get("given") and not isinstance(sampler, QMCSampler):  # which would use up a point
+            self.sample_relative(study, trial, self.infer_relative_search_space(study, trial))
 
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
@@ -72,6 +74,7 @@ class Resumable(BaseSampler):
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[BaseSampler, int]:
         if self._made is None or self._made[0] != trial.number:
             place = trials.place(trial, study.get_trials(deepcopy=False))
-            sampler = self._make() if self._has_seed else self._make(seed=self._seed + place)
+            own = int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])  # seeds' studies share none
+            sampler = self._make() if self._has_seed else self._make(seed=own)
             self._made = trial.number, sampler, place
         return self._made[1], self._made[2]

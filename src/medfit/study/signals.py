@@ -1,23 +1,33 @@
-"""Ctrl-C, once or twice."""
+"""Ctrl-C, once or twice, and other reasons to end."""
 
 import signal
 import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medfit.study.repair import Reason
+    from medfit.study.target import Target
 
 ENDS = 2  # signals after which nothing is waited for
+WEIGHTS = {signal.SIGINT: 1, signal.SIGTERM: ENDS}
 
 
 class Stop:
-    """Counts Ctrl-C while it is entered; SIGTERM counts as two."""
+    """Counts Ctrl-C while it is entered; SIGTERM counts as two.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._before: dict[int, Any] = {}
+    Args:
+        weights: What each signal counts.
+    """
+
+    def __init__(self, weights: Mapping[signal.Signals, int] = WEIGHTS) -> None:
+        self.count, self.heard = 0, set[int]()
+        self._weights, self._before = weights, dict[int, Any]()
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            for number, weight in ((signal.SIGINT, 1), (signal.SIGTERM, ENDS)):
-                self._before[number] = signal.signal(number, lambda *_, weight=weight: self._add(weight))
+            for number in self._weights:
+                self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -29,5 +39,14 @@ class Stop:
         """Whether nothing is to be waited for."""
         return self.count >= ENDS
 
-    def _add(self, weight: int) -> None:
-        self.count += weight
+    @property
+    def why(self) -> "Reason | None":
+        """Why trials are cut off that still run; None: they were interrupted."""
+        return None
+
+    def look(self, target: "Target") -> None:
+        """Looks for further reasons to end, each time that workers are looked at; here there are none."""
+
+    def _hear(self, number: int, _: Any) -> None:
+        self.heard.add(number)
+        self.count += self._weights[signal.Signals(number)]

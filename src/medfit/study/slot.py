@@ -87,7 +87,7 @@ class Slot:
         if not self.busy:
             return None
         limit = self.sweep.trial_timeout_s
-        if limit and time.monotonic() - self._since > limit:
+        if limit and self.state.trial is not None and time.monotonic() - self._since > limit:
             return Reason(f"it took longer than sweep.trial_timeout_s={limit:g}", "never")
         limit = self.sweep.trial_memory_gib
         if limit and self._memory_gib() > limit:

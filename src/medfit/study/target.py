@@ -31,8 +31,8 @@ class Target:
         self.before = len(self.done)
 
     def refresh(self) -> None:
-        """Reads the trials."""
-        self.trials = self.study.get_trials(deepcopy=False)
+        """Reads the trials, and what is noted with the study."""
+        self.trials, self.attrs = self.study.get_trials(deepcopy=False), self.study.user_attrs
         self.done = [trial for trial in trials.counted(self.trials) if trial.state.is_finished()]
         self.waiting = sum(trial.state is TrialState.WAITING for trial in self.trials)
         self.running = sum(trial.state is TrialState.RUNNING for trial in self.trials)
@@ -51,7 +51,7 @@ class Target:
             return f"sweep.max_hours={self.sweep.max_hours:g} are over"
         if self.sweep.patience and self.stands_still() >= self.sweep.patience:
             return f"the best has stood for sweep.patience={self.sweep.patience} trials"
-        if self.study.user_attrs.get(EXHAUSTED):
+        if self.attrs.get(EXHAUSTED):
             return "every combination has been tried"
         if trials.hopeless(self.trials):
             return "nothing works"

@@ -106,6 +106,7 @@ class Watch(Callback):
             raise UserError(f"{wrong[0]} became nan")
         goals.note(self.trial, scores, self.sweep.constraints)
         self.trial.set_user_attr("scores", scores)
+        self.trial.set_user_attr("values", [scores[name] for name in self.names])
         self.trial.set_user_attr("pruned", self.pruned)
         self.run.set_tag("pruned", str(self.pruned).lower())
 
@@ -120,8 +121,7 @@ def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scor
         for fold in range(num_folds):
             watch.unit = f"fold {fold + 1}/{num_folds} epoch"
             found.append(_train_fold(cfg, fold, watch, {**tags, "mlflow.parentRunId": run.id}))
-            _report_fold(watch, found)
-            if watch.pruned:
+            if _ends_early(watch, found):
                 break
         scores = {name: mean(one[name] for one in found) for name in found[0]}
         run.log_metrics(scores, 0)
@@ -138,16 +138,17 @@ def _train_fold(cfg: DictConfig, fold: int, watch: Watch, tags: Mapping[str, str
     return train(fold_cfg, callbacks=[watch], tags={**tags, **own})
 
 
-def _report_fold(watch: Watch, found: Sequence[Scores]) -> None:
-    """Wilcoxon's test compares single folds with the best trial's; the other pruners compare means."""
+def _ends_early(watch: Watch, found: Sequence[Scores]) -> bool:
+    """Reports the latest fold, and tells whether it shall be the last.
+
+    Wilcoxon's test compares single folds with the best trial's, and a trial that it ends counts with its mean, as
+    Optuna asks; the other pruners compare means, and prune.
+    """
     if len(watch.names) > 1:
-        return
+        return False
     trial, values = watch.trial, [scores[watch.names[0]] for scores in found]
     paired = isinstance(trial.study.pruner, WilcoxonPruner)
     trial.report(values[-1] if paired else mean(values), len(values) - 1)
-    watch.pruned = trial.should_prune()
-
-
-def ends_as_pruned(trial: optuna.trial.FrozenTrial, study: optuna.Study) -> bool:
-    """Tells whether a trial is PRUNED; one that Wilcoxon's test stopped counts with its mean, as Optuna asks."""
-    return bool(trial.user_attrs.get("pruned")) and not isinstance(study.pruner, WilcoxonPruner)
+    ends = trial.should_prune()
+    watch.pruned = ends and not paired
+    return ends

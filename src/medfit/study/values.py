@@ -9,16 +9,18 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from medfit import config
-from medfit.study.space import Entry, groups_of, paths_of, values_of
+from medfit.study.space import Entry, groups_of, values_of
 
 
 def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) -> DictConfig:
     """Returns the config of a trial: groups are chosen first, then values at the paths that there are then."""
-    chosen = {group: _suggest(trial, group, entry.distribution) for group, entry in groups_of(space).items()}
+    chosen: dict[str, Any] = {}
+    for group, entry in groups_of(space).items():
+        if "/" not in group or group in set_values(cfg, chosen).choices:
+            chosen[group] = _suggest(trial, group, entry.distribution)
     cfg = set_values(cfg, chosen)
-    paths = paths_of(cfg)
     for path, entry in values_of(cfg).items():
-        if path in paths and applies(entry, cfg):
+        if applies(entry, cfg):
             OmegaConf.update(cfg, path, plain(_suggest(trial, path, entry.distribution)))
     return cfg
 
@@ -41,7 +43,7 @@ def own_values(cfg: DictConfig, space: Mapping[str, Entry]) -> dict[str, Any]:
         value = config.as_override(OmegaConf.to_container(value)) if OmegaConf.is_config(value) else value
         match entry.distribution:
             case FloatDistribution() | IntDistribution() as d if isinstance(value, int | float):
-                values[path] = min(max(value, d.low), d.high)
+                values[path] = _nearest(value, d)
             case CategoricalDistribution() as d if value in d.choices:
                 values[path] = value
     return values
@@ -62,6 +64,13 @@ def plain(value: Any) -> Any:
 
         return OverridesParser.create().parse_override(f"value={value}").value()
     return value
+
+
+def _nearest(value: float, d: FloatDistribution | IntDistribution) -> float:
+    value = min(max(value, d.low), d.high)
+    if d.step:
+        value = min(d.low + round((value - d.low) / d.step) * d.step, d.high)
+    return round(value) if isinstance(d, IntDistribution) else value
 
 
 def _suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:

@@ -89,7 +89,7 @@ def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> None:
     if frozen.state.is_finished():
         Store(cfg).close(frozen.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
     else:
-        repair.finish(study, frozen, cfg)
+        repair.finish(study, frozen)
 
 
 def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:

@@ -1,0 +1,55 @@
+"""``medfit doctor``: ends what killed processes left running, and sees that studies and runs agree."""
+
+from collections.abc import Iterator
+
+import optuna
+from omegaconf import DictConfig
+from optuna.trial import TrialState
+
+from medfit import process
+from medfit.console import say, show_table
+from medfit.store import PROCESS, Store
+from medfit.study import repair, storage, trials
+
+COLUMNS = ["study", "done", "waiting", "running", "ended now"]
+LEFT = "its process ended without a word"
+
+
+def main(cfg: DictConfig) -> None:
+    """Repairs the studies and the runs of a storage and a store, and says what was found."""
+    store = Store(cfg)  # sends what was kept
+    studies = list(_studies(cfg))
+    rows, wrong = [], []
+    for study in studies:
+        ended = len(repair.repair(study, cfg)) + repair.agree(study, store)
+        wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
+        rows.append([study.study_name, *map(str, (*_counts(study), ended))])
+    closed, elsewhere = close_abandoned(store)
+    if rows:
+        show_table("Studies", COLUMNS, rows)
+    say(f"Runs      {closed} that nobody worked on were ended; {elsewhere} run on other machines")
+    if kept := store.kept():
+        say(f"Kept      {kept} runs wait for the tracking server")
+    for words in wrong:
+        say(f"Disagree  {words}")
+    say("All is well." if not wrong else f"{len(wrong)} trials and runs disagree.")
+
+
+def close_abandoned(store: Store) -> tuple[int, int]:
+    """Ends the runs whose process is gone; returns how many, and how many run on other machines."""
+    found = [(run, process.state(run.data.tags[PROCESS])) for run in store.running() if PROCESS in run.data.tags]
+    gone = [run for run, state in found if state == "gone"]
+    for run in gone:
+        store.close(run.info.run_id, "KILLED", LEFT)
+    return len(gone), sum(state == "elsewhere" for _, state in found)
+
+
+def _studies(cfg: DictConfig) -> Iterator[optuna.Study]:
+    backend = storage.open_storage(cfg)
+    for name in optuna.get_all_study_names(backend):
+        yield storage.load(cfg, name, backend)
+
+
+def _counts(study: optuna.Study) -> tuple[int, int, int]:
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    return len(trials.done(study)), states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
