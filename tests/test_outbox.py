@@ -1,80 +1,28 @@
 import json
-import os
-import random
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 import warnings
-from collections import abc
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import mlflow.server
-import numpy as np
 import pytest
-from filelock import FileLock
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from omegaconf import DictConfig, OmegaConf
-from werkzeug.serving import make_server
 
 from medfit import outbox
 from medfit.errors import StoreError, UserError
-from medfit.outbox import Outbox
 from medfit.run import Run
 from medfit.store import Store
 from medfit.train import train
 from medfit.writes import perform
-
-IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
-NOTHING = Path()
-
-
-def free_port() -> int:
-    """A port that the system gives to no other program while its server is away."""
-    for port in random.sample(range(10_000, 30_000), 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError
-
-
-class Server:
-    """MLflow's own pages in a thread, that can be switched off and on."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.is_on = False
-        self.on()
-
-    def on(self) -> None:
-        wait_for(self._starts)  # the port may be held for a moment
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def off(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self.is_on = False
-
-    def _starts(self) -> bool:
-        with suppress(SystemExit):
-            self._server = make_server("127.0.0.1", self.port, mlflow.server.app, threaded=True)
-            self.is_on = True
-        return self.is_on
+from mlflow_server import Server, assert_whole, leftovers, log_everything
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> abc.Iterator[Server]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     with warnings.catch_warnings(action="ignore"):
         import mlflow.server.fastapi_app  # a search does, and warns
@@ -89,7 +37,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> abc.Iterator[Server]:
 
 
 @pytest.fixture
-def server(pages: Server, monkeypatch: pytest.MonkeyPatch) -> abc.Iterator[Server]:
+def server(pages: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # its waits are MLflow's to test
     yield pages
     if not pages.is_on:
@@ -109,53 +57,6 @@ def store(cfg: DictConfig) -> Store:
 @pytest.fixture
 def run(store: Store) -> Run:
     return store.create_run("questions", "a run", {"kind": "run"})
-
-
-class Data:
-    name, source = "clinic", "a drawer"
-
-    def __len__(self) -> int:
-        return 3
-
-    def schema(self) -> list[dict[str, str]]:
-        return [{"name": "age", "kind": "numeric"}]
-
-    def fingerprint(self) -> str:
-        return "f" * 64
-
-
-def log_everything(run: Run, steps: range) -> None:
-    run.log_params({"seed": 1, "model": "mlp"})
-    run.log_dataset(Data(), {"patients": 3})
-    for step in steps:
-        run.log_metrics({"train/loss": 1 / (step + 1), "val/loss": 2.0}, step)
-        run.flush()
-        run.set_tag("last", str(step))
-        run.log_image("samples", IMAGE, step)
-    run.log_files({"config.yaml": "seed: 1\n", "plots/facts.json": {"a": 1}})
-
-
-def assert_whole(client: MlflowClient, run_id: str, steps: range, status: str = "FINISHED") -> None:
-    """All of :func:`log_everything` is there, and once."""
-    found = client.get_run(run_id)
-    assert found.info.status == status
-    assert found.data.params == {"seed": "1", "model": "mlp"}
-    assert found.data.tags["last"] == str(steps[-1])
-    for name in ("train/loss", "val/loss"):
-        assert [point.step for point in client.get_metric_history(run_id, name)] == list(steps)
-    assert [used.dataset.name for used in found.inputs.dataset_inputs] == ["clinic"]
-    assert [(tag.key, tag.value) for used in found.inputs.dataset_inputs for tag in used.tags] == [
-        ("mlflow.data.context", "train, val")
-    ]
-    images = [Path(file.path).name for file in client.list_artifacts(run_id, "images")]
-    assert sorted(int(name.split("+")[2]) for name in images if name.endswith(".png")) == list(steps)
-    assert len(images) == 2 * len(steps)
-    names = {file.path for folder in ("", "plots", "data") for file in client.list_artifacts(run_id, folder)}
-    assert {"config.yaml", "plots/facts.json", "data/schema.json", "data/split.json"} <= names
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [str(path) for path in (folder / "outbox").rglob("*") if path.name not in (".sending", ".changing")]
 
 
 def test_what_is_logged_while_the_server_is_away_is_sent_when_it_is_back(server, store, run, tmp_path, capsys):
@@ -225,16 +126,6 @@ def test_a_server_that_is_away_is_asked_now_and_then_only(server, store, run):
             run.set_tag("a", str(value))
         assert time.monotonic() - started < outbox.RETRY_S / 2
     assert not performed.called and not asked.called
-
-
-def test_tries_take_a_small_share_of_the_time(store, run, server):
-    server.off()
-    run.set_tag("a", "0")
-    box = store._outbox
-    box._next_try = 0
-    with patch.object(box, "_answers", side_effect=lambda: time.sleep(0.5)), patch.object(outbox, "RETRY_S", 1.0):
-        run.set_tag("a", "1")
-    assert box._next_try - time.monotonic() > 4
 
 
 def test_killed_after_each_write_before_it_is_struck_off_nothing_is_there_twice(server, store, run):
@@ -353,18 +244,6 @@ def test_an_artifact_store_may_be_away_alone_and_blocks_no_other_run(server, sto
     assert store.send_kept() == 1
 
 
-def test_what_is_kept_for_another_server_is_left_alone(server, store, run, tmp_path):
-    server.off()
-    run.set_tag("late", "yes")
-    server.on()
-    other = Outbox(tmp_path, "http://elsewhere:5000", store.client)
-    assert other.runs() == []
-
-
-def test_no_password_is_kept(tmp_path):
-    assert Outbox(tmp_path, "https://me:secret@mlflow.clinic/base/", None).uri == "https://mlflow.clinic/base"
-
-
 def test_a_full_disk_is_told_and_leaves_nothing_to_send(server, store, run, tmp_path):
     server.off()
     with patch.object(outbox.os, "fsync", side_effect=OSError(28, "No space left on device")):
@@ -404,130 +283,3 @@ def test_a_training_goes_on_without_its_server(server, compose):
     assert scores.items() <= found.data.metrics.items()
     assert [point.step for point in store.client.get_metric_history(found.info.run_id, "train/loss")] == [0, 1]
     assert store.client.list_artifacts(found.info.run_id, "checkpoint")
-
-
-class Recorder:
-    """Takes tags, in order, unless it is away."""
-
-    def __init__(self) -> None:
-        self.away, self.taken, self.interrupts = False, list[str](), False
-
-    def set_tag(self, run_id: str, key: str, value: str) -> None:
-        self.search_experiments()
-        self.taken.append(value)
-        if self.interrupts:
-            self.interrupts = False
-            raise KeyboardInterrupt
-
-    def search_experiments(self, max_results: int = 1) -> None:
-        if self.away:
-            raise MlflowException("Max retries exceeded")
-
-
-def follow(actions: list[str], folder: Path) -> tuple[list[str], list[str]]:
-    """Returns what was written, and what a server took that went away, and from senders that were killed."""
-    server, written = Recorder(), []
-    boxes = [Outbox(folder, "http://here", server) for _ in range(2)]  # two processes
-    for action in [*actions, "on", "send"]:
-        server.interrupts = action == "killed" and boxes[0].holds("a")
-        try:
-            match action:
-                case "on" | "off":
-                    server.away = action == "off"
-                case "write":
-                    written.append(str(len(written)))
-                    boxes[0].write("a", "tag", ["key", written[-1]], NOTHING)
-                case "send" | "killed":
-                    boxes[1].send(boxes[1].runs())
-        except KeyboardInterrupt:
-            pass
-    return written, server.taken
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.sampled_from(["write", "write", "off", "on", "send", "killed"]), max_size=20))
-def test_whatever_happens_all_is_taken_in_order(actions):
-    with TemporaryDirectory() as folder, patch.object(outbox, "RETRY_S", 0.0), patch.object(outbox, "say"):
-        written, taken = follow(actions, Path(folder))
-    assert [value for value, _ in groupby(taken)] == written
-    if "killed" not in actions:
-        assert taken == written
-
-
-def test_a_run_does_not_wait_for_another_process_that_sends(tmp_path):
-    server = Recorder()
-    box = Outbox(tmp_path, "http://here", server)
-    server.away = True
-    box.write("a", "tag", ["key", "1"], NOTHING)
-    server.away = False
-    with FileLock(tmp_path / "outbox" / ".sending"):
-        thread = threading.Thread(target=box.write, args=("a", "end", ["FINISHED", 1], NOTHING))
-        thread.start()
-        thread.join(5)
-        assert not thread.is_alive()
-    assert server.taken == [] and box.runs() == ["a"]
-
-
-WORKER = """
-import sys
-from omegaconf import OmegaConf
-from medfit.store import Store
-store = Store(OmegaConf.create({"output_dir": sys.argv[1], "tracking": {"uri": sys.argv[2]}}))
-"""
-
-
-def start_server(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    where = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([*command, *where], stdout=log, stderr=log, start_new_session=True)
-    wait_for(lambda: _listens(port))
-    return process
-
-
-def stop_server(process: subprocess.Popen[bytes], port: int) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    wait_for(lambda: not _listens(port))
-
-
-def wait_for(holds: abc.Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.mark.slow
-def test_runs_survive_a_server_that_is_killed_and_started_again(tmp_path):
-    folder, results = tmp_path / "server", tmp_path / "results"
-    folder.mkdir()
-    port = free_port()
-    uri = f"http://127.0.0.1:{port}"
-    process = start_server(folder, port)
-    try:
-        store = Store(OmegaConf.create({"output_dir": str(results), "tracking": {"uri": uri}}))
-        runs = [store.create_run("questions", f"run {number}", {}) for number in range(3)]
-        for run in runs:
-            log_everything(run, range(2))
-        stop_server(process, port)
-        for run in runs:
-            log_everything(run, range(2, 5))
-            run.end("FINISHED")
-        assert store.kept() == 3
-        process = start_server(folder, port)
-        command = [sys.executable, "-c", WORKER, str(results), uri]
-        senders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        said = "".join(sender.communicate(timeout=120)[0] for sender in senders)  # at once
-        assert [sender.returncode for sender in senders] == [0, 0]
-        assert sum(int(word) for word in said.split() if word.isdigit()) == 3
-        for run in runs:
-            assert_whole(store.client, run.id, range(5))
-        assert store.kept() == 0 and leftovers(results) == []
-    finally:
-        stop_server(process, port)

@@ -14,7 +14,8 @@ from medfit.console import say, show_table
 from medfit.errors import UserError
 from medfit.study import trials
 from medfit.study.goals import feasible, objectives
-from medfit.study.values import plain
+from medfit.study.trial import halved
+from medfit.study.values import parsed, plain, set_values
 
 NUM_SHOWN = 5
 OF_INTEREST = ("val/auroc", "val/accuracy", "val/mae")  # shown beside the objective
@@ -37,6 +38,15 @@ def choose(study: optuna.Study, cfg: DictConfig) -> FrozenTrial | None:
     return picked[0]
 
 
+def tuned(cfg: DictConfig, trial: FrozenTrial) -> dict[str, Any]:
+    """Returns the values that a trial was trained with: with half the batch, if that was all there was memory for."""
+    values = {path: plain(value) for path, value in trial.params.items()}
+    if trial.user_attrs.get("halved"):
+        regime = halved(set_values(cfg, trial.params)).regime
+        values |= {"regime.batch_size": regime.batch_size, "regime.accumulate": regime.accumulate}
+    return values
+
+
 def show(cfg: DictConfig, study: optuna.Study) -> None:
     """Shows the best trials, writes ``best.yaml`` and says where results lie and what to type next."""
     chosen = choose(study, cfg)
@@ -51,7 +61,7 @@ def show(cfg: DictConfig, study: optuna.Study) -> None:
         say(f"Best      {path}")
         say(f"Next      make evaluate EXPERIMENT={cfg.experiment}/best")
     else:
-        values = [f"{name}={config.as_override(plain(value))}" for name, value in chosen.params.items()]
+        values = [f"{name}={config.as_override(value)}" for name, value in tuned(cfg, chosen).items()]
         say("Next      medfit evaluate " + shlex.join([*own_overrides(cfg), *values]))
     if len(study.directions) > 1:
         say("Pareto    sweep.pick=<trial> with the same command chooses another of these for best.yaml")
@@ -67,12 +77,12 @@ def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
         if key in known:
             groups[key] = value
         elif not line.startswith("~"):
-            OmegaConf.update(body, key, OmegaConf.create(f"value: {value}").value, force_add=True)
-    for path, value in {**chosen.params, "evaluate.num_folds": None, "evaluate.nested": False}.items():
+            OmegaConf.update(body, key, parsed(value), force_add=True)
+    for path, value in {**tuned(cfg, chosen), "evaluate.num_folds": None, "evaluate.nested": False}.items():
         if path in known:
             groups[path] = value
         else:
-            OmegaConf.update(body, path, plain(value), force_add=True)
+            OmegaConf.update(body, path, value, force_add=True)
     defaults: list[Any] = [f"{cfg.experiment}/config"] if cfg.experiment else []
     defaults += [{f"override /{group}": choice} for group, choice in groups.items()]
     score = ", ".join(f"{name} {value:.4f}" for name, value in zip(objectives(cfg.sweep), chosen.values, strict=True))

@@ -164,6 +164,11 @@ def as_override(value: Any) -> str:
             return str(value)
 
 
+def without_passwords(text: str) -> str:
+    """Returns a text whose addresses, as ``postgresql://user:secret@host``, tell no password."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]+@", r"\1:***@", text)
+
+
 def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
     """Lets Hydra compose, and adds what was asked for: ``experiment``, ``choices`` and ``overrides``."""
     from hydra import compose, initialize_config_dir

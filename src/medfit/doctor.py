@@ -1,6 +1,6 @@
 """``medfit doctor``: ends what killed processes left running, and sees that studies and runs agree."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import optuna
 from omegaconf import DictConfig
@@ -12,6 +12,7 @@ from medfit.store import PROCESS, Store
 from medfit.study import repair, storage, trials
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
+RUNNING = COLUMNS.index("running")
 LEFT = "its process ended without a word"
 
 
@@ -24,7 +25,10 @@ def main(cfg: DictConfig) -> None:
         ended = len(repair.repair(study, cfg)) + repair.agree(study, store)
         wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
         rows.append([study.study_name, *map(str, (*_counts(study), ended))])
-    closed, elsewhere = close_abandoned(store)
+    busy = {
+        row[0] for row in rows if row[RUNNING] != "0"
+    }  # one process notes itself at a sweep, others may have joined
+    closed, elsewhere = close_abandoned(store, busy)
     if rows:
         show_table("Studies", COLUMNS, rows)
     say(f"Runs      {closed} that nobody worked on were ended; {elsewhere} run on other machines")
@@ -35,10 +39,14 @@ def main(cfg: DictConfig) -> None:
     say("All is well." if not wrong else f"{len(wrong)} trials and runs disagree.")
 
 
-def close_abandoned(store: Store) -> tuple[int, int]:
-    """Ends the runs whose process is gone; returns how many, and how many run on other machines."""
+def close_abandoned(store: Store, busy: Container[str] = ()) -> tuple[int, int]:
+    """Ends the runs whose process is gone, but no sweep of a busy study.
+
+    Returns:
+        How many, and how many run on other machines.
+    """
     found = [(run, process.state(run.data.tags[PROCESS])) for run in store.running() if PROCESS in run.data.tags]
-    gone = [run for run, state in found if state == "gone"]
+    gone = [run for run, state in found if state == "gone" and run.data.tags.get("study") not in busy]
     for run in gone:
         store.close(run.info.run_id, "KILLED", LEFT)
     return len(gone), sum(state == "elsewhere" for _, state in found)

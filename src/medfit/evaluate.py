@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from medfit import config, tracking
-from medfit.best import choose
+from medfit.best import choose, tuned
 from medfit.console import say, show_table
 from medfit.errors import UserError
 from medfit.report import KEYS, summary
@@ -77,7 +77,7 @@ def _tuned(cfg: DictConfig) -> dict[str, Any]:
     chosen = choose(sweep(cfg), cfg)
     if chosen is None:
         raise UserError("evaluate: no trial of the fold's sweep meets sweep.constraints")
-    return chosen.params
+    return tuned(cfg, chosen)
 
 
 def _train_seeds(cfg: DictConfig, model: str, fold: int, parent: str) -> list[dict[str, Any]]:
@@ -120,9 +120,9 @@ def label(cfg: DictConfig) -> str:
     """Returns what tells this configuration from others of its experiment, or of its data set where there is none."""
     from medfit.best import own_overrides
 
-    tuned = " tuned" if cfg.best or cfg.evaluate.nested else ""
+    kind = " tuned" if cfg.best or cfg.evaluate.nested else ""
     known = ("model=",) if cfg.experiment else ("model=", "dataset=", "dataset.")
-    return " ".join([cfg.choices.model + tuned, *(line for line in own_overrides(cfg) if not line.startswith(known))])
+    return " ".join([cfg.choices.model + kind, *(line for line in own_overrides(cfg) if not line.startswith(known))])
 
 
 def main(cfg: DictConfig) -> None:

@@ -33,6 +33,7 @@ class Run:
     def __init__(self, store: "Store", run_id: str, experiment_id: str) -> None:
         self.store, self.client, self.id, self.experiment_id = store, store.client, run_id, experiment_id
         self.history: dict[str, list[tuple[int, float]]] = {}
+        self.others_go_on = False  # set where this process leaves a run that other processes work on
         self._points: list[list[Any]] = []
         self._flushed = time.monotonic()
 
@@ -111,8 +112,10 @@ class Run:
         )
 
     def end(self, status: str) -> None:
-        """Sends what waits and ends the run as FINISHED, FAILED or KILLED."""
+        """Sends what waits and ends the run as FINISHED, FAILED or KILLED; not if others go on with it."""
         self.flush()
+        if self.others_go_on:
+            return
         self.store.write(self.id, "end", [status, now_ms()])
 
 

@@ -169,7 +169,7 @@ class Store:
         return found
 
     def _guarded(self) -> AbstractContextManager[None]:
-        return guarded(f"tracking.uri: the store '{self.uri}'")
+        return guarded(f"tracking.uri: the store '{config.without_passwords(self.uri)}'")
 
 
 def _quoted(value: str) -> str:

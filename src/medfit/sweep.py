@@ -1,20 +1,20 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import optuna
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner, WilcoxonPruner
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from pydantic import Field
 from rich.console import Console
 
 from medfit import best, config, tracking
 from medfit.console import say
-from medfit.errors import UserError, suggest
+from medfit.errors import StoreError, UserError, suggest
 from medfit.progress import SweepDisplay
 from medfit.study import facts, goals, repair, storage, trials
 from medfit.study.goals import objectives
@@ -112,12 +112,15 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
         repair.agree(study, run.store)
-        if not study.trials:
-            for values in points(cfg, space):
-                study.enqueue_trial(values)
-        config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
+        try:
+            config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
+        except (KeyboardInterrupt, StoreError):
+            run.others_go_on = _others_run(study)
+            raise
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
+        with suppress(StoreError):  # a server that is away; the next start does it
+            repair.agree(study, run.store)  # of other commands that were killed meanwhile
         _log_study(study, cfg, run)
     return study
 
@@ -129,8 +132,8 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
         UserError: a mistake.
     """
     config.build(cfg.sweep.engine).check(cfg)
-    names, wanted = objectives(cfg.sweep), cfg.sweep.direction
-    if len(names) != len([wanted] if isinstance(wanted, str) else wanted):
+    names = objectives(cfg.sweep)
+    if len(names) != len(goals.directions(cfg.sweep)):
         raise UserError(f"sweep.direction: needs min or max for each of {len(names)} objectives")
     with storage.quiet():
         pruner = config.build(cfg.sweep.pruner)
@@ -146,6 +149,8 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
         made = prepare(variant)
         parts = parts or made
         _check_logged(variant, made.task.logged())
+    if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
+        raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
     _rehearse(cfg, space)
     assert parts is not None
     return parts
@@ -158,15 +163,18 @@ def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> opt
         StoreError: the storage can't be used.
         UserError: the study was begun with other settings, data or code.
     """
-    wanted = [cfg.sweep.direction] if isinstance(cfg.sweep.direction, str) else cfg.sweep.direction
-    directions = [StudyDirection.MINIMIZE if one == "min" else StudyDirection.MAXIMIZE for one in wanted]
+    wanted = goals.directions(cfg.sweep)
     name = facts.study_name(cfg, dataset)
     store = storage.open_storage(cfg)
     with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)), storage.quiet():
-        optuna.create_study(storage=store, study_name=name, directions=directions, load_if_exists=True)
+        optuna.create_study(storage=store, study_name=name, directions=wanted, load_if_exists=True)
         study = storage.load(cfg, name, store)
-        study.set_metric_names(objectives(cfg.sweep))
         facts.settle(study, facts.facts(cfg, space, dataset), cfg, space)
+        study.set_metric_names(objectives(cfg.sweep))
+        if "started" not in study.user_attrs:
+            for values in points(cfg, space)[len(study.trials) :]:  # a command that was killed may have begun with it
+                study.enqueue_trial(values)
+            study.set_user_attr("started", True)
     return study
 
 
@@ -177,6 +185,14 @@ def main(cfg: DictConfig) -> None:
     if len(trials.done(study)) < cfg.sweep.num_trials:
         say(f"The sweep ended: {Target(study, cfg).over()}.")
     best.show(cfg, study)
+
+
+def _others_run(study: optuna.Study) -> bool:
+    """Tells whether trials run; this command's own have ended."""
+    try:
+        return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    except Exception:  # the storage is what failed
+        return False
 
 
 def _check_logged(cfg: DictConfig, logged: list[str]) -> None:

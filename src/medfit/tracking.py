@@ -143,7 +143,7 @@ class RunLogger(Logger):
 def _facts(cfg: DictConfig) -> dict[str, Any]:
     code = provenance.code()
     facts: dict[str, Any] = {
-        "config.yaml": OmegaConf.to_yaml(cfg),
+        "config.yaml": config.without_passwords(OmegaConf.to_yaml(cfg)),
         "environment.json": provenance.environment(),
     }
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})

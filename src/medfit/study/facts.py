@@ -6,13 +6,13 @@ from typing import Any
 
 import optuna
 from omegaconf import DictConfig
-from optuna.distributions import CategoricalDistribution
 
 from medfit import config, provenance, tracking
 from medfit.best import own_overrides
 from medfit.errors import UserError
-from medfit.study.goals import objectives
-from medfit.study.space import NOT_OF_A_TRAINING, Entry
+from medfit.study.goals import directions, objectives
+from medfit.study.sampler import EXHAUSTED
+from medfit.study.space import NOT_OF_A_TRAINING, Entry, mixable
 
 LONGEST_NAME = 200
 MOST_TOLD = 5
@@ -62,7 +62,8 @@ def settle(study: optuna.Study, new: Facts, cfg: DictConfig, space: Mapping[str,
                 f"sweep: since the study '{study.study_name}' was begun, this changed: {told}. "
                 "sweep.name=<another> begins a new study, sweep.accept_changes=true goes on with the old one"
             )
-        _check_mixable(study, space)
+        _check_mixable(study, cfg, space)
+        study.set_user_attr(EXHAUSTED, False)
         mixed = [*study.user_attrs.get("changes", []), f"from trial {len(study.trials)}: {told}"]
         study.set_user_attr("changes", mixed)
     if old != new:
@@ -82,10 +83,13 @@ def differences(old: Facts, new: Facts) -> list[str]:
     return found
 
 
-def _check_mixable(study: optuna.Study, space: Mapping[str, Entry]) -> None:
-    """Optuna keeps one list of choices a study for each path."""
+def _check_mixable(study: optuna.Study, cfg: DictConfig, space: Mapping[str, Entry]) -> None:
+    if study.directions != directions(cfg.sweep):
+        raise UserError("sweep.direction: can't change within a study; give sweep.name=<another>")
     for trial in study.get_trials(deepcopy=False):
         for path, before in trial.distributions.items():
-            now = space[path].distribution if path in space else before
-            if before != now and CategoricalDistribution in (type(before), type(now)):
-                raise UserError(f"sweep.space.{path}: choices can't change within a study; give sweep.name=<another>")
+            if path in space and not mixable(before, space[path].distribution):
+                raise UserError(
+                    f"sweep.space.{path}: choices and the kind of a range can't change within a study; "
+                    "give sweep.name=<another>"
+                )

@@ -1,10 +1,12 @@
 """What is asked of a trial's scores: objectives, and constraints as ``val/sensitivity >= 0.9``."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
 import optuna
 from omegaconf import DictConfig
+from optuna.study import StudyDirection
 
 from medfit.errors import UserError, suggest
 
@@ -14,6 +16,12 @@ FORM = re.compile(r"^\s*(val/\S+?)\s*(<=|>=)\s*(\S+)\s*$")
 def objectives(sweep: DictConfig) -> list[str]:
     """Returns the names of the scores that a sweep searches for."""
     return [sweep.objective] if isinstance(sweep.objective, str) else list(sweep.objective)
+
+
+def directions(sweep: DictConfig) -> list[StudyDirection]:
+    """Returns Optuna's words for ``min`` and ``max``, of each objective."""
+    wanted = [sweep.direction] if isinstance(sweep.direction, str) else sweep.direction
+    return [StudyDirection.MINIMIZE if one == "min" else StudyDirection.MAXIMIZE for one in wanted]
 
 
 def read_constraint(text: str, logged: Sequence[str]) -> tuple[str, int, float]:
@@ -26,6 +34,8 @@ def read_constraint(text: str, logged: Sequence[str]) -> tuple[str, int, float]:
     try:
         name, sign, limit = found.groups() if found else ("", "", "")
         number = float(limit)
+        if not math.isfinite(number):
+            raise ValueError(limit)
     except ValueError:
         raise UserError(f"sweep.constraints: cannot read '{text}'; write it as 'val/sensitivity >= 0.9'") from None
     if name not in logged:

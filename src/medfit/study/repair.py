@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from medfit import process, schema
 from medfit.errors import UserError
-from medfit.store import Store
+from medfit.store import PROCESS, Store
 from medfit.study import storage, trials
 from medfit.study.trial import halved
 from medfit.study.values import set_values
@@ -84,7 +84,7 @@ def finish(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def agree(study: optuna.Study, store: Store) -> int:
-    """Ends the runs of a study whose trials have ended; returns how many did not know it."""
+    """Ends the runs of a study whose trials have ended, and of sweeps that were killed; returns how many."""
     by_number = {str(trial.number): trial for trial in study.get_trials(deepcopy=False)}
     open_runs = [run for run in store.running() if run.data.tags.get("study") == study.study_name]
     ended = 0
@@ -92,6 +92,9 @@ def agree(study: optuna.Study, store: Store) -> int:
         trial = by_number.get(run.data.tags.get("trial", ""))
         if trial is not None and trial.state.is_finished():
             store.close(run.info.run_id, *_status(trial, run.data.tags))
+            ended += 1
+        elif run.data.tags["kind"] == "sweep" and process.state(run.data.tags[PROCESS]) == "gone":
+            store.close(run.info.run_id, "KILLED", LOST.text)  # which no study may know of
             ended += 1
     return ended
 

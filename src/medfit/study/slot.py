@@ -1,6 +1,7 @@
 """A worker process, as its supervisor sees it, and what runs in it."""
 
 import contextlib
+import io
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from medfit import process
+from medfit.console import console, say
 from medfit.errors import StoreError, UserError
 from medfit.progress import WorkerState
 from medfit.study import server
@@ -76,6 +78,9 @@ class Slot:
                 if kind == "epoch":
                     self.state.unit, self.state.epoch, self.state.num_epochs, self.state.score = content
                     continue
+                if kind == "said":
+                    say(content)
+                    continue
                 if kind == "began":
                     self.state, self._since = WorkerState(trial=content), time.monotonic()
                 else:
@@ -129,6 +134,7 @@ def _main(connection: Connection, plan: Plan, name: str, device: Device, folder:
     _be_first_to_go()
     tempfile.tempdir = folder
     device.take()
+    console.file = _Lines(connection)  # type: ignore[assignment]
     from medfit.study import worker
 
     last = 0.0
@@ -149,6 +155,19 @@ def _main(connection: Connection, plan: Plan, name: str, device: Device, folder:
             connection.send(("away", str(error)))
         except UserError as error:
             connection.send(("refused", str(error)))
+
+
+class _Lines(io.TextIOBase):
+    """Hands what a worker says to the supervisor, which has the terminal."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def write(self, text: str) -> int:
+        """Sends a line."""
+        if text.strip():
+            self._connection.send(("said", text.strip()))
+        return len(text)
 
 
 def _word(connection: Connection) -> bool:

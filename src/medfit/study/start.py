@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from medfit import config
-from medfit.errors import UserError, suggest
+from medfit.errors import UserError, blame, suggest
 from medfit.study.space import Entry
 from medfit.study.values import own_values
 
@@ -28,7 +28,8 @@ def points(cfg: DictConfig, space: Mapping[str, Entry]) -> list[dict[str, Any]]:
         elif name.endswith(".csv"):
             found += _of_table(name, space)
         else:
-            found.append(own_values(config.compose([f"experiment={name}"]), space))
+            with blame("sweep.start", UserError):
+                found.append(own_values(config.compose([f"experiment={name}"]), space))
     return found
 
 
@@ -64,6 +65,8 @@ def _value(value: Any, distribution: BaseDistribution, where: str) -> Any:
         match distribution:
             case CategoricalDistribution():
                 return next(choice for choice in distribution.choices if choice == value or str(choice) == str(value))
+            case IntDistribution() if not float(value).is_integer():
+                raise ValueError(value)
             case IntDistribution():
                 value = int(value)
             case _:

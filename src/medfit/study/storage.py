@@ -67,7 +67,8 @@ def guarded(address: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = error.__cause__ or error
         what = "the disk is full" if disk_full(error) else str(cause).splitlines()[0][:200]
-        raise StoreError(f"sweep.storage: the studies in '{_public(address)}' can't be used ({what})") from error
+        where = _file(address) or config.without_passwords(address)
+        raise StoreError(f"sweep.storage: the studies in '{where}' can't be used ({what})") from error
 
 
 def lock(address: str) -> AbstractContextManager[object]:
@@ -133,10 +134,3 @@ def _write_ahead(path: Path) -> None:
     """Lets readers and a writer work side by side; a third quicker, too."""
     with contextlib.closing(sqlite3.connect(path, timeout=LOCKED_S)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-
-
-def _public(address: str) -> str:
-    """Returns an address without a password."""
-    from sqlalchemy import make_url
-
-    return str(_file(address) or make_url(address).render_as_string(hide_password=True))

@@ -60,13 +60,14 @@ class Target:
         return ""
 
     def stands_still(self) -> int:
-        """Returns how many trials have ended since the best did."""
+        """Returns how many trials have ended since the best did, or the latest on a Pareto front."""
         try:
-            best = self.study.best_trial
+            best = self.study.best_trials if len(self.study.directions) > 1 else [self.study.best_trial]
         except ValueError:  # none finished, or none meets the constraints
             return 0
+        since = [trial.datetime_complete for trial in best if trial.datetime_complete]
         ended = [trial.datetime_complete for trial in self.done if trial.datetime_complete]
-        return sum(when > best.datetime_complete for when in ended if best.datetime_complete)
+        return sum(when > max(since) for when in ended) if since else 0
 
     def ended(self, trial: FrozenTrial) -> None:
         """Notes a trial of this command."""

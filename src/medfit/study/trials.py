@@ -52,7 +52,9 @@ def repeat(study: optuna.Study, trial: FrozenTrial, trials: Sequence[FrozenTrial
         return
     kept = {key: value for key, value in trial.user_attrs.items() if key in ("given", "halved", "attempt")}
     own = {"repeats": trial.number, "place": place(trial, trials)}
-    study.enqueue_trial(trial.params, user_attrs={**kept, **own, **attrs})
+    given = trial.system_attrs.get("fixed_params", {})  # it may not have had the time to take them all
+    values = {**given, **trial.params}
+    study.enqueue_trial(values, user_attrs={**kept, **own, **attrs})
 
 
 def failure(trials: Sequence[FrozenTrial]) -> str:

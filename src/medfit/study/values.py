@@ -59,11 +59,14 @@ def applies(entry: Entry, cfg: DictConfig) -> bool:
 
 def plain(value: Any) -> Any:
     """Returns a list or a mapping for one that was spelled as an override; other values as they are."""
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        from hydra.core.override_parser.overrides_parser import OverridesParser
+    return parsed(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
 
-        return OverridesParser.create().parse_override(f"value={value}").value()
-    return value
+
+def parsed(text: str) -> Any:
+    """Returns the value that Hydra's command line spells so."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(f"value={text}").value()
 
 
 def _nearest(value: float, d: FloatDistribution | IntDistribution) -> float:
