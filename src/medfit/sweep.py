@@ -47,7 +47,7 @@ class Sweep:
         patience: Trials without a better best, after which the study ends.
         objective: A validation score that the task logs, or several.
         direction: ``min`` or ``max`` for each objective.
-        constraints: On validation scores, as ``val/sensitivity >= 0.9``; a trial that misses one is never the best.
+        constraints: On validation scores, as ``val/balanced_accuracy >= 0.8``; a trial that misses one is never the best.
         start: What is tried first: ``own`` (the config's own values), ``<experiment>/best``, or a CSV with a column
             for each path.
         folds: Number of validation folds over which a trial is scored; None for the one validation split.
