@@ -47,7 +47,8 @@ class Sweep:
         patience: Trials without a better best, after which the study ends.
         objective: A validation score that the task logs, or several.
         direction: ``min`` or ``max`` for each objective.
-        constraints: On validation scores, as ``val/balanced_accuracy >= 0.8``; a trial that misses one is never the best.
+        constraints: On validation scores, as ``val/balanced_accuracy >= 0.8``; a trial that misses one
+            is never the best.
         start: What is tried first: ``own`` (the config's own values), ``<experiment>/best``, or a CSV with a column
             for each path.
         folds: Number of validation folds over which a trial is scored; None for the one validation split.
@@ -228,7 +229,8 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
     """Logs the study's plots and table, and the best trial's scores, to the parent run."""
     from medfit.plots.study import study_page
 
-    table = study.trials_dataframe(attrs=("number", "state", "value", "duration", "params"))
+    score: Any = "value" if len(study.directions) == 1 else "values"
+    table = study.trials_dataframe(attrs=("number", "state", score, "duration", "params"))
     files: dict[str, Any] = {"study.html": study_page(study), "trials.csv": table}
     if (chosen := best.choose(study, cfg)) is not None:
         run.log_metrics(chosen.user_attrs["scores"], 0)

@@ -121,3 +121,19 @@ def test_space_that_changed_between_trials_has_a_page():
         params, distributions = {"model.width": 9 + number}, {"model.width": WIDTH}
         study.add_trial(create_trial(params=params, distributions=distributions, value=2 * number))
     assert num_figures(study_page(study)) >= 3
+
+
+def test_several_objectives_have_their_front_and_the_plots_of_each():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for number in range(4):
+        params, distributions = {"lr": 1e-4 * (1 + number)}, {"lr": LR}
+        study.add_trial(create_trial(params=params, distributions=distributions, values=[number, number**2]))
+    page = study_page(study)
+    assert "Pareto-front Plot" in page
+    assert num_figures(page) == 1 + 2 * 3
+
+
+def test_a_setting_that_only_some_trials_have_is_shown():
+    study = study_of([0.3, 0.2])
+    study.add_trial(create_trial(params={"lr": 1e-3}, distributions={"lr": LR}, value=0.1))
+    assert num_figures(study_page(study)) == 4

@@ -70,13 +70,6 @@ def test_choices_that_are_lists_are_stored_as_overrides():
     assert read_space(cfg)["model.widths"].distribution == CategoricalDistribution(["[32]", "[64,32]"])
 
 
-def test_choices_that_are_mappings_are_stored_as_overrides(tmp_path):
-    (tmp_path / "table.csv").write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 20)
-    data = ["experiment=", "dataset=table", f"dataset.path='{tmp_path / 'table.csv'}'", "dataset.target=y"]
-    space = read_space(config.compose([*data, "sweep.space.dataset.kinds={choices: [null,{a: categorical}]}"]))
-    assert space["dataset.kinds"].distribution == CategoricalDistribution([None, "{a:categorical}"])
-
-
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

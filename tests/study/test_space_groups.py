@@ -65,8 +65,8 @@ def test_a_plain_list_over_ranges_in_a_file_is_refused_with_what_to_write(write_
 
 
 def test_a_plain_list_in_a_file_where_there_are_no_ranges_is_choices(write_experiment):
-    cfg = write_experiment("sweep: {space: {regime: {scheduler: [cosine, none]}}}")
-    assert choices_of(cfg, "regime/scheduler") == ("cosine", "none")
+    cfg = write_experiment("sweep: {space: {regime: {scheduler: [cosine, constant]}}}")
+    assert choices_of(cfg, "regime/scheduler") == ("cosine", "constant")
 
 
 def test_optimizers_are_searched_beside_their_ranges():
@@ -110,15 +110,13 @@ def test_a_group_comes_behind_the_one_that_it_is_in():
 
 
 def test_a_group_that_only_another_choice_has_is_searched_with_that_one():
-    cfg = config.compose(
-        [*IMAGES, "preprocessing=square", "sweep.space.preprocessing=[square,image]"]
-        + ["sweep.space.preprocessing.augmentation=[none,light]"]
-    )
+    searched = ["sweep.space.preprocessing=[series,image]", "sweep.space.preprocessing.augmentation=[none,light]"]
+    cfg = config.compose([*IMAGES, "preprocessing=series", *searched])
     chosen = [
         (one.choices.preprocessing, one.choices.get("preprocessing/augmentation"))
         for one in variants_of(cfg, read_space(cfg))
     ]
-    assert chosen == [("square", None), ("image", "none"), ("image", "light")]
+    assert chosen == [("series", None), ("image", "none"), ("image", "light")]
 
 
 def test_an_augmentation_where_there_is_none_is_refused():

@@ -37,7 +37,9 @@ def read_constraint(text: str, logged: Sequence[str]) -> tuple[str, int, float]:
         if not math.isfinite(number):
             raise ValueError(limit)
     except ValueError:
-        raise UserError(f"sweep.constraints: cannot read '{text}'; write it as 'val/balanced_accuracy >= 0.8'") from None
+        raise UserError(
+            f"sweep.constraints: cannot read '{text}'; write it as 'val/balanced_accuracy >= 0.8'"
+        ) from None
     if name not in logged:
         raise UserError(f"sweep.constraints: '{name}' is not logged{suggest(name, logged)}")
     return name, 1 if sign == "<=" else -1, number
