@@ -4,7 +4,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,16 +30,18 @@ class Run:
     Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
     """
 
-    def __init__(self, store: "Store", run_id: str, experiment_id: str) -> None:
+    def __init__(self, store: "Store", run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
         self.store, self.client, self.id, self.experiment_id = store, store.client, run_id, experiment_id
+        self._begun_with = begun_with  # params, which MLflow lets nobody change
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.others_go_on = False  # set where this process leaves a run that other processes work on
         self._points: list[list[Any]] = []
         self._flushed = time.monotonic()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Logs values by their config paths, spelled as overrides."""
-        pairs = [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in params.items()]
+        """Logs values by their config paths, spelled as overrides; a run that goes on keeps those it has."""
+        new = {key: value for key, value in params.items() if key not in self._begun_with}
+        pairs = [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in new.items()]
         for start in range(0, len(pairs), 100):
             self.store.write(self.id, "params", pairs[start : start + 100])
 

@@ -96,7 +96,8 @@ class Store:
             try:
                 self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
                 self.client.update_run(run_id, status="RUNNING")
-                return Run(self, run_id, self.client.get_run(run_id).info.experiment_id)
+                run = self.client.get_run(run_id)
+                return Run(self, run_id, run.info.experiment_id, run.data.params)
             except trouble() as error:
                 if refused(error):
                     return None

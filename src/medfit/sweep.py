@@ -1,7 +1,7 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -108,9 +108,11 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     dataset = parts.datamodule.dataset
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
-    resume = study.user_attrs.get("run_id")
-    with tracking.start_run(cfg, dataset, parts.datamodule.proof, tags, resume) as run:
-        study.set_user_attr("run_id", run.id)
+    with ExitStack() as stack:
+        with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):  # commands of one study share a run
+            resume = study.user_attrs.get("run_id")
+            run = stack.enter_context(tracking.start_run(cfg, dataset, parts.datamodule.proof, tags, resume))
+            study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
         repair.agree(study, run.store)
         try:

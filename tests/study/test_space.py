@@ -60,6 +60,11 @@ def test_a_range_has_steps():
     assert read_space(cfg)["regime.epochs"].distribution == IntDistribution(5, 20, step=5)
 
 
+def test_a_range_whose_steps_do_not_reach_its_end_ends_at_the_last_step():
+    cfg = config.compose(["sweep.space.regime.epochs={low: 5, high: 22, step: 5}"])
+    assert read_space(cfg)["regime.epochs"].distribution == IntDistribution(5, 20, step=5)
+
+
 def test_a_null_takes_a_range_out_of_an_experiment(write_experiment):
     cfg = write_experiment("sweep: {space: {regime: {l1: null, optimizer: null}}}")
     assert set(read_space(cfg)) == {"regime.batch_size", "model.dropout"}

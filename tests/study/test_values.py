@@ -1,3 +1,5 @@
+import warnings
+
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -172,7 +174,7 @@ def test_setting_a_group_keeps_the_experiment(compose):
 
 def test_setting_a_group_keeps_an_experiments_best_values(compose):
     best = compose(experiment="heart_disease_diagnosis/best")
-    made = set_values(best, {"model": "linear"} if "dropout" not in best.model else {"regime/optimizer": "sgd"})
+    made = set_values(best, {"regime/optimizer": "sgd"})
     assert (made.experiment, made.best) == ("heart_disease_diagnosis", True)
     assert made.regime.optimizer.lr == best.regime.optimizer.lr
 
@@ -189,9 +191,9 @@ def test_the_configs_own_values_are_given_within_their_ranges(compose):
 
 
 def test_the_configs_own_choices_are_given():
-    cfg = config.compose([*GROUPS, MOMENTUM, "regime/optimizer=sgd", "regime.optimizer.momentum=0.3"])
+    cfg = config.compose([*GROUPS, MOMENTUM, "regime/optimizer=sgd"])
     own = own_values(cfg, read_space(cfg))
-    assert (own["model"], own["regime/optimizer"], own["regime.optimizer.momentum"]) == ("mlp", "sgd", 0.3)
+    assert (own["model"], own["regime/optimizer"], own["regime.optimizer.momentum"]) == ("mlp", "sgd", 0.0)
 
 
 def test_own_choices_that_are_not_searched_are_left_out():
@@ -215,7 +217,8 @@ def test_an_own_number_is_given_as_the_nearest_that_the_range_has(value, low, st
 
 @given(value=st.floats(-10, 10), steps=st.integers(1, 9), step=st.sampled_from([0.1, 0.25, 1 / 3]))
 def test_an_own_number_is_given_on_the_steps_of_its_range(value, steps, step):
-    entry = Entry(FloatDistribution(0.1, 0.1 + steps * step, step=step))
+    with warnings.catch_warnings(action="ignore"):  # of ranges that no whole number of steps divides
+        entry = Entry(FloatDistribution(0.1, 0.1 + steps * step, step=step))
     (near,) = own_values(OmegaConf.create({"a": value, "choices": {}}), {"a": entry}).values()
     assert entry.distribution._contains(near)
 

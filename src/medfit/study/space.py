@@ -1,5 +1,6 @@
 """The search space: config paths with distributions, and groups with choices."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -201,7 +202,8 @@ def _distribution(given: dict[str, Any], where: str) -> BaseDistribution:
     if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
         raise UserError(f"{where}: low and high must be numbers, not {low!r} and {high!r}")
     make: Any = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
-    with blame(where):
+    with blame(where), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*not divisible by `step`")  # high is then the last step
         if low >= high:
             raise ValueError(f"low must be below high, not {low} and {high}")
         return make(**given)
