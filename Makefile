@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate sample report doctor ui dashboard test lint clean
+.PHONY: help setup sweep train evaluate sample report doctor ui dashboard chaos test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -38,6 +38,9 @@ ui: .venv/.ready  ## browse the runs with MLflow, on this machine only
 
 dashboard: .venv/.ready  ## watch a sweep with Optuna's pages, on this machine only
 	@$(MEDFIT) dashboard $(OVERRIDES)
+
+chaos: .venv/.ready  ## make sweeps fail in every way, and check that they go on (ARGS="--rounds 100 --seed 0")
+	@.venv/bin/python benchmarks/chaos.py $(ARGS)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
 	@.venv/bin/pytest -n 2 $(ARGS)

@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, metavar="N", help="play round N alone")
-    parser.add_argument("--kinds", type=lambda text: text.split(","), help=f"some of {','.join(KINDS)}")
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the table is written")
     return parser
 

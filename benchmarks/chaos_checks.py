@@ -24,7 +24,6 @@ def problems(this: Round) -> Iterator[str]:
     """Yields what is wrong after a round, beside what it noted itself."""
     yield from this.problems
     yield from _left_alive(this)
-    yield from _tracebacks(this)
     yield from (f"{path.relative_to(this.output)} still waits for the server" for path in this.kept())
     yield from _broken(this)
     this.problems.clear()
@@ -51,12 +50,6 @@ def _left_alive(this: Round) -> Iterator[str]:
         with contextlib.suppress(Exception):
             yield f"process {process.pid} is left: {' '.join(process.cmdline())[:100]}"
             process.kill()
-
-
-def _tracebacks(this: Round) -> Iterator[str]:
-    for path in sorted(this.folder.glob("*.log")):
-        if "Traceback (most recent call last)" in path.read_text():
-            yield f"a traceback is in {path.name}"
 
 
 def _broken(this: Round) -> Iterator[str]:

@@ -157,7 +157,8 @@ def _interrupt(this: Round, process: psutil.Popen) -> None:
     for pause in [0.0, *pauses]:
         time.sleep(pause)
         _send(process, signal.SIGTERM if term else signal.SIGINT, to_all)
-    if this.end(process, *INTERRUPTED, -signal.SIGTERM) == 130 and this.running() and not this.alive():
+    this.end(process, *INTERRUPTED, -signal.SIGTERM)
+    if this.status == 130 and this.running() and not this.alive():
         this.problems.append("an interrupted sweep left a trial running")
 
 

@@ -45,7 +45,8 @@ class Round:
         self.output, self.scratch = folder / "runs", folder / "tmp"
         self.faults, self.batch_sizes = ["none"] * NUM_TRIALS, [32] * NUM_TRIALS
         self.settings: list[str] = []
-        self.commands = self.restarts = self.status = 0
+        self.restarts = self.status = 0
+        self.logs: dict[int, Path] = {}  # by a command's process
         self.seen: Seen = {}
         self.problems: list[str] = []
         self.stack = ExitStack()
@@ -64,13 +65,13 @@ class Round:
 
     def start(self) -> psutil.Popen:
         """Starts the command, beside those that run."""
-        self.commands += 1
-        if self.commands == 1:
+        if not self.logs:
             self._furnish()
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
         own = {"PYTHONPATH": paths, "TMPDIR": str(self.scratch), "OMP_NUM_THREADS": "1", MARK: str(self.folder)}
-        with (self.folder / f"{self.commands}.log").open("w") as log:
-            return psutil.Popen(
+        path = self.folder / f"{len(self.logs) + 1}.log"
+        with path.open("w") as log:
+            process = psutil.Popen(
                 [sys.executable, "-m", "medfit", "sweep", *self.overrides],
                 env={**os.environ, **own},
                 cwd=HERE.parent,
@@ -78,6 +79,8 @@ class Round:
                 stderr=log,
                 start_new_session=True,
             )
+        self.logs[process.pid] = path
+        return process
 
     def moment(self, process: psutil.Popen, after: Sequence[int] = range(NUM_TRIALS - 1)) -> bool:
         """Waits for a random moment of a command's life, and looks at its study; tells whether it still runs.
@@ -95,19 +98,26 @@ class Round:
         self.look()
         return process.poll() is None
 
-    def end(self, process: psutil.Popen, *expected: int) -> int:
-        """Waits for a command's end and returns its status, which should be among those expected."""
+    def end(self, process: psutil.Popen, *expected: int) -> None:
+        """Waits for a command's end; its status should be among those expected, and it should end without a traceback.
+
+        Args:
+            process: The command.
+            *expected: 0 if none is given.
+        """
+        log = self.logs[process.pid]
         try:
             self.status = int(process.wait(LONGEST_S))
         except psutil.TimeoutExpired:
-            self.problems.append(f"command {self.commands} did not end in {LONGEST_S} s")
+            self.problems.append(f"{log.name}: the command did not end in {LONGEST_S} s")
             kill_all(tree(process))
             self.status = int(process.wait())
         else:
             if self.status not in (expected or (0,)):
-                self.problems.append(f"command {self.commands} ended with status {self.status}")
+                self.problems.append(f"{log.name}: the command ended with status {self.status}")
+        if self.status != -signal.SIGINT and "Traceback (most recent call last)" in log.read_text():
+            self.problems.append(f"{log.name} has a traceback")
         self.look()
-        return self.status
 
     def finish(self) -> None:
         """Runs the same command until it ends well, unless it has."""

@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"medfit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing more to end
         print("medfit: interrupted; what was finished is kept", file=sys.stderr)
         return 130
 

@@ -27,15 +27,15 @@ def choose(study: optuna.Study, cfg: DictConfig) -> FrozenTrial | None:
     None if no trial meets the constraints.
 
     Raises:
-        UserError: there is no finished trial of the number that was picked.
+        UserError: there is no finished trial of the number that was picked, or it misses a constraint.
     """
-    ranked = _ranked(study)
     if cfg.sweep.pick is None:
-        return ranked[0] if ranked else None
-    picked = [trial for trial in ranked if trial.number == cfg.sweep.pick]
-    if not picked:
-        raise UserError(f"sweep.pick={cfg.sweep.pick}: the study has no finished trial of that number")
-    return picked[0]
+        return next(iter(_ranked(study)), None)
+    for trial in _finished(study):
+        if trial.number == cfg.sweep.pick:
+            return trial
+    which = " that meets sweep.constraints" if cfg.sweep.constraints else ""
+    raise UserError(f"sweep.pick={cfg.sweep.pick}: the study has no finished trial of that number{which}")
 
 
 def tuned(cfg: DictConfig, trial: FrozenTrial) -> dict[str, Any]:
@@ -122,12 +122,14 @@ def _show_table(cfg: DictConfig, study: optuna.Study) -> None:
     show_table(f"{kind} of {len(ended)} trials ({title})", ["trial", *scores, *shortest(names)], rows)
 
 
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if feasible(t)]
+
+
 def _ranked(study: optuna.Study) -> list[FrozenTrial]:
     """Returns the finished trials that meet the constraints, the best first; of several objectives, the front."""
-    several = len(study.directions) > 1
-    finished = study.best_trials if several else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(
-        (trial for trial in finished if feasible(trial)),
+        study.best_trials if len(study.directions) > 1 else _finished(study),
         key=lambda trial: trial.values[0],
         reverse=study.directions[0] is optuna.study.StudyDirection.MAXIMIZE,
     )

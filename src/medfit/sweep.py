@@ -16,10 +16,9 @@ from medfit import best, config, tracking
 from medfit.console import say
 from medfit.errors import StoreError, UserError, suggest
 from medfit.progress import SweepDisplay
-from medfit.study import facts, goals, repair, storage, trials
+from medfit.study import facts, goals, repair, start, storage, trials
 from medfit.study.goals import objectives
 from medfit.study.space import Entry, read_space, variants_of
-from medfit.study.start import points
 from medfit.study.target import Target
 from medfit.study.trial import Plan
 from medfit.study.values import suggest_config
@@ -174,10 +173,7 @@ def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> opt
         study = storage.load(cfg, name, store)
         facts.settle(study, facts.facts(cfg, space, dataset), cfg, space)
         study.set_metric_names(objectives(cfg.sweep))
-        if "started" not in study.user_attrs:
-            for values in points(cfg, space)[len(study.trials) :]:  # a command that was killed may have begun with it
-                study.enqueue_trial(values)
-            study.set_user_attr("started", True)
+        start.enqueue(study, cfg, space)
     return study
 
 

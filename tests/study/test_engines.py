@@ -1,17 +1,19 @@
 import importlib.util
 import shutil
 import signal
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
 
-from medfit import config, sweep
+from medfit import config, process, sweep
 from medfit.errors import UserError
 from medfit.progress import SweepDisplay
 from medfit.store import Store
-from medfit.study import job, ray_engine, repair, submitit_engine, trials, watch
+from medfit.study import job, ray_engine, repair, storage, submitit_engine, trials, watch
 from medfit.study.job import STOP, Outcome, Told
 from medfit.study.space import read_space
 from medfit.study.trial import Plan
@@ -75,8 +77,8 @@ def none_runs(cfg):
 @pytest.mark.slow
 @pytest.mark.parametrize("server", [False, True])
 def test_jobs_share_a_study(compose, request, submitted, server):
-    storage = [f"sweep.storage={request.getfixturevalue('postgres')()}"] if server else []
-    cfg = compose(*SMALL, *LOCAL, *storage, "sweep.num_trials=10", "sweep.workers=2")
+    address = [f"sweep.storage={request.getfixturevalue('postgres')()}"] if server else []
+    cfg = compose(*SMALL, *LOCAL, *address, "sweep.num_trials=10", "sweep.workers=2")
     study = sweep.sweep(cfg)
     check(study, cfg)
     assert len(submitted) == 2
@@ -246,3 +248,22 @@ def test_a_job_hears_its_own_command_alone():
 def test_a_trial_that_is_cut_off_for_want_of_time_has_had_an_attempt():
     assert told(240, passed=239 * 60).why.retry == "attempt"
     assert told(240, passed=60).why is None
+
+
+def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, postgres, monkeypatch):
+    cfg = compose(*SMALL, f"sweep.storage={postgres()}")
+    study = sweep.open_study(cfg, read_space(cfg), config.load_dataset(cfg))
+    with storage.quiet():
+        study.ask().set_user_attr("worker", f"{process.identity().split('/')[0]}/1/another")
+    retry = repair._retry
+
+    def slowly(*args):
+        time.sleep(0.5)
+        return retry(*args)
+
+    monkeypatch.setattr(repair, "_retry", slowly)
+    studies = [storage.load(cfg, study.study_name) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda one: repair.repair(one, cfg), studies))
+    assert sorted(map(len, found)) == [0, 0, 1]
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]

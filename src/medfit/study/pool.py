@@ -118,7 +118,7 @@ class Pool:
             alive = slot.alive  # before its last words are read
             for kind, content in slot.messages():
                 self._hear(kind, content)
-            if not alive:
+            if not alive and not self.stop.now:  # by SIGTERM, perhaps, that went to all processes of a job
                 self._replace(slot, slot.end())
         if time.monotonic() - self.refreshed > REFRESH_S:
             self._repair({})

@@ -51,13 +51,16 @@ def repair(study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None)
     """
     reasons = reasons or {}
     address = storage.url(cfg)
-    with storage.guarded(address), storage.lock(address):
-        left = [t for t in _running(study) if t.user_attrs.get("worker") in reasons or _is_abandoned(t, study, cfg)]
-        for trial in left:
-            if "pruned" in trial.user_attrs:
-                finish(study, trial)
-            else:
-                give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)
+    with storage.guarded(address):
+        if not _left(study, cfg, reasons):  # as nearly always, and many processes look every other second
+            return []
+        with storage.lock(address):
+            left = _left(study, cfg, reasons)
+            for trial in left:
+                if "pruned" in trial.user_attrs:
+                    finish(study, trial)
+                else:
+                    give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)
     return left
 
 
@@ -158,6 +161,10 @@ def _can_be_halved(trial: FrozenTrial, cfg: DictConfig) -> bool:
     except UserError:
         return False
     return True
+
+
+def _left(study: optuna.Study, cfg: DictConfig, reasons: Reasons) -> list[FrozenTrial]:
+    return [t for t in _running(study) if t.user_attrs.get("worker") in reasons or _is_abandoned(t, study, cfg)]
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

@@ -36,4 +36,6 @@ def warm_up() -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if context().get_start_method() == "forkserver":
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of its imports
         forkserver.ensure_running()
+        signal.signal(signal.SIGINT, before)

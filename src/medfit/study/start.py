@@ -3,16 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+import optuna
 import pandas as pd
 from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from medfit import config
 from medfit.errors import UserError, blame, suggest
+from medfit.study import trials
 from medfit.study.space import Entry
 from medfit.study.values import own_values
 
 OF_A_STUDY = "params_"  # what the columns of a study's trials.csv begin with
+
+
+def enqueue(study: optuna.Study, cfg: DictConfig, space: Mapping[str, Entry]) -> None:
+    """Lets a study begin with the starting points, as many as ``sweep.num_trials`` has room for; each comes once.
+
+    Raises:
+        UserError: as of :func:`points`.
+    """
+    if "points" not in study.user_attrs:
+        study.set_user_attr("points", points(cfg, space))
+    begun = {trial.user_attrs.get("point") for trial in study.trials}  # a command that was killed may have put in some
+    left = [(number, values) for number, values in enumerate(study.user_attrs["points"]) if number not in begun]
+    room = cfg.sweep.num_trials - trials.places(study.trials)
+    for number, values in left[: max(0, room)]:
+        study.enqueue_trial(values, user_attrs={"point": number})
 
 
 def points(cfg: DictConfig, space: Mapping[str, Entry]) -> list[dict[str, Any]]:

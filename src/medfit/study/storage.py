@@ -20,6 +20,7 @@ from medfit import config
 from medfit.errors import StoreError, disk_full
 
 LOCKED_S = 60  # to wait for another process that writes
+LOCK = 0x6D6564666974  # "medfit", for a server's locks are numbers
 GRACE = 4  # beats that may be missing
 
 
@@ -72,9 +73,9 @@ def guarded(address: str) -> Iterator[None]:
 
 
 def lock(address: str) -> AbstractContextManager[object]:
-    """Keeps other processes of this machine from a SQLite file that does not lock rows; a server does that itself."""
+    """Keeps other processes from the studies while several steps belong together."""
     path = _file(address)
-    return FileLock(path.with_suffix(".lock")) if path else contextlib.nullcontext()
+    return FileLock(path.with_suffix(".lock")) if path else _server_lock(address)
 
 
 @contextmanager
@@ -125,9 +126,23 @@ def _storage(address: str, heartbeat_s: int) -> RDBStorage:
     )
 
 
+@contextmanager
+def _server_lock(address: str) -> Iterator[None]:
+    """Locks a PostgreSQL database for those who ask, from any machine; one that is lost in here keeps it a minute."""
+    from sqlalchemy import NullPool, create_engine, text
+
+    with create_engine(address, poolclass=NullPool).connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCKED_S}s'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{2 * LOCKED_S}s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        yield
+
+
 def _file(address: str) -> Path | None:
-    """Returns the path of a SQLite file; None for a server."""
-    return Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None
+    """Returns the path of a SQLite file; None for a server, or for memory."""
+    is_file = address.startswith("sqlite:///") and not address.endswith(":memory:")
+    return Path(address.removeprefix("sqlite:///")) if is_file else None
 
 
 def _write_ahead(path: Path) -> None:

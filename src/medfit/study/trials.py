@@ -4,7 +4,7 @@ Optuna never takes back the number of a trial. What counts to ``sweep.num_trials
 takes the next one, and a trial that repeats another takes that one's. A trial knows by its user attributes:
 
 - ``repeats``: number of the trial that it repeats; ``place`` and ``attempt``: its own; ``halved``: with half the batch
-- ``given``: that all its values are
+- ``given``: that all its values are; ``point``: number of the starting point that it has
 - ``worker``: the process that runs it, ``run_id``: its MLflow run
 - ``failure``: why it failed; ``cut_off``: through no fault of its own
 - ``scores`` and ``values``: what it reached; ``pruned``: whether it was stopped early, the last to be noted
