@@ -1,4 +1,5 @@
 import importlib.util
+import os
 import shutil
 import signal
 import time
@@ -42,7 +43,7 @@ def slow(monkeypatch):
     """Overrides of a network whose training takes long enough to be cut off."""
     folder = str(config.ROOT / "benchmarks")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", folder)
+    monkeypatch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
     return SLOW
 
 

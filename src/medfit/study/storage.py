@@ -65,7 +65,7 @@ def guarded(address: str) -> Iterator[None]:
 
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         cause = error.__cause__ or error
         what = "the disk is full" if disk_full(error) else str(cause).splitlines()[0][:200]
         where = _file(address) or config.without_passwords(address)
