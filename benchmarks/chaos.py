@@ -48,7 +48,7 @@ def play(number: int, seed: int, places: Places) -> Outcome:
         seed: Of the benchmark.
         places: What rounds share.
     """
-    from chaos_checks import numbers, problems  # import medfit, after the command line was read
+    from chaos_checks import examine  # imports medfit, after the command line was read
 
     outcome, started = Outcome(number, kind_of(number)), time.monotonic()
     this = Round(number, seed, Path(tempfile.mkdtemp(prefix=f"chaos-{number}-")), places.template)
@@ -56,11 +56,11 @@ def play(number: int, seed: int, places: Places) -> Outcome:
         try:
             KINDS[outcome.kind](this, places)
             this.finish()
-            outcome.problems += problems(this)
-            outcome.num_trials, outcome.repeated = numbers(this)
+            examine(this, outcome)
         except Exception as error:
             outcome.problems += [*this.problems, f"{type(error).__name__}: {error}"]
-        kill_all(this.alive())
+        finally:
+            kill_all(this.alive())
         if outcome.problems:
             _keep(this, outcome)
     if not outcome.problems:

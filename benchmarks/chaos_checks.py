@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 from chaos_round import NUM_TRIALS, Round
+from chaos_table import Outcome
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,26 +21,34 @@ from medfit.study import repair, storage, trials
 GONE_S = 10  # in which a round's processes must have ended
 
 
-def problems(this: Round) -> Iterator[str]:
-    """Yields what is wrong after a round, beside what it noted itself."""
-    yield from this.problems
-    yield from _left_alive(this)
-    yield from (f"{path.relative_to(this.output)} still waits for the server" for path in this.kept())
-    yield from _broken(this)
+def examine(this: Round, outcome: Outcome) -> None:
+    """Notes what is wrong after a round, and how many trials it took."""
+    outcome.problems += [*this.problems, *_left_alive(this), *_unsent(this), *_broken(this)]
     this.problems.clear()
     this.look()
-    yield from this.problems
+    outcome.problems += this.problems
     cfg = config.compose(this.overrides)
-    study = storage.load(cfg, this.name)
-    yield from _of_study(this, study)
-    yield from _of_runs(this, study, cfg)
+    with _opened(this, cfg) as (study, store):
+        outcome.problems += [*_of_study(this, study), *_of_runs(this, study, store, cfg)]
+        taken = [trial for trial in study.get_trials(deepcopy=False) if "surplus" not in trial.user_attrs]
+    outcome.num_trials, outcome.repeated = len(taken), sum("repeats" in trial.user_attrs for trial in taken)
 
 
-def numbers(this: Round) -> tuple[int, int]:
-    """Returns how many trials a round took, and how many of them repeated another."""
-    study = storage.load(config.compose(this.overrides), this.name)
-    taken = [trial for trial in study.get_trials(deepcopy=False) if "surplus" not in trial.user_attrs]
-    return len(taken), sum("repeats" in trial.user_attrs for trial in taken)
+@contextlib.contextmanager
+def _opened(this: Round, cfg: DictConfig) -> Iterator[tuple[optuna.Study, Store]]:
+    """Opens a round's stores, and closes their files: there are many rounds."""
+    studies, store = storage.open_storage(cfg), Store(cfg)
+    try:
+        yield storage.load(cfg, this.name, studies), store
+    finally:
+        studies.engine.dispose()
+        if store.local:
+            store.client._tracking_client.store.engine.dispose()
+
+
+def _unsent(this: Round) -> Iterator[str]:
+    for path in this.kept():
+        yield f"{path.relative_to(this.output)} still waits for the server"
 
 
 def _left_alive(this: Round) -> Iterator[str]:
@@ -80,8 +89,7 @@ def _of_trial(trial: FrozenTrial, this: Round, place: int) -> Iterator[str]:
         yield f"trial {trial.number} in place {place} has {found} instead of {given}"
 
 
-def _of_runs(this: Round, study: optuna.Study, cfg: DictConfig) -> Iterator[str]:
-    store = Store(cfg)
+def _of_runs(this: Round, study: optuna.Study, store: Store, cfg: DictConfig) -> Iterator[str]:
     for run in store.running():
         if store.local or run.data.tags.get("study") == this.name:  # a server is shared with other rounds
             yield f"run {run.info.run_id} ({run.info.run_name}) is RUNNING"

@@ -1,5 +1,6 @@
 """The kinds of faults: each is a function that plays one round."""
 
+import contextlib
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from chaos_round import NUM_TRIALS, Round, kill_all, tree, workers
 
 PATIENCE_S = 15  # for a sweep to end whose store is away
 INTERRUPTED = (0, 130, -signal.SIGINT)  # the last: Python itself had not started yet
+AWAY = (2, *INTERRUPTED, -signal.SIGKILL)  # what a command may end with that was without its store
 
 
 def worker_killed(this: Round, places: Places) -> None:
@@ -55,7 +57,7 @@ def hang(this: Round, places: Places) -> None:
 
 
 def server_away(this: Round, places: Places) -> None:
-    """The tracking server is killed, and returns while the sweep waits or after it ended."""
+    """The tracking server is killed, and returns while the sweep waits, or after it ended or was killed, too."""
     server = places.server
     this.settings = [f"tracking.uri={server.uri}"]
     process = this.start()
@@ -63,11 +65,11 @@ def server_away(this: Round, places: Places) -> None:
     server.stop()
     _without(this, process)
     server.start()
-    this.end(process, 0, 2, *INTERRUPTED)
+    this.end(process, *AWAY)
 
 
 def disk_fills(this: Round, places: Places) -> None:
-    """The disk fills up, and is freed while the sweep waits or after it ended."""
+    """The disk fills up, and is freed while the sweep waits, or after it ended or was killed."""
     disk = this.stack.enter_context(small_disk(this.folder / "disk"))
     this.output = disk / "runs"
     if this.random.random() < 0.5:
@@ -77,7 +79,7 @@ def disk_fills(this: Round, places: Places) -> None:
     filler = fill(disk)
     _without(this, process)
     filler.unlink()
-    this.end(process, 0, 2, *INTERRUPTED)
+    this.end(process, *AWAY)
 
 
 def two_sweeps(this: Round, places: Places) -> None:
@@ -163,17 +165,17 @@ def _interrupt(this: Round, process: psutil.Popen) -> None:
 
 
 def _without(this: Round, process: psutil.Popen) -> None:
-    """Lets a sweep be without its store: for a while, or until it ends. One that goes on waiting is interrupted."""
-    for_a_while, twice, pause = this.random.random() < 0.5, this.random.random() < 0.5, this.random.uniform(0, 5)
-    if for_a_while:
-        time.sleep(pause)
-        return
-    try:
-        process.wait(PATIENCE_S)
-    except psutil.TimeoutExpired:
+    """Lets a sweep be without its store for a while; or kills it then; or interrupts it if it goes on waiting."""
+    how, twice = this.random.choice(["for a while", "killed", "until it ends"]), this.random.random() < 0.5
+    pause = PATIENCE_S if how == "until it ends" else this.random.uniform(0, 5)
+    with contextlib.suppress(psutil.TimeoutExpired):
+        process.wait(pause)
+    if how == "killed":
+        kill_all(tree(process))
+    elif how == "until it ends":
         for _ in range(1 + twice):
             _send(process, signal.SIGINT)
-    this.end(process, 0, 2, *INTERRUPTED)
+        this.end(process, *AWAY)
 
 
 def _send(process: psutil.Popen, number: int, to_all: bool = False) -> None:

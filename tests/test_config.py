@@ -65,14 +65,14 @@ def test_a_choice_that_belongs_to_other_choices_is_told():
         config.compose(["preprocessing/augmentation=strong"])
 
 
-def test_several_choices_make_several_configs():
-    combinations = list(config.expand(["model=mlp,linear", "seed=1,2", "regime.epochs=3"]))
-    assert combinations[1] == ["model=mlp", "seed=2", "regime.epochs=3"]
-    assert len(combinations) == 4
-
-
-def test_a_list_is_one_value_not_several():
-    assert list(config.expand(["model.widths=[8,4]"])) == [["model.widths=[8,4]"]]
+def test_a_best_yamls_choice_wins_over_the_familys(experiments):
+    folder = experiments / "own"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("# @package _global_\ndefaults:\n  - override /dataset: pneumonia_mnist\n")
+    head = "# @package _global_\ndefaults:\n  - own/config\n"
+    (folder / "best.yaml").write_text(f"{head}  - override /model: resnet\n  - override /sweep: smoke\n")
+    assert config.compose(["experiment=own"]).choices.sweep == "images"
+    assert config.compose(["experiment=own/best"]).choices.sweep == "smoke"
 
 
 def test_leaves_leave_out_interpolations():
@@ -82,13 +82,43 @@ def test_leaves_leave_out_interpolations():
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 3, 1e-7, "a", "with space", "it's", "a=b,c", "", [1, 2], ["x y", None], {"k": 1.5}]
+    "value",
+    [
+        *(None, True, 3, 1e-7, "a", "with space", "it's", "a=b,c", "", [1, 2], ["x y", None], {"k": 1.5}),
+        *("1", "1e-3", "true", "null", "nan", "32-true", "val/auroc", "é", r"C:\data", "it\\'s", "\\", ["1", "off"]),
+    ],
 )
 def test_a_value_given_back_as_an_override_is_itself(value):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_override(f"key={config.as_override(value)}")
     assert OmegaConf.create({"v": parsed.value()}).v == value
+
+
+@pytest.mark.parametrize("word", ["a", "relu", "32-true", "val/auroc", "a_b"])
+def test_a_word_is_spelled_without_quotes(word):
+    assert config.as_override(word) == word
+
+
+@pytest.mark.parametrize(
+    ("line", "spelled"),
+    [
+        ("sweep.space.model=[mlp,linear]", ["++sweep.space.model.choices=[mlp,linear]"]),
+        ("+sweep.space.regime.optimizer=[sgd]", ["++sweep.space.regime.optimizer.choices=[sgd]"]),
+        ("sweep.space.model={choices: [mlp]}", ["++sweep.space.model={choices: [mlp]}"]),
+        ("sweep.space.seed=[1,2]", ["++sweep.space.seed=null", "++sweep.space.seed.choices=[1,2]"]),
+        ("sweep.space.seed.choices=[1,2]", ["++sweep.space.seed.choices=[1,2]"]),
+        ("sweep.space.seed.when.model=[mlp]", ["++sweep.space.seed.when.model=[mlp]"]),
+        ("sweep.space.seed.low=1", ["++sweep.space.seed.low=1"]),
+        ("~sweep.space.seed", ["++sweep.space.seed=null"]),
+        ("~regime.l1", ["~regime.l1"]),
+        ("sweep.num_trials=3", ["sweep.num_trials=3"]),
+        ("model.widths=[3]", ["model.widths=[3]"]),
+    ],
+)
+def test_a_line_of_the_space_is_spelled_out_once(line, spelled):
+    assert config._spelled_out(line) == spelled
+    assert [again for one in spelled for again in config._spelled_out(one)] == spelled
 
 
 @pytest.mark.parametrize(
@@ -110,6 +140,15 @@ def test_a_value_given_back_as_an_override_is_itself(value):
             ["dataset=image_masks", "dataset.images=i", "dataset.masks=m", "dataset.clases=[a,b]"],
             "unknown key 'dataset.clases'; did you mean 'dataset.classes'?",
         ),
+        (
+            ["dataset=table", "dataset.path=p", "dataset.target=t", "dataset.targte=t"],
+            "unknown key 'dataset.targte'; did you mean 'dataset.target'?",
+        ),
+        (
+            ["regime.optimizer={lrr: 3}"],
+            "unknown key 'regime.optimizer.lrr'; did you mean 'regime.optimizer.lr'?; +regime.optimizer=... adds keys",
+        ),
+        (["model.widths={a: 1}"], "Error merging override model.widths={a: 1}: a list and keys can't be merged"),
         (["experiment=breast_cancer"], "did you mean 'breast_cancer_diagnosis'?"),
         (["experiment=heart_rate/best"], "no sweep has written"),
         (["dataset=table"], "dataset.path is needed"),
@@ -119,12 +158,6 @@ def test_a_wrong_override_is_told_with_the_nearest_right_one(overrides, words):
     with pytest.raises(UserError) as caught:
         config.compose(overrides)
     assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("line", ["foo", "=3", "model.widths=[1"])
-def test_an_override_that_cannot_be_read_is_named(line):
-    with pytest.raises(UserError, match="cannot read the override"):
-        list(config.expand([line]))
 
 
 @pytest.mark.parametrize(

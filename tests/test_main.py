@@ -6,6 +6,7 @@ import pytest
 
 from medfit import __main__ as cli
 from medfit import __version__, config
+from medfit.errors import UserError
 
 
 def test_help_names_every_command(capsys):
@@ -72,3 +73,19 @@ def test_several_choices_are_run_one_after_another(output_dir, client):
 def test_the_module_runs_as_the_console_command_does():
     done = subprocess.run([sys.executable, "-m", "medfit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == __version__
+
+
+def test_several_choices_make_several_configs():
+    combinations = list(cli.expand(["model=mlp,linear", "seed=1,2", "regime.epochs=3"]))
+    assert combinations[1] == ["model=mlp", "seed=2", "regime.epochs=3"]
+    assert len(combinations) == 4
+
+
+def test_a_list_is_one_value_not_several():
+    assert list(cli.expand(["model.widths=[8,4]"])) == [["model.widths=[8,4]"]]
+
+
+@pytest.mark.parametrize("line", ["foo", "=3", "model.widths=[1"])
+def test_an_override_that_cannot_be_read_is_named(line):
+    with pytest.raises(UserError, match="cannot read the override"):
+        list(cli.expand([line]))

@@ -23,7 +23,9 @@ def test_a_process_that_ended_is_gone():
 
 def test_a_killed_process_is_gone_even_before_its_parent_asks_for_it():
     code = "from medfit.process import identity; print(identity(), flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         name = child.stdout.readline().strip()
         assert process.state(name) == "runs"
         child.kill()

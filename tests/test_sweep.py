@@ -9,8 +9,8 @@ import pytest
 from optuna.trial import TrialState
 
 from medfit import best, config, sweep
-from medfit.study import trials
 from medfit.errors import UserError
+from medfit.study import trials
 
 SMALL = ["sweep=smoke", "regime=smoke", "regime.epochs=3"]
 

@@ -1,9 +1,10 @@
 """The command line: ``medfit COMMAND [overrides]``."""
 
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from medfit import __version__
@@ -63,9 +64,29 @@ def _run(command: str, overrides: list[str]) -> int:
         server.warm_up()
     if command in ("ui", "dashboard", "doctor"):  # mean all, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
-    for combination in config.expand(overrides):
+    for combination in expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))
     return 0
+
+
+def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Yields each combination of overrides, as ``model=mlp,linear`` means two."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise UserError(f"cannot read the override '{error.override}'; write it as key=value") from error
+    if nameless := [o.input_line for o in parsed if not o.key_or_group]:
+        raise UserError(f"cannot read the override '{nameless[0]}'; write it as key=value")
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in parsed
+    ]
+    return (list(combination) for combination in itertools.product(*choices))
 
 
 def _usage() -> str:

@@ -1,7 +1,6 @@
 """Composing configs with Hydra, and building what they describe."""
 
 import functools
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,26 +51,6 @@ def change(cfg: DictConfig, lines: Sequence[str]) -> DictConfig:
     keys = {line.split("=")[0] for line in lines}
     experiment = f"experiment={cfg.experiment or ''}{'/best' if cfg.best else ''}"
     return compose([experiment, *(line for line in cfg.overrides if line.split("=")[0] not in keys), *lines])
-
-
-def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """Yields each combination of overrides, as ``model=mlp,linear`` means two."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException as error:
-        raise UserError(f"cannot read the override '{error.override}'; write it as key=value") from error
-    if nameless := [o.input_line for o in parsed if not o.key_or_group]:
-        raise UserError(f"cannot read the override '{nameless[0]}'; write it as key=value")
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override()
-        else [str(o.input_line)]
-        for o in parsed
-    ]
-    return (list(combination) for combination in itertools.product(*choices))
 
 
 def build(node: Any, **kwargs: Any) -> Any:
@@ -226,8 +205,8 @@ def _own_choices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     Hydra lets a later group's overrides win, and the data set stands later, so that it may choose the model.
     """
     chosen = {line.split("=")[0] for line in overrides}
-    if cfg.experiment:
-        chosen |= _overridden(EXPERIMENTS / cfg.experiment / "config.yaml").keys()
+    for file in ("config.yaml", "best.yaml")[: 1 + cfg.best] if cfg.experiment else ():
+        chosen |= _overridden(EXPERIMENTS / cfg.experiment / file).keys()
     family = _overridden(CONF / "model" / f"{cfg.choices.model}.yaml")
     return [
         f"{group}={choice}" for group, choice in family.items() if group not in chosen and cfg.choices[group] != choice
@@ -287,7 +266,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     message = f"{error}\n{error.__cause__ or ''}"
     found = re.search(r"Could not (?:override|delete[^']*) '([^']+)'", message)
     if not found:
-        why = ": a list can't stand where there are keys; in sweep.space write model: {choices: [...]}"
+        why = ": a list and keys can't be merged; in sweep.space write model: {choices: [...]}"
         return message.splitlines()[0].split(": ConfigTypeError")[0] + why * ("DictConfig with ListConfig" in message)
     key = found[1]
     if key in groups():
@@ -295,11 +274,15 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
         return f"{key}: there is nothing to choose here; other choices of {parent} have it"
     wrong = [line for line in overrides if re.match(rf"{re.escape(key)}\b", line.lstrip("+~"))]
     cfg = _compose([line for line in overrides if line not in wrong]) if wrong else _compose([])
-    if deeper := re.search(rf"full_key: ({re.escape(key)}\.\S+)", message):
-        key = deeper[1]
-    known = {path[:end] for path, _ in leaves(cfg) for end in [*_dots(path), len(path)]} | set(groups())
-    return f"unknown key '{key}'{suggest(key, sorted(known | OmegaConf.missing_keys(cfg)))}"
+    deeper = re.search(rf"full_key: ({re.escape(key)}\.\S+)", message)  # in a mapping that was given
+    hint = f"; +{key}=... adds keys" if deeper else ""
+    key = deeper[1] if deeper else key
+    return f"unknown key '{key}'{suggest(key, sorted({*_keys(cfg), *groups()}))}{hint}"
 
 
-def _dots(path: str) -> list[int]:
-    return [index for index, letter in enumerate(path) if letter == "."]
+def _keys(node: DictConfig, path: str = "") -> Iterator[str]:
+    for key, child in node.items_ex(resolve=False):
+        here = f"{path}.{key!s}" if path else str(key)
+        yield here
+        if isinstance(child, DictConfig) and isinstance(child._content, dict):
+            yield from _keys(child, here)

@@ -59,8 +59,7 @@ def test_a_plain_list_over_ranges_in_a_file_is_refused_with_what_to_write(write_
     with pytest.raises(UserError) as caught:
         write_experiment(text)
     assert str(caught.value) == (
-        "In 'experiments/own/config': a list can't stand where there are keys; "
-        "in sweep.space write model: {choices: [...]}"
+        "In 'experiments/own/config': a list and keys can't be merged; in sweep.space write model: {choices: [...]}"
     )
 
 

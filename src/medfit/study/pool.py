@@ -86,7 +86,6 @@ class Pool:
         while not self._over():
             self._give()
             self._receive()
-            self.stop.look(self.target)
             for slot in self.slots:
                 if why := slot.exceeds():
                     slot.kill()
@@ -98,6 +97,7 @@ class Pool:
             raise StoreError(f"{self.target.trouble}; the same command goes on from here")
 
     def _over(self) -> bool:
+        self.stop.look(self.target)
         idle = not any(slot.busy for slot in self.slots)
         return self.stop.now or (idle and (self.stop.count > 0 or self.target.over() != ""))
 

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -153,9 +154,8 @@ def _is_there(reference: Any) -> bool:
 def _connected(address: str | None) -> Iterator[None]:
     """Connects to a cluster, or starts one; silent, and with Ctrl-C and SIGTERM as they were."""
     os.environ.update(PRIVATE)
-    if address is None:
-        os.environ.update(ON_LOOPBACK)
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if address is None and "ray" not in sys.modules:  # which reads them once, when it is imported
+        os.environ.update(ON_LOOPBACK, RAY_AUTH_TOKEN=secrets.token_hex(32))
     import ray
 
     before = signal.getsignal(signal.SIGTERM)

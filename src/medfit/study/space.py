@@ -1,7 +1,7 @@
 """The search space: config paths with distributions, and groups with choices."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -81,7 +81,8 @@ def read_space(cfg: DictConfig) -> dict[str, Entry]:
 
 def groups_of(space: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the entries of config groups, those of a group within another behind it."""
-    return {path: space[path] for path in sorted(space, key=lambda path: path.count("/")) if path in config.groups()}
+    known = config.groups()
+    return {path: space[path] for path in sorted(space, key=lambda path: path.count("/")) if path in known}
 
 
 def values_of(cfg: DictConfig) -> dict[str, Entry]:
@@ -132,23 +133,23 @@ def paths_of(cfg: DictConfig) -> set[str]:
 
 def _nodes(cfg: DictConfig) -> dict[str, Any]:
     """Returns what ``sweep.space`` has for each path or group; None where nothing is wanted."""
-    return dict(_walk(cfg.sweep.space, ""))
+    return dict(_walk(cfg.sweep.space, "", config.groups()))
 
 
-def _walk(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _walk(node: Any, path: str, groups: Container[str]) -> Iterator[tuple[str, Any]]:
     group = path.replace(".", "/")
     if isinstance(node, ListConfig):
         node = OmegaConf.create({"choices": node})
     if node is not None and not isinstance(node, DictConfig):
         raise UserError(f"sweep.space.{path}: expected {{low, high}} or {{choices}}, not {node!r}")
-    if node is None or (LEAF & set(node) and group not in config.groups()):
+    if node is None or (LEAF & set(node) and group not in groups):
         yield path, node
         return
     if node.get("choices") is not None:
         yield group, node
     for key in node:
         if key != "choices":
-            yield from _walk(node[key], f"{path}.{key!s}" if path else str(key))
+            yield from _walk(node[key], f"{path}.{key!s}" if path else str(key), groups)
 
 
 def _entry_of_group(node: DictConfig, group: str) -> Entry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import mean, stdev
 
 import lightning as L
@@ -123,11 +124,11 @@ def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scor
             found.append(_train_fold(cfg, fold, watch, {**tags, "mlflow.parentRunId": run.id}))
             if _ends_early(watch, found):
                 break
-        scores = {name: mean(one[name] for one in found) for name in found[0]}
+        by_name = {name: [one[name] for one in found] for name in found[0]}
+        scores = {name: mean(values) for name, values in by_name.items()}
         run.log_metrics(scores, 0)
-        if len(found) > 1:
-            spread = {name.replace("val/", "val_sd/", 1): stdev(one[name] for one in found) for name in found[0]}
-            run.log_metrics(spread, 0)
+        known = {name: values for name, values in by_name.items() if len(values) > 1 and all(map(isfinite, values))}
+        run.log_metrics({name.replace("val/", "val_sd/", 1): stdev(values) for name, values in known.items()}, 0)
         watch.finish(scores)
     return scores
 

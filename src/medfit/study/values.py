@@ -27,10 +27,11 @@ def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) ->
 
 def set_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     """Returns a copy of a config with values set at their paths, and groups chosen."""
-    groups = tuple(f"{key}={value}" for key, value in values.items() if key in config.groups())
+    known = config.groups()
+    groups = tuple(f"{key}={value}" for key, value in values.items() if key in known)
     cfg = (_composed(cfg.experiment, cfg.best, tuple(cfg.overrides), groups) if groups else cfg).copy()
     for path, value in values.items():
-        if path not in config.groups():
+        if path not in known:
             OmegaConf.update(cfg, path, plain(value))
     return cfg
 
