@@ -60,17 +60,12 @@ def test_two_seeds_are_two_studies(compose):
 @pytest.mark.parametrize(
     "lines",
     [
-        ["sweep.num_trials=9"],
-        ["sweep.workers=2", "sweep.threads=1"],
-        ["sweep/sampler=tpe"],
-        ["sweep/pruner=none"],
-        ["sweep.max_hours=1", "sweep.patience=3"],
-        ["sweep.trial_timeout_s=9", "sweep.heartbeat_s=3", "sweep.num_retries=0"],
-        ["tracking.plots=true"],
-        ["evaluate.num_seeds=2"],
-        ["sweep.start=[own]"],
-        ["sweep.pick=0"],
+        ["sweep.num_trials=9", "sweep.max_hours=1", "sweep.patience=3", "sweep.pick=0", "sweep.start=[own]"],
+        ["sweep.workers=2", "sweep.threads=1", "sweep.trial_timeout_s=9", "sweep.heartbeat_s=3", "sweep.num_retries=0"],
+        ["sweep/sampler=tpe", "sweep/pruner=none"],
+        ["tracking.plots=true", "evaluate.num_seeds=2"],
     ],
+    ids=["how long", "by whom", "how it is searched", "what is recorded"],
 )
 def test_what_changes_no_score_is_no_change(compose, lines):
     opened(compose(*NAMED))
@@ -168,6 +163,12 @@ def test_after_changes_that_were_meant_the_changed_command_goes_on_by_itself(com
 def test_nothing_is_noted_where_nothing_changed(compose):
     opened(compose(*NAMED))
     assert "changes" not in opened(compose(*NAMED, "sweep.accept_changes=true")).user_attrs
+
+
+def test_the_configs_own_value_of_a_searched_path_may_change(compose):
+    sweep.sweep(compose(*NAMED))
+    study = sweep.sweep(compose(*NAMED, "regime.l1=1e-3", "sweep.num_trials=2"))
+    assert len(study.trials) == 2 and "changes" not in study.user_attrs
 
 
 def test_a_range_that_is_widened_goes_on(compose):

@@ -34,13 +34,11 @@ def test_a_study_starts_with_the_configs_own_values():
     assert (own["regime.optimizer.lr"], own["model.dropout"], own["regime.l1"]) == (3e-3, 0.1, 1e-4)
 
 
-def test_a_study_starts_with_an_experiments_best_values(experiments):
-    (best,) = (
-        points_of("experiment=heart_disease_diagnosis", "sweep.start=[breast_cancer_diagnosis/best]")
-        if (experiments / "breast_cancer_diagnosis/best.yaml").exists()
-        else points_of("sweep.start=[heart_disease_diagnosis/best]")
-    )
-    assert best["regime.batch_size"] in (16, 32, 64, 128)
+def test_a_study_starts_with_an_experiments_best_values(compose):
+    (point,) = points_of("sweep.start=[heart_disease_diagnosis/best]")
+    best = compose(experiment="heart_disease_diagnosis/best")
+    assert point["regime.optimizer.lr"] == best.regime.optimizer.lr
+    assert point["regime.batch_size"] == best.regime.batch_size
 
 
 def test_a_study_starts_with_a_tables_rows(table):

@@ -171,6 +171,15 @@ def test_a_trial_that_waits_is_wanted_though_its_place_is_taken():
     assert not command.wants(granted=1)
 
 
+def test_trials_that_wait_for_a_larger_number_are_not_wanted():
+    study = study_of(1.0)
+    for number in range(4):
+        study.enqueue_trial({"x": number})
+    command = Target(study, config_of(num_trials=3))
+    assert command.wants(granted=1)
+    assert not command.wants(granted=2)
+
+
 def test_nothing_is_wanted_once_the_study_is_over():
     assert not Target(study_of(1.0, 2.0), config_of(patience=1)).wants()
 

@@ -34,7 +34,8 @@ class Target:
         """Reads the trials, and what is noted with the study."""
         self.trials, self.attrs = self.study.get_trials(deepcopy=False), self.study.user_attrs
         self.done = [trial for trial in trials.counted(self.trials) if trial.state.is_finished()]
-        self.waiting = sum(trial.state is TrialState.WAITING for trial in self.trials)
+        waiting = [trial for trial in self.trials if trial.state is TrialState.WAITING]
+        self.waiting = sum(trials.place(trial, self.trials) < self.sweep.num_trials for trial in waiting)
         self.running = sum(trial.state is TrialState.RUNNING for trial in self.trials)
 
     def wants(self, granted: int = 0) -> bool:
