@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -143,12 +144,14 @@ def _split_rows(proof: dict[str, Any]) -> Rows:
     return rows
 
 
-def _trials(path: Path, direction: str) -> dict[str, Any]:
+def _trials(path: Path, direction: str | Sequence[str]) -> dict[str, Any]:
     table = pd.read_csv(path)
+    direction = direction if isinstance(direction, str) else direction[0]
     values = [column for column in table if column.startswith("params_")]
-    finished = table[table.state == "COMPLETE"].sort_values("value", ascending=direction == "min").head(NUM_TRIALS)
+    score = next(column for column in table if column.startswith("value"))  # of several objectives, the first
+    finished = table[table.state == "COMPLETE"].sort_values(score, ascending=direction == "min").head(NUM_TRIALS)
     rows = [["trial", "score", *(name.removeprefix("params_") for name in values)]]
     for _, row in finished.iterrows():
         cells = [f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in values]
-        rows.append([str(row["number"]), f"{row['value']:.4f}", *cells])
+        rows.append([str(row["number"]), f"{row[score]:.4f}", *cells])
     return {"trials": rows, "num_trials": len(table)}

@@ -152,8 +152,8 @@ class Pool:
 
     def _repair(self, reasons: repair.Reasons) -> None:
         self.refreshed = time.monotonic()
-        ended = {slot.identity: slot.end() for slot in self.slots if not slot.alive}  # of others that are gone, too
-        left = repair.repair(self.study, self.plan.cfg, {**ended, **reasons})
+        others = {slot.identity for slot in self.slots} - set(reasons)  # whose ends will be told, with their reasons
+        left = repair.repair(self.study, self.plan.cfg, reasons, others)
         if left:
             with contextlib.suppress(StoreError):  # the next start tells the runs
                 repair.agree(self.study, Store(self.plan.cfg))

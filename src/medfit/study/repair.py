@@ -1,7 +1,7 @@
 """Trials that nobody works on any more, and runs that don't know it yet."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -39,7 +39,9 @@ Reasons = Mapping[str, Reason]  # by worker
 LOST = Reason("its process ended without a word", "attempt")
 
 
-def repair(study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None) -> list[FrozenTrial]:
+def repair(
+    study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None, spared: Collection[str] = ()
+) -> list[FrozenTrial]:
     """Ends the running trials that nobody works on, and returns them as they were.
 
     One that had its scores is finished; another fails, and is repeated as the reason says.
@@ -48,14 +50,15 @@ def repair(study: optuna.Study, cfg: DictConfig, reasons: Reasons | None = None)
         study: The study.
         cfg: The sweep's config.
         reasons: What is known of workers that ended; :data:`LOST` of others.
+        spared: Workers that the caller watches itself.
     """
     reasons = reasons or {}
     address = storage.url(cfg)
     with storage.guarded(address):
-        if not _left(study, cfg, reasons):  # as nearly always, and many processes look every other second
+        if not _left(study, cfg, reasons, spared):  # as nearly always, and many processes look every other second
             return []
         with storage.lock(address):
-            left = _left(study, cfg, reasons)
+            left = _left(study, cfg, reasons, spared)
             for trial in left:
                 if "pruned" in trial.user_attrs:
                     finish(study, trial)
@@ -163,8 +166,13 @@ def _can_be_halved(trial: FrozenTrial, cfg: DictConfig) -> bool:
     return True
 
 
-def _left(study: optuna.Study, cfg: DictConfig, reasons: Reasons) -> list[FrozenTrial]:
-    return [t for t in _running(study) if t.user_attrs.get("worker") in reasons or _is_abandoned(t, study, cfg)]
+def _left(study: optuna.Study, cfg: DictConfig, reasons: Reasons, spared: Collection[str]) -> list[FrozenTrial]:
+    found = []
+    for trial in _running(study):
+        worker = trial.user_attrs.get("worker")
+        if worker in reasons or (worker not in spared and _is_abandoned(trial, study, cfg)):
+            found.append(trial)
+    return found
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:
