@@ -6,14 +6,12 @@ import optuna
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
-from medfit import process
 from medfit.console import say, show_table
-from medfit.store import PROCESS, Store
+from medfit.store import Store
 from medfit.study import repair, storage, trials
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
 RUNNING = COLUMNS.index("running")
-LEFT = "its process ended without a word"
 
 
 def main(cfg: DictConfig) -> None:
@@ -45,10 +43,10 @@ def close_abandoned(store: Store, busy: Container[str] = ()) -> tuple[int, int]:
     Returns:
         How many, and how many run on other machines.
     """
-    found = [(run, process.state(run.data.tags[PROCESS])) for run in store.running() if PROCESS in run.data.tags]
+    found = [(run, repair.process_of(run)) for run in store.running()]
     gone = [run for run, state in found if state == "gone" and run.data.tags.get("study") not in busy]
     for run in gone:
-        store.close(run.info.run_id, "KILLED", LEFT)
+        store.close(run.info.run_id, "KILLED", repair.LOST.text)
     return len(gone), sum(state == "elsewhere" for _, state in found)
 
 

@@ -201,3 +201,18 @@ def test_only_optunas_words_for_developers_are_hidden():
         warnings.warn("Heartbeat of storage is used", UserWarning, stacklevel=1)
         with pytest.raises(UserWarning, match="another"):
             warnings.warn("another", UserWarning, stacklevel=1)
+
+
+def test_a_warm_up_for_epochs_leaves_folds_to_prune(compose):
+    pruned = {}
+    for folds in ("null", "5"):
+        cfg = compose("dataset=breast_cancer", f"sweep.folds={folds}", "sweep.pruner.n_startup_trials=1")
+        study = optuna.create_study(pruner=storage._pruner(cfg))
+        for level in (0.0, 1.0):
+            trial = study.ask()
+            pruned[folds] = []
+            for step in range(5):
+                trial.report(level, step)
+                pruned[folds].append(trial.should_prune())
+            study.tell(trial, level)
+    assert pruned == {"null": [False] * 5, "5": [False, False, True, True, True]}

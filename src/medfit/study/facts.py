@@ -54,9 +54,8 @@ def settle(study: optuna.Study, new: Facts, cfg: DictConfig, space: Mapping[str,
     """
     old = study.user_attrs.get("facts")
     if changed := differences(old, new) if old else []:
-        told = "; ".join(changed[:MOST_TOLD]) + (
-            f"; {len(changed) - MOST_TOLD} more" if len(changed) > MOST_TOLD else ""
-        )
+        rest = [f"{len(changed) - MOST_TOLD} more"] if len(changed) > MOST_TOLD else []
+        told = "; ".join([*changed[:MOST_TOLD], *rest])
         if not cfg.sweep.accept_changes:
             raise UserError(
                 f"sweep: since the study '{study.study_name}' was begun, this changed: {told}. "

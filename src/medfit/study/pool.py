@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay, WorkerState
 from medfit.store import Store
-from medfit.study import devices, repair, worker
+from medfit.study import devices, repair, storage, worker
 from medfit.study.repair import Reason
 from medfit.study.signals import Stop
 from medfit.study.slot import Slot
@@ -49,7 +49,7 @@ class Local:
         if plan.cfg.sweep.workers == 0:
             _run_here(study, plan, display, target)
         else:
-            with Pool(study, plan, display, target, stop or Stop()) as pool:
+            with storage.guarded(storage.url(plan.cfg)), Pool(study, plan, display, target, stop or Stop()) as pool:
                 pool.run()
 
 

@@ -99,10 +99,15 @@ def agree(study: optuna.Study, store: Store) -> int:
         if trial is not None and trial.state.is_finished():
             store.close(run.info.run_id, *_status(trial, run.data.tags))
             ended += 1
-        elif run.data.tags["kind"] == "sweep" and process.state(run.data.tags[PROCESS]) == "gone":
+        elif run.data.tags.get("kind") == "sweep" and process_of(run) == "gone":
             store.close(run.info.run_id, "KILLED", LOST.text)  # which no study may know of
             ended += 1
     return ended
+
+
+def process_of(run: Any) -> str:
+    """Returns whether the process that works on a run ``runs``, is ``gone`` or ``elsewhere``, as of an unnamed one."""
+    return process.state(run.data.tags[PROCESS]) if PROCESS in run.data.tags else "elsewhere"
 
 
 def disagreements(study: optuna.Study, store: Store) -> list[str]:

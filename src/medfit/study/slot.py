@@ -51,7 +51,9 @@ class Slot:
         )
         self._process.start()
         other.close()
-        self.identity = process.identity(self._process.pid)
+        self.identity = ""  # of a process that has ended already, as will be noticed
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.identity = process.identity(self._process.pid)
         self.state, self.busy, self._since = WorkerState(), False, time.monotonic()
 
     def give(self) -> None:

@@ -54,8 +54,8 @@ def load(
 ) -> optuna.Study:
     """Returns a study that there is, with the config's pruner."""
     with guarded(url(cfg)), quiet():
-        pruner = config.build(cfg.sweep.pruner)
-        return optuna.load_study(study_name=name, storage=store or open_storage(cfg), sampler=sampler, pruner=pruner)
+        opened = store or open_storage(cfg)
+        return optuna.load_study(study_name=name, storage=opened, sampler=sampler, pruner=_pruner(cfg))
 
 
 @contextmanager
@@ -114,6 +114,14 @@ def silent(study: optuna.Study) -> set[int]:
     store: Any = study._storage
     stale = set(store._get_stale_trial_ids(study._study_id))
     return {trial.number for trial in study.get_trials(deepcopy=False) if trial._trial_id in stale}
+
+
+def _pruner(cfg: DictConfig) -> optuna.pruners.BasePruner:
+    """Returns the config's pruner; a warm-up that is meant for epochs takes half the folds at most."""
+    warmup = cfg.sweep.pruner.get("n_warmup_steps")
+    if not (cfg.sweep.folds and warmup):
+        return config.build(cfg.sweep.pruner)
+    return config.build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
 
 
 def _storage(address: str, heartbeat_s: int) -> RDBStorage:

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from medfit.progress import SweepState, WorkerState, seconds_left
 from medfit.study import trials
+from medfit.study.goals import objectives
 from medfit.study.sampler import EXHAUSTED
 
 WAIT_S = 60.0  # for a store that is away, before the sweep ends
@@ -88,9 +89,7 @@ class Target:
         states = [trial.state for trial in self.done]
         return SweepState(
             num_trials=self.sweep.num_trials,
-            objective=", ".join(
-                [self.sweep.objective] if isinstance(self.sweep.objective, str) else self.sweep.objective
-            ),
+            objective=", ".join(objectives(self.sweep)),
             done=len(self.done),
             finished=states.count(TrialState.COMPLETE),
             pruned=states.count(TrialState.PRUNED),
