@@ -4,10 +4,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from medfit import evaluate
+from medfit import evaluate, trainings
+from medfit.errors import UserError
 from medfit.train import prepare
 
-SMALL = ["regime=smoke", "evaluate.num_seeds=2"]
+SMALL = ["regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
 
 
 def seeds_of(client):
@@ -15,8 +16,8 @@ def seeds_of(client):
 
 
 def test_the_test_split_is_scored_for_each_seed_beside_baselines(compose, client):
-    table = evaluate.evaluate(compose(*SMALL))
-    assert table.model.tolist() == ["mlp regime=smoke"] * 2 + ["prevalence", "logistic"]
+    table = evaluate.evaluate(compose(*SMALL)).trainings
+    assert table.model.tolist() == ["mlp regime=smoke"] * 2 + ["prevalence", "logistic", "gradient boosting"]
     assert table.seed.tolist()[:2] == [0, 1]
     assert {run.data.params["seed"] for run in seeds_of(client)} == {"0", "1"}
     for run in seeds_of(client):
@@ -25,7 +26,7 @@ def test_the_test_split_is_scored_for_each_seed_beside_baselines(compose, client
 
 
 def test_the_parent_holds_means_and_standard_deviations(compose, client):
-    table = evaluate.evaluate(compose(*SMALL))
+    table = evaluate.evaluate(compose(*SMALL)).trainings
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'evaluation'")
     values = table.auroc[:2]
     assert parent.data.metrics["test/auroc"] == pytest.approx(values.mean())
@@ -42,7 +43,7 @@ def test_every_opening_of_the_test_split_is_counted_and_said(compose, capsys):
 
 def test_baselines_are_scikit_learns_on_the_same_rows(compose):
     cfg = compose(*SMALL)
-    table = evaluate.evaluate(cfg)
+    table = evaluate.evaluate(cfg).trainings
     module = prepare(cfg).datamodule
     (x, y), (test_x, test_y) = (tuple(part.numpy() for part in module.arrays(split)) for split in ("train", "test"))
     probability = LogisticRegression(max_iter=2000).fit(x, y[:, 0]).predict_proba(test_x)[:, 1]
@@ -52,7 +53,7 @@ def test_baselines_are_scikit_learns_on_the_same_rows(compose):
 
 def test_the_mean_predictor_is_the_training_splits_mean(compose):
     cfg = compose("dataset=diabetes", *SMALL)
-    table = evaluate.evaluate(cfg)
+    table = evaluate.evaluate(cfg).trainings
     module = prepare(cfg).datamodule
     mean = module.arrays("train")[1].numpy().mean()
     target = module.arrays("test")[1].numpy()[:, 0]
@@ -61,7 +62,7 @@ def test_the_mean_predictor_is_the_training_splits_mean(compose):
 
 
 def test_each_fold_is_scored_once_and_together_they_are_everyone(compose, client):
-    table = evaluate.evaluate(compose("regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=3"))
+    table = evaluate.evaluate(compose("regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=3")).trainings
     trained = table[table.model.str.startswith("mlp")]
     assert trained.fold.tolist() == [0, 1, 2]
     patients = [prepare(run_config).datamodule.rows["test"] for run_config in folds(compose, 3)]
@@ -75,7 +76,7 @@ def folds(compose, num):
 
 def test_nested_cross_validation_searches_in_each_fold_without_its_test_patients(compose, client):
     cfg = compose("regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=2", "evaluate.nested=true", "sweep=smoke")
-    table = evaluate.evaluate(cfg)
+    table = evaluate.evaluate(cfg).trainings
     ids = [e.experiment_id for e in client.search_experiments()]
     sweeps = client.search_runs(ids, "tags.kind = 'sweep'")
     assert {run.data.params["split.fold"] for run in sweeps} == {"0", "1"}
@@ -95,8 +96,10 @@ def test_results_are_written_and_other_configurations_rows_are_kept(compose, exp
         fixed = ["evaluate.num_folds=null", "evaluate.nested=false", f"model={model}"]
         evaluate.main(compose(*SMALL, *fixed, experiment="diabetes_progression"))
     table = pd.read_csv(path)
-    assert set(table.patients) == {"test split"}
-    assert table.model.tolist() == ["linear regime=smoke"] * 2 + ["mean", "ridge"] + ["mlp regime=smoke"] * 2
+    assert set(table.patients_of) == {"test split"}
+    models = list(dict.fromkeys(table.model))
+    assert models == ["linear regime=smoke", "mean", "ridge", "gradient boosting", "mlp regime=smoke"]
+    assert ((table.low <= table.estimate) & (table.estimate <= table.high)).all()
     assert "make report EXPERIMENT=diabetes_progression" in capsys.readouterr().out
 
 
@@ -105,9 +108,147 @@ def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, 
     path.unlink(missing_ok=True)
     for folds in ("null", "2"):
         scheme = [f"evaluate.num_folds={folds}", "evaluate.nested=false", "evaluate.num_seeds=1", "model=linear"]
-        evaluate.main(compose("regime=smoke", *scheme, experiment="diabetes_progression"))
+        evaluate.main(compose("regime=smoke", "evaluate.num_resamples=100", *scheme, experiment="diabetes_progression"))
     table = pd.read_csv(path)
-    assert table.groupby("patients").model.count().to_dict() == {"2 folds": 6, "test split": 3}
+    assert set(table.patients_of) == {"2 folds", "test split"}
+    mae = table[(table.metric == "mae") & table.model.str.startswith("linear")].set_index("patients_of")
+    assert mae.patients.to_dict() == {"2 folds": 442, "test split": 89}
+    assert mae.trainings.to_dict() == {"2 folds": 2, "test split": 1}
+
+
+def test_scores_come_from_the_predictions_that_are_stored(compose, client):
+    found = evaluate.evaluate(compose(*SMALL))
+    own = found.tables["scores"].set_index(["model", "metric"]).estimate
+    means = found.trainings.groupby("model")[["auroc", "brier", "mcc"]].mean()
+    for model in means.index:
+        for metric in means:
+            assert own[(model, metric)] == pytest.approx(means.loc[model, metric], abs=1e-5)
+
+
+def test_baselines_are_runs_with_predictions_of_their_own(compose, client):
+    evaluate.evaluate(compose(*SMALL))
+    baselines = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'baseline'")
+    assert {run.data.tags["baseline"] for run in baselines} == {"prevalence", "logistic", "gradient boosting"}
+    for run in baselines:
+        assert {file.path for file in client.list_artifacts(run.info.run_id, "predictions")} == {
+            "predictions/val.csv",
+            "predictions/test.csv",
+        }
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(compose, client, monkeypatch, capsys):
+    cfg, trained = compose(*SMALL), []
+
+    def interrupted(own, **kwargs):
+        if own.seed == 1 and len(trained) == 1:
+            trained.append("interrupted")
+            raise KeyboardInterrupt
+        trained.append(own.seed)
+        return real(own, **kwargs)
+
+    real = trainings.train
+    monkeypatch.setattr(trainings, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.evaluate(cfg)
+    found = evaluate.evaluate(cfg)
+    assert trained == [0, "interrupted", 1]
+    assert "Going on with the evaluation" in capsys.readouterr().out
+    assert found.opening == 1
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'evaluation'")
+    assert run.info.status == "FINISHED"
+    again = evaluate.evaluate(cfg)
+    assert again.opening == 2
+    pd.testing.assert_frame_equal(found.trainings, again.trainings)
+
+
+def test_another_configuration_does_not_go_on_with_it(compose, client, monkeypatch):
+    def interrupted(own, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainings, "train", interrupted)
+        evaluate.evaluate(compose(*SMALL))
+    assert evaluate.evaluate(compose(*SMALL, "model=linear")).opening == 2
+
+
+def test_nested_cross_validation_tells_its_optimism(compose):
+    cfg = compose(*SMALL, "evaluate.num_seeds=1", "evaluate.num_folds=2", "evaluate.nested=true", "sweep=smoke")
+    found = evaluate.evaluate(cfg)
+    table = found.tables["optimism"]
+    assert table.fold.tolist() == [0, 1]
+    np.testing.assert_allclose(table.optimism, table.outer - table.inner)
+    trained = found.trainings[found.trainings.model.str.startswith("mlp")].cross_entropy
+    np.testing.assert_allclose(table.outer, trained)
+
+
+@pytest.fixture
+def sites(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(0, 1, (150, 3)), columns=["a", "b", "c"])
+    table["ill"] = (table.a + rng.normal(0, 0.5, 150) > 0).astype(int)
+    table["site"] = np.repeat(["north", "south", "west"], 50)
+    table.loc[table.site == "west", "ill"] = 1
+    table["name"] = [f"code {i}" for i in range(150)]
+    table.to_csv(tmp_path / "sites.csv", index=False)
+    return [
+        "dataset=table",
+        f"dataset.path={tmp_path / 'sites.csv'}",
+        "dataset.target=ill",
+        "dataset.exclude=[site,name]",
+    ]
+
+
+def test_each_site_is_left_out_once_and_one_with_a_single_class_is_a_gap(compose, sites):
+    found = evaluate.evaluate(compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.site=site"))
+    own = found.trainings[found.trainings.model.str.startswith("mlp")].set_index("fold")
+    assert np.isfinite(own.auroc[[0, 1]]).all()
+    assert np.isnan(own.auroc[2])
+    assert np.isfinite(own.brier).all()
+    assert set(found.trainings.patients) == {"each site"}
+    row = found.tables["scores"].query("metric == 'auroc' and model == 'logistic'").iloc[0]
+    assert row.estimate == pytest.approx(found.trainings.query("model == 'logistic'").auroc.mean())
+    assert row.patients == 150
+
+
+def test_subgroups_are_columns_that_need_not_be_features(compose, sites, client):
+    found = evaluate.evaluate(
+        compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.subgroups={site: null, a: [0]}")
+    )
+    table = found.tables["subgroups"]
+    assert set(table.column) == {"site", "a"}
+    assert set(table[table.column == "a"].level) == {"below 0", "0 and above"}
+    north = table.query("level == 'north' and metric == 'brier'").iloc[0]
+    assert north.patients <= 50
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (["evaluate.subgroups={name: null}"], "the column has 150 values"),
+        (["evaluate.subgroups={sight: null}"], "has no column 'sight'; did you mean 'site'"),
+        (["evaluate.site=sight"], "split.site: the data set has no column 'sight'"),
+        (["evaluate.site=name"], "'name' has 150 values, more than sites can be"),
+        (["evaluate.site=site", "evaluate.num_folds=2"], "give num_folds or site, not both"),
+        (["evaluate.num_folds=151"], "patients can't be divided|patients are too few"),
+    ],
+)
+def test_what_can_not_be_had_is_told_before_any_training(compose, sites, changed, told, client):
+    with pytest.raises(UserError, match=told):
+        evaluate.evaluate(compose(*sites, *SMALL, *changed))
+    assert seeds_of(client) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "metric"),
+    [
+        (["dataset=diabetes"], "mae"),
+        (["dataset=ecg5000", "model=cnn1d", "regime.epochs=1"], "auroc"),
+    ],
+)
+def test_other_kinds_of_targets_have_intervals_too(compose, data, metric):
+    found = evaluate.evaluate(compose(*SMALL, *data, "evaluate.num_seeds=1"))
+    row = found.tables["scores"].query("metric == @metric").iloc[0]
+    assert row.low < row.estimate < row.high
 
 
 def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):

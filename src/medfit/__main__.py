@@ -14,12 +14,15 @@ COMMANDS = {
     "train": "train one model",
     "sweep": "search the space of a sweep for the best values, and write best.yaml",
     "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
+    "compare": "tell whether one run is better than another on the same patients",
+    "explain": "show why a finished run predicts what it predicts, and check the explanations",
     "sample": "write images that a finished run of a generator makes",
     "report": "write an experiment's page of results",
     "doctor": "end what a killed process left running, send what was kept, and see that studies and runs agree",
     "ui": "browse the runs with MLflow, on this machine only",
     "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
+NAMED = {"compare": "compare.runs=[{}]", "explain": "explain.run={}"}  # what runs given by themselves mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +56,7 @@ def _run(command: str, overrides: list[str]) -> int:
 
     if command not in COMMANDS:
         raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}; see medfit --help")
+    overrides = _named(command, overrides)
     if {"-h", "--help"} & set(overrides):
         print(_command_help(command))
         return 0
@@ -67,6 +71,17 @@ def _run(command: str, overrides: list[str]) -> int:
     for combination in expand(overrides):
         import_module(f"medfit.{command}").main(config.compose(combination))
     return 0
+
+
+def _named(command: str, arguments: list[str]) -> list[str]:
+    """Returns a command's arguments with the runs that are given by themselves as an override, in their order."""
+    from medfit import config
+
+    runs = [argument for argument in arguments if "=" not in argument and not argument.startswith(("-", "~"))]
+    if command not in NAMED or not runs:
+        return arguments
+    rest = [argument for argument in arguments if argument not in runs]
+    return [*rest, NAMED[command].format(",".join(map(config.as_override, runs)))]
 
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:

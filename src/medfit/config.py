@@ -76,7 +76,8 @@ def build(node: Any, **kwargs: Any) -> Any:
 
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
-    return _load_dataset(OmegaConf.to_yaml(cfg.dataset, resolve=True))
+    own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]
+    return _load_dataset(OmegaConf.to_yaml(OmegaConf.create(own)))
 
 
 @functools.lru_cache(maxsize=2)
@@ -178,9 +179,14 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
 
 
 def _spelled_out(line: str) -> list[str]:
-    """Returns lines that change ``sweep.space``, whatever a choice of a searched group has there; a list is choices."""
+    """Returns lines that Hydra takes for keys that are the user's own: of ``evaluate.subgroups`` and ``sweep.space``.
+
+    A path of the space replaces whatever a choice of a searched group has there; a list is choices.
+    """
     key, _, value = line.partition("=")
     where = key.lstrip("+~")
+    if not key.startswith("~") and where.split(".")[:2] == ["evaluate", "subgroups"]:
+        return [f"++{where}={value}"]
     path = where.removeprefix("sweep.space.")
     if path == where:
         return [line]

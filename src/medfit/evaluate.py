@@ -1,21 +1,30 @@
-"""``medfit evaluate``: opens the test split for a chosen configuration, over several seeds, beside baselines."""
+"""``medfit evaluate``: opens the test split for a chosen configuration, over seeds and folds, beside baselines."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pandas as pd
-import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit import config, tracking
-from medfit.best import choose, tuned
+from medfit import config, process, provenance, tracking
+from medfit.best import choose, own_overrides, tuned
 from medfit.console import say, show_table
 from medfit.errors import UserError
-from medfit.report import KEYS, summary
+from medfit.evidence import subgroups, summary
+from medfit.evidence.summary import Settings, Unit
+from medfit.evidence.thresholds import Rule
+from medfit.splits import sites
+from medfit.store import PROCESS, Run, Store
 from medfit.study.values import set_values
 from medfit.sweep import sweep
-from medfit.train import Parts, prepare, train
+from medfit.train import Parts, prepare
+from medfit.trainings import Trainings
+
+KEYS = ["model", "fold", "seed"]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -25,101 +34,199 @@ class Evaluate:
     Args:
         num_seeds: Trainings, with the config's seed and those after it.
         num_folds: None scores the test split; a number scores each fold of a cross-validation.
+        site: A column; each of its sites is the test split once, and the others train (leave one site out).
         nested: Whether each fold has a sweep of its own, which sees the fold's training and validation splits
             alone (nested cross-validation, Varma & Simon, BMC Bioinformatics 2006).
+        threshold: The rule that turns probabilities into decisions, applied to validation data: ``youden``,
+            ``sensitivity``, ``specificity`` or ``cost``.
+        at_least: The sensitivity or specificity that the threshold has to reach.
+        cost_ratio: Of a missed case to a false alarm.
+        prevalence: For predictive values where the class is as common as that; None for the data's own alone.
+        coverage: Of prediction intervals of numbers.
+        subgroups: Columns, each with the edges of its bands or null for its values.
+        num_resamples: Of the patients, for intervals.
     """
 
     num_seeds: Annotated[int, Field(ge=1)] = 5
     num_folds: Annotated[int, Field(ge=2)] | None = None
+    site: str | None = None
     nested: bool = False
+    threshold: Rule = "youden"
+    at_least: Share = 0.9
+    cost_ratio: Annotated[float, Field(gt=0)] = 1.0
+    prevalence: Share | None = None
+    coverage: Share = 0.9
+    subgroups: Mapping[str, list[float] | None] = field(default_factory=dict)
+    num_resamples: Annotated[int, Field(ge=100)] = 2000
 
 
-def evaluate(cfg: DictConfig) -> pd.DataFrame:
-    """Trains, scores the test split (or every fold's), and returns a row per training and per baseline.
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        trainings: A row for each training and baseline, with its test scores.
+        tables: As :func:`medfit.evidence.summary.summarise` returns them; none for a generator.
+        opening: How many evaluations had scored the experiment's test patients, this one among them.
+        warnings: What a reader must know, a line each.
+    """
+
+    trainings: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    opening: int
+    warnings: list[str]
+
+
+def evaluate(cfg: DictConfig) -> Evaluation:
+    """Trains, scores the test split (or every fold's), and says how sure that is; goes on with one interrupted.
 
     Args:
         cfg: As :func:`medfit.config.compose` gives it.
+
+    Raises:
+        UserError: the folds, sites or subgroups asked for are not to be had.
     """
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    rows: list[dict[str, Any]] = []
-    with tracking.start_run(cfg, dataset, proof, {"kind": "evaluation", "mlflow.runName": label(cfg)}) as run:
-        opening = run.store.count(run.experiment_id, "evaluation")
-        run.set_tag("test_opening", str(opening))
-        for fold in range(cfg.evaluate.num_folds or 1):
-            fold_cfg = _of_fold(cfg, fold)
-            if cfg.evaluate.num_folds:
-                say(f"fold {fold + 1} of {cfg.evaluate.num_folds}")
-            if cfg.evaluate.nested:
-                fold_cfg = set_values(fold_cfg, _tuned(fold_cfg))
-            rows += _train_seeds(fold_cfg, label(cfg), fold, run.id) + _score_baselines(prepare(fold_cfg), fold)
-        table = pd.DataFrame(rows)
-        table.insert(0, "patients", f"{cfg.evaluate.num_folds} folds" if cfg.evaluate.num_folds else "test split")
-        means = table[table.model == label(cfg)].drop(columns=KEYS).agg(["mean", "std"])
-        run.log_metrics({f"test/{name}": value for name, value in means.loc["mean"].items()}, 0)
-        run.log_metrics({f"test_sd/{name}": value for name, value in means.loc["std"].items()}, 0)
-        run.log_files({"results.csv": table})
+    groups, folds = _groups(cfg, dataset), _folds(cfg, dataset)
+    key = _key(cfg, dataset)
+    resume = _unfinished(cfg, dataset, key)
+    tags = {"kind": "evaluation", "mlflow.runName": label(cfg), "evaluation.key": key}
+    with tracking.start_run(cfg, dataset, proof, tags, resume) as run:
+        opening = _count_opening(run, resume is not None)
+        units: dict[str, list[Unit]] = {}
+        optimism = []
+        rows: list[dict[str, Any]] = []
+        for fold in range(folds):
+            fold_cfg, inner = _of_fold(cfg, fold, folds)
+            trained = Trainings(fold_cfg, run, label(cfg), fold, groups)
+            for model, unit, scores in trained.all():
+                rows.append({"model": model, "fold": fold, "seed": unit.seed if unit else None, **scores})
+                if unit is not None:
+                    units.setdefault(model, []).append(unit)
+            if inner is not None:
+                optimism.append(_optimism(cfg, fold, inner, rows))
+        found = _found(cfg, pd.DataFrame(rows), units, opening, dataset.task)
+        if optimism:
+            found.tables["optimism"] = pd.DataFrame(optimism)
+        _log(cfg, run, found)
     if opening > 1:
         name = tracking.experiment_name(cfg, dataset)
         say(f"Note: this was evaluation number {opening} of {name} on its test patients.")
-    return table
+    return found
 
 
-def _of_fold(cfg: DictConfig, fold: int) -> DictConfig:
-    """Returns the config of one fold; the config itself without cross-validation."""
-    if cfg.evaluate.num_folds is None:
-        return cfg
-    return config.change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
+def _found(
+    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: str
+) -> Evaluation:
+    trainings.insert(0, "patients", scheme(cfg))
+    if not units:
+        return Evaluation(trainings, {}, opening, [])
+    e = cfg.evaluate
+    settings = Settings(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage, e.num_resamples)
+    tables = summary.summarise(units, list(cfg.task.metrics), settings)
+    tables["scores"].insert(0, "patients_of", scheme(cfg))
+    tables["scores"]["opening"] = opening
+    return Evaluation(trainings, tables, opening, summary.warnings(tables, kind))
 
 
-def _tuned(cfg: DictConfig) -> dict[str, Any]:
-    """Returns the best values of a sweep within a fold."""
-    chosen = choose(sweep(cfg), cfg)
+def _log(cfg: DictConfig, run: Run, found: Evaluation) -> None:
+    own = found.trainings[found.trainings.model == label(cfg)].drop(columns=["patients", *KEYS])
+    means = own.agg(["mean", "std"])
+    run.log_metrics({f"test/{name}": value for name, value in means.loc["mean"].items()}, 0)
+    run.log_metrics({f"test_sd/{name}": value for name, value in means.loc["std"].items()}, 0)
+    if "scores" in found.tables:
+        table = found.tables["scores"]
+        ends = table[table.model == label(cfg)].set_index("metric")
+        run.log_metrics({f"test_{end}/{name}": row[end] for name, row in ends.iterrows() for end in ("low", "high")}, 0)
+    run.log_files({f"evidence/{name}.csv": table for name, table in found.tables.items()})
+    run.log_files({"trainings.csv": found.trainings, "evidence/warnings.json": {"warnings": found.warnings}})
+
+
+def _count_opening(run: Run, resumed: bool) -> int:
+    """Returns how many evaluations of the experiment have opened the test split, and keeps it in the run."""
+    if resumed:
+        return int(run.client.get_run(run.id).data.tags["test_opening"])
+    opening = run.store.count(run.experiment_id, "evaluation")
+    run.set_tag("test_opening", str(opening))
+    return opening
+
+
+def _key(cfg: DictConfig, dataset: Any) -> str:
+    """Returns what two evaluations have in common if one goes on with the other."""
+    plain = {path: config.as_override(value) for path, value in tracking.params(cfg)}
+    wanted = OmegaConf.to_container(cfg.evaluate, resolve=True)
+    told = f"{sorted(plain.items())} {wanted} {dataset.fingerprint()} {provenance.source()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
+    """Returns the id of an evaluation of the same kind that was interrupted, if there is one."""
+    store = Store(cfg)
+    experiment_id = store.experiment_id(tracking.experiment_name(cfg, dataset))
+    for run in store.runs_of(experiment_id, {"kind": "evaluation", "evaluation.key": key}):
+        whose = run.data.tags[PROCESS]
+        lives = whose != process.identity() and process.state(whose) == "runs"
+        if run.info.status != "FINISHED" and "test_opening" in run.data.tags and not lives:
+            say("Going on with the evaluation that was interrupted.")
+            return run.info.run_id
+    return None
+
+
+def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:
+    """Returns the subgroups of each sample, a column each."""
+    return pd.DataFrame(
+        {
+            name: subgroups.levels(dataset.column(name, "evaluate.subgroups"), name, edges)
+            for name, edges in cfg.evaluate.subgroups.items()
+        },
+        index=range(len(dataset)),
+    )
+
+
+def _folds(cfg: DictConfig, dataset: Any) -> int:
+    if cfg.evaluate.site is None:
+        return cfg.evaluate.num_folds or 1
+    if cfg.evaluate.num_folds:
+        raise UserError("evaluate: give num_folds or site, not both")
+    return len(set(sites(dataset, cfg.evaluate.site)))
+
+
+def _of_fold(cfg: DictConfig, fold: int, folds: int) -> tuple[DictConfig, float | None]:
+    """Returns the config of one fold, and the best score of its own sweep, if it has one."""
+    if cfg.evaluate.num_folds:
+        cfg = config.change(cfg, [f"split.num_folds={folds}", f"split.fold={fold}"])
+    elif cfg.evaluate.site:
+        cfg = config.change(cfg, [f"split.site={config.as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
+    if folds > 1:
+        say(f"fold {fold + 1} of {folds}")
+    if not cfg.evaluate.nested:
+        return cfg, None
+    study = sweep(cfg)
+    chosen = choose(study, cfg)
     if chosen is None:
         raise UserError("evaluate: no trial of the fold's sweep meets sweep.constraints")
-    return tuned(cfg, chosen)
+    return set_values(cfg, tuned(cfg, chosen)), float(chosen.user_attrs["scores"][cfg.task.monitor])
 
 
-def _train_seeds(cfg: DictConfig, model: str, fold: int, parent: str) -> list[dict[str, Any]]:
-    rows = []
-    for seed in range(cfg.seed, cfg.seed + cfg.evaluate.num_seeds):
-        name = f"{model} fold {fold} seed {seed}" if cfg.evaluate.num_folds else f"{model} seed {seed}"
-        tags = {
-            "kind": "seed",
-            "fold": str(fold),
-            "seed": str(seed),
-            "mlflow.parentRunId": parent,
-            "mlflow.runName": name,
-        }
-        scores = train(set_values(cfg, {"seed": seed}), tags=tags, splits=("val", "test"))
-        rows.append({"model": model, "fold": fold, "seed": seed, **_of_test(scores)})
-    return rows
+def _optimism(cfg: DictConfig, fold: int, inner: float, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns how much better the sweep's best score looked than the same metric on patients it never saw."""
+    metric = cfg.task.monitor.removeprefix("val/")
+    outer = pd.DataFrame(rows).query("model == @name and fold == @fold", local_dict={"name": label(cfg), "fold": fold})
+    score = float(outer[metric].mean()) if metric in outer else float("nan")
+    better = (score - inner) if cfg.task.mode == "min" else (inner - score)
+    return {"fold": fold, "metric": metric, "inner": inner, "outer": score, "optimism": better}
 
 
-def _score_baselines(parts: Parts, fold: int) -> list[dict[str, Any]]:
-    return [{"model": name, "fold": fold, "seed": None, **scores} for name, scores in score_baselines(parts).items()]
-
-
-def score_baselines(parts: Parts) -> dict[str, dict[str, float]]:
-    """Returns the test scores of scikit-learn's baselines on the same features and splits, where there are any."""
-    from medfit.evidence.baselines import baselines, fit_predict
-
-    if not parts.task.has_baselines:
-        return {}
-    x, y = parts.datamodule.arrays("train")
-    test_x, test_y = parts.datamodule.arrays("test")
-    num_outputs = len(parts.datamodule.dataset.target_names)
-    found = {}
-    for name, estimator in baselines(parts.datamodule.dataset.task).items():
-        preds = fit_predict(estimator, (x.numpy(), y.numpy()), test_x.numpy(), num_outputs)
-        found[name] = parts.task.scores(torch.from_numpy(preds), test_y)
-    return found
+def scheme(cfg: DictConfig) -> str:
+    """Returns which patients are scored, in words."""
+    if cfg.evaluate.site:
+        return f"each {cfg.evaluate.site}"
+    return f"{cfg.evaluate.num_folds} folds" if cfg.evaluate.num_folds else "test split"
 
 
 def label(cfg: DictConfig) -> str:
     """Returns what tells this configuration from others of its experiment, or of its data set where there is none."""
-    from medfit.best import own_overrides
-
     kind = " tuned" if cfg.best or cfg.evaluate.nested else ""
     known = ("model=",) if cfg.experiment else ("model=", "dataset=", "dataset.")
     return " ".join([cfg.choices.model + kind, *(line for line in own_overrides(cfg) if not line.startswith(known))])
@@ -127,14 +234,19 @@ def label(cfg: DictConfig) -> str:
 
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
-    table = evaluate(cfg)
-    columns, *rows = summary(table)
-    show_table("Test scores (mean ± standard deviation over trainings)", columns, rows)
+    from medfit.report import results, summary_rows
+
+    found = evaluate(cfg)
+    columns, *rows = summary_rows(found)
+    show_table("Test scores (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
+    for line in found.warnings:
+        say(f"Note: {line}.")
     if cfg.experiment:
         path = config.EXPERIMENTS / cfg.experiment / "results.csv"
+        table = results(found)
         if path.exists():
             old = pd.read_csv(path)
-            same = (old.patients + old.model).isin(table.patients + table.model)
+            same = (old.patients_of + old.model).isin(table.patients_of + table.model)
             table = pd.concat([table, old[~same]])
         table.to_csv(path, index=False, float_format="%.6g")
         say(f"Results   {path}")
@@ -142,6 +254,3 @@ def main(cfg: DictConfig) -> None:
     else:
         say(f"Results   {config.output_dir(cfg)} (compare with: medfit ui)")
 
-
-def _of_test(scores: dict[str, float]) -> dict[str, float]:
-    return {name.removeprefix("test/"): value for name, value in scores.items() if name.startswith("test/")}

@@ -2,11 +2,12 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -14,6 +15,9 @@ from medfit import config
 from medfit.console import say
 from medfit.errors import UserError
 from medfit.store import Store
+
+if TYPE_CHECKING:
+    from medfit.evaluate import Evaluation
 
 TEMPLATE = Path(__file__).parent / "report.html"
 NUM_TRIALS = 5
@@ -65,28 +69,55 @@ def _question(folder: Path) -> str:
 
 
 def _results(table: pd.DataFrame) -> dict[str, Any]:
-    trainings = table.groupby(["patients", "model"])["seed"].count()
-    return {"results": summary(table), "num_trainings": int(trainings.max())}
+    return {"results": wide(table), "num_trainings": int(table.trainings.max())}
 
 
-def summary(table: pd.DataFrame) -> Rows:
-    """Returns a header and a row for each model and set of patients: means and standard deviations.
+def results(found: "Evaluation") -> pd.DataFrame:
+    """Returns what ``results.csv`` holds of an evaluation: a row for each model and metric."""
+    if "scores" in found.tables:
+        return found.tables["scores"]
+    metrics = [column for column in found.trainings if column not in KEYS]
+    rows = []
+    for (patients, model), values in found.trainings.groupby(["patients", "model"], sort=False)[metrics]:
+        for metric in metrics:
+            row = {"patients_of": patients, "model": model, "metric": metric, "estimate": values[metric].mean()}
+            rows.append(row | {"sd": values[metric].std(), "trainings": len(values), "opening": found.opening})
+    return pd.DataFrame(rows)
+
+
+def summary_rows(found: "Evaluation") -> Rows:
+    """Returns a header and a row for each metric, a column for each model: estimates with their intervals."""
+    return wide(results(found))
+
+
+def wide(table: pd.DataFrame) -> Rows:
+    """Returns a header and a row for each metric: its estimate and interval for each model and set of patients.
 
     Args:
-        table: A row for each training and baseline, as :func:`medfit.evaluate.evaluate` returns it.
+        table: As ``results.csv`` holds it.
     """
-    metrics = [column for column in table if column not in KEYS]
-    several = table.patients.nunique() > 1
-    rows = [["model", *map(str, metrics)]]
-    for (patients, model), values in table.groupby(["patients", "model"], sort=False)[metrics]:
+    table = table[~table.metric.str.contains("/")]
+    metrics, several = list(dict.fromkeys(table.metric)), table.patients_of.nunique() > 1
+    columns = {}
+    for (patients, model), own in table.groupby(["patients_of", "model"], sort=False):
+        cells = own.set_index("metric").to_dict("index")
         name = f"{model}, {patients}" if several else str(model)
-        rows.append([name, *(mean_sd(values[metric]) for metric in metrics)])
-    return rows
+        columns[name] = [estimate(cells[metric]) if metric in cells else "–" for metric in metrics]
+    return [["metric", *columns], *([m, *(cells[k] for cells in columns.values())] for k, m in enumerate(metrics))]
 
 
-def mean_sd(values: pd.Series) -> str:
-    """Returns a mean, with the standard deviation where there are several values."""
-    return f"{values.mean():.4f}" + (f" ± {values.std():.4f}" if len(values) > 1 else "")
+def estimate(row: Mapping[str, Any]) -> str:
+    """Returns an estimate with its interval, and the standard deviation over trainings where there are several."""
+    if not np.isfinite(row["estimate"]):
+        return "–"
+    ends = (row.get("low", np.nan), row.get("high", np.nan))
+    interval = f" ({number(ends[0])} to {number(ends[1])})" if np.isfinite(ends).all() else ""
+    return number(row["estimate"]) + interval + (f" ± {number(row['sd'])}" if np.isfinite(row["sd"]) else "")
+
+
+def number(value: float) -> str:
+    """Returns three digits after the point of small numbers, fewer of larger ones."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def _from_runs(cfg: DictConfig, store: Store, experiment_id: str, folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from medfit.errors import UserError, suggest
 
 _RESERVED = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _ADDED = {"experiment", "best", "choices", "overrides"}
+_SHARED: dict[str, dict[str, Any]] = {"dataset": {"strict": bool}}  # keys that every choice of a group has
 
 
 def check(cfg: DictConfig) -> None:
@@ -55,11 +56,14 @@ def check_node(node: Any, path: str) -> None:
 def _check_call(node: DictConfig, path: str) -> None:
     parameters, hints = _signature(_locate(node._target_, path))
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for key in [key for key in node if key not in _RESERVED]:
+    shared = _SHARED.get(path, {})
+    for name, hint in shared.items():
+        if name in node:
+            _check_value(f"{path}.{name}", hint, node[name])
+    for key in [key for key in node if key not in _RESERVED | shared.keys()]:
         if key not in parameters and not open_ended:
-            raise UserError(
-                f"unknown key '{path}.{key!s}'{suggest(f'{path}.{key!s}', (f'{path}.{p}' for p in parameters))}"
-            )
+            known = (f"{path}.{p}" for p in [*parameters, *shared])
+            raise UserError(f"unknown key '{path}.{key!s}'{suggest(f'{path}.{key!s}', known)}")
         if OmegaConf.is_missing(node, key):
             raise UserError(f"{path}.{key!s} is needed: give {path}.{key!s}=...")
         if key in hints:

@@ -10,6 +10,7 @@ from pydantic import Field
 from medfit.errors import UserError
 
 SPLITS = ("train", "val", "test")
+MOST_SITES = 100
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rows = dict[str, np.ndarray]
 
@@ -31,6 +32,8 @@ class Split:
         val_folds: Divides the patients that are not in the test split into folds, of which number ``val_fold`` is the
             validation split, whatever ``val`` and the data set's split column say; None takes the share ``val``.
         val_fold: From 0.
+        site: The column that says where each sample comes from: the test split is all of site number ``fold``, in the
+            order of their names, and no other's; None to divide otherwise.
     """
 
     val: Share = 0.2
@@ -42,6 +45,7 @@ class Split:
     fold: Annotated[int, Field(ge=0)] = 0
     val_folds: Annotated[int, Field(ge=2)] | None = None
     val_fold: Annotated[int, Field(ge=0)] = 0
+    site: str | None = None
 
     def __call__(self, dataset: Any, usable: np.ndarray | None = None) -> Rows:
         """Returns the row numbers of each split.
@@ -73,7 +77,10 @@ class Split:
         """Returns each sample's split."""
         assignment = np.full(len(dataset), "train", dtype="<U5")
         wanted = {"test": self._test_share, "val": self.val}
-        if dataset.given_split is not None and self.num_folds is None:
+        if self.site:
+            assignment[self._of_site(dataset, usable)] = "test"
+            del wanted["test"]
+        elif dataset.given_split is not None and self.num_folds is None:
             assignment = dataset.given_split.astype("<U5")
             given = set(assignment[usable]) - ({"val"} if self.val_folds else set())
             wanted = {name: share for name, share in wanted.items() if name not in given}
@@ -84,6 +91,19 @@ class Split:
             free = np.flatnonzero(usable & (assignment == "train"))
             assignment[self._choose(dataset, free, name, share / (1 - taken))] = name
         return assignment
+
+    def _of_site(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
+        """Marks the samples of the site that is tested."""
+        name = str(self.site)
+        site = sites(dataset, name)
+        names = np.unique(site[usable])
+        if self.fold >= len(names):
+            raise UserError(f"split.fold={self.fold}: the last of the {len(names)} sites is {len(names) - 1}")
+        chosen = site == names[self.fold]
+        elsewhere = np.isin(dataset.groups[~chosen & usable], dataset.groups[chosen & usable])
+        if several := len(np.unique(dataset.groups[~chosen & usable][elsewhere])):
+            raise UserError(f"split.site: {several} patients of '{names[self.fold]}' were seen at other sites too")
+        return chosen
 
     def _choose(self, dataset: Any, rows: np.ndarray, name: str, share: float) -> np.ndarray:
         """Returns the rows of a share of the patients, with every class's share where there are classes."""
@@ -126,6 +146,8 @@ class Split:
         for name, chosen in rows.items():
             if len(chosen) == 0:
                 raise UserError(f"split: no samples are left for {name}")
+            if name == "test" and self.site:
+                continue  # a site may have one class: what that leaves undefined is a gap in the results
             if strata is not None and len(np.unique(strata)) > 1 and len(np.unique(strata[chosen])) == 1:
                 raise UserError(
                     f"split: {name} holds a single class in its {len(chosen)} samples; try another split.seed"
@@ -141,6 +163,22 @@ class Split:
         size = counts.max() if self.sampling == "over" else counts.min()
         chosen = [_draw(rng, rows[code == c], size) for c in range(len(counts))]
         return np.sort(np.concatenate(chosen))
+
+
+def sites(dataset: Any, column: str) -> np.ndarray:
+    """Returns the site of each sample.
+
+    Raises:
+        UserError: there is no such column, it is missing somewhere, or has one value.
+    """
+    values = dataset.column(column, "split.site")
+    if values.isna().any():
+        raise UserError(f"split.site: '{column}' is missing in {int(values.isna().sum())} samples")
+    if values.nunique() < 2:
+        raise UserError(f"split.site: '{column}' has one value; there is no other site to test on")
+    if values.nunique() > MOST_SITES:
+        raise UserError(f"split.site: '{column}' has {values.nunique()} values, more than sites can be ({MOST_SITES})")
+    return values.astype(str).to_numpy(dtype=str)
 
 
 def _draw(rng: np.random.Generator, rows: np.ndarray, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger
@@ -20,6 +20,9 @@ from pydantic import Field
 from medfit import config, provenance
 from medfit.errors import UserError
 from medfit.store import Run, Store
+
+if TYPE_CHECKING:
+    from medfit.train import Parts
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def start_run(
     store = Store(cfg)
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
-    tags = {**chosen, **tags}
+    tags = {**chosen, "task.targets": dataset.task, **tags}
     run = store.reopen(resume) or store.create_run(experiment_name(cfg, dataset), name, tags)
     try:
         run.log_params(chosen | dict(params(cfg)))
@@ -88,10 +91,30 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "output_dir",
             "evaluate",
             "sample",
+            "explain",
+            "compare",
         ):
             for path, value in config.leaves(cfg[section], str(section)):
                 if not path.rpartition(".")[2].startswith("_"):
                     yield path, value
+
+
+def log_predictions(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, ...]]) -> None:
+    """Stores predictions beside the truth, with pseudonyms for patients, where they fit in a table.
+
+    Args:
+        run: Whose they are.
+        parts: Of the training: its task makes the table, its data module knows the patients.
+        outputs: By split, what the task's ``table`` takes.
+    """
+    files = {}
+    for split, output in outputs.items():
+        if (table := parts.task.table(*output)) is not None:
+            module = parts.datamodule
+            patients = pseudonyms(run.store.folder, module.dataset.name, module.groups(split))
+            table.insert(0, "patient", patients)
+            files[f"predictions/{split}.csv"] = table
+    run.log_files(files)
 
 
 def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from medfit import config, tracking
 from medfit.datamodule import DataModule
 from medfit.errors import UserError, in_memory
+from medfit.evidence import leaks
 from medfit.plots.predictions import learning_curves
 from medfit.regime import Training
 from medfit.tasks.base import Task
@@ -28,11 +29,19 @@ from medfit.tasks.base import Task
 
 @dataclass(frozen=True)
 class Parts:
-    """What a config builds: all that a training needs."""
+    """What a config builds: all that a training needs.
+
+    Args:
+        datamodule: Batches of each split.
+        task: With its model, untrained.
+        regime: How to train.
+        leaks: What the leak scan found, a line each.
+    """
 
     datamodule: DataModule
     task: Task
     regime: Training
+    leaks: Sequence[str] = ()
 
 
 class DivergedError(UserError):
@@ -104,7 +113,10 @@ def prepare(cfg: DictConfig) -> Parts:
             dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
         )
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
-    return Parts(datamodule, task, regime)
+    proof = datamodule.proof
+    found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
+    proof["leaks"] = list(found)
+    return Parts(datamodule, task, regime, found)
 
 
 def make_task(
@@ -211,14 +223,9 @@ def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run,
     """Returns a split's scores under the best weights; logs its predictions and plots."""
     task, datamodule = parts.task, parts.datamodule
     outputs = task.join(trainer.predict(task, datamodule.batches(split)) or [])
-    files: dict[str, Any] = {}
-    if (table := task.table(*outputs)) is not None:
-        patients = tracking.pseudonyms(run.store.folder, datamodule.dataset.name, datamodule.groups(split))
-        table.insert(0, "patient", patients)
-        files[f"predictions/{split}.csv"] = table
+    tracking.log_predictions(run, parts, {split: outputs})
     if cfg.tracking.plots:
-        files |= {f"plots/{split}_{name}.png": figure for name, figure in task.figures(*outputs).items()}
-    run.log_files(files)
+        run.log_files({f"plots/{split}_{name}.png": figure for name, figure in task.figures(*outputs).items()})
     return {f"{split}/{name}": value for name, value in task.scores(*outputs).items()}
 
 

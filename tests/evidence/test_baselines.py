@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
-from medfit.evaluate import score_baselines
-from medfit.evidence.baselines import ALPHAS, baselines, fit_predict
+from medfit.baselines import predictions
+from medfit.evidence.baselines import ALPHAS, TREES, baselines, fit_predict
 from medfit.train import prepare
 
 RANDOM = np.random.default_rng(0)
@@ -19,7 +21,12 @@ MULTI_TARGET = (SCORES * [1, 10, 100]).astype(np.float32)
 
 def predict(task, name, y, num_outputs=None, x=X):
     size = num_outputs or (len(np.unique(y)) if y.ndim == 1 else y.shape[1])
-    return fit_predict(baselines(task)[name], (x, y), NEW_X, size)
+    known = baselines(task, "series", size) | baselines(task, "table", size)
+    return fit_predict(known[name], (x, y), NEW_X, size)
+
+
+def score_baselines(parts):
+    return {name: parts.task.scores(*outputs["test"]) for name, outputs in predictions(parts, ["test"])}
 
 
 def logistic(y):
@@ -41,7 +48,7 @@ def close(found, expected):
             ("regression", REGRESSION, (30, 1)),
             ("regression", MULTI_TARGET, (30, 3)),
         ]
-        for name in baselines(task)
+        for name in [*baselines(task), "gradient boosting", "nearest neighbour"]
     ],
 )
 def test_predictions_have_the_layout_of_the_task(task, name, y, shape):
@@ -96,7 +103,7 @@ def test_ridge_of_exact_data_is_least_squares():
     )
 
 
-@pytest.mark.parametrize("name", ["prevalence", "logistic"])
+@pytest.mark.parametrize("name", ["prevalence", "logistic", "gradient boosting", "nearest neighbour"])
 def test_class_that_the_training_split_lacks_has_no_probability(name):
     without = np.where(MULTICLASS == 1, 3, MULTICLASS)
     found = predict("multiclass", name, without, num_outputs=4)
@@ -105,8 +112,7 @@ def test_class_that_the_training_split_lacks_has_no_probability(name):
     close(found.sum(axis=1), np.ones(30))
 
 
-@pytest.mark.filterwarnings("ignore:Label .* is present in all training examples")
-@pytest.mark.parametrize("name", ["prevalence", "logistic"])
+@pytest.mark.parametrize("name", ["prevalence", "logistic", "gradient boosting", "nearest neighbour"])
 @pytest.mark.parametrize("value", [0, 1])
 def test_label_that_does_not_vary_in_the_training_split_is_predicted_for_all(name, value):
     y = MULTILABEL.copy()
@@ -119,6 +125,52 @@ def test_label_that_does_not_vary_in_the_training_split_is_predicted_for_all(nam
 @pytest.mark.parametrize("task", ["binary", "multilabel", "multiclass", "regression"])
 def test_each_task_has_a_trivial_and_a_linear_baseline(task):
     assert list(baselines(task)) == (["mean", "ridge"] if task == "regression" else ["prevalence", "logistic"])
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("table", "gradient boosting"), ("series", "nearest neighbour"), ("images", "nearest neighbour")],
+)
+def test_each_kind_of_data_has_one_more(task, kind, more):
+    assert list(baselines(task, kind)) == [*baselines(task), more]
+
+
+def nearest():
+    return cdist(NEW_X, X).argmin(axis=1)
+
+
+def test_nearest_neighbour_of_classes_gives_its_class():
+    close(predict("multiclass", "nearest neighbour", MULTICLASS), np.eye(3)[MULTICLASS[nearest()]])
+
+
+def test_nearest_neighbour_of_a_binary_target_gives_its_answer():
+    close(predict("binary", "nearest neighbour", BINARY), BINARY[nearest()])
+
+
+def test_nearest_neighbour_of_labels_gives_its_labels():
+    close(predict("multilabel", "nearest neighbour", MULTILABEL), MULTILABEL[nearest()])
+
+
+def test_nearest_neighbour_of_numbers_gives_its_numbers():
+    close(predict("regression", "nearest neighbour", MULTI_TARGET), MULTI_TARGET[nearest()])
+
+
+def test_gradient_boosting_of_labels_is_scikit_learns_for_each():
+    own = [HistGradientBoostingClassifier(**TREES).fit(X, y).predict_proba(NEW_X)[:, 1] for y in MULTILABEL.T]
+    close(predict("multilabel", "gradient boosting", MULTILABEL), np.stack(own, axis=1))
+
+
+def test_gradient_boosting_of_several_targets_is_scikit_learns_for_each():
+    own = [HistGradientBoostingRegressor(**TREES).fit(X, y).predict(NEW_X) for y in MULTI_TARGET.T]
+    close(predict("regression", "gradient boosting", MULTI_TARGET), np.stack(own, axis=1))
+
+
+@pytest.mark.parametrize("name", ["logistic", "nearest neighbour"])
+def test_padding_of_series_counts_as_nought(name):
+    padded, filled = X.copy(), X.copy()
+    padded[:40, 3:], filled[:40, 3:] = np.nan, 0
+    close(predict("binary", name, BINARY, x=padded), predict("binary", name, BINARY, x=filled))
 
 
 def test_prevalence_ranks_no_patient_above_another(compose):

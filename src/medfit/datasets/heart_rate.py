@@ -57,8 +57,8 @@ class HeartRate(Records):
     def __init__(self, targets: list[Literal["pulse", "systolic", "diastolic"]]) -> None:
         if not targets or len(set(targets)) != len(targets):
             raise UserError(f"dataset.targets: needs one or more of {', '.join(TARGETS)}, each once")
-        survey = _read()
-        survey = survey[survey["AgeInYearsAtScreening"] >= ADULT_YEARS]
+        everyone = _read()
+        survey = everyone[everyone["AgeInYearsAtScreening"] >= ADULT_YEARS]
         y = pd.DataFrame({target: _target(survey, target) for target in targets})
         known = y.notna().all(axis=1)
         x = survey.loc[known, list(FEATURES)].rename(columns={old: new for old, (new, _, _) in FEATURES.items()})
@@ -72,6 +72,10 @@ class HeartRate(Records):
             units={
                 **{name: unit for name, _, unit in FEATURES.values()},
                 **{target: unit for target, (unit, _) in TARGETS.items()},
+            },
+            excluded={
+                f"younger than {ADULT_YEARS} years": len(everyone) - len(survey),
+                f"no {' or no '.join(targets)}": int((~known).sum()),
             },
             source="NHANES 2017-2018, US CDC, public domain",
         )

@@ -72,6 +72,7 @@ class ImageTable(Images):
             channels=channels or channel_names(read_image(files[0])),
             units=units,
             source=f"{file.name}, the user's own",
+            facts=table.drop(columns=image),
             **about,
         )
         say(f"{file.name}: {told}")

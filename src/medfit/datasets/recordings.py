@@ -115,7 +115,8 @@ class Recordings(Series):
         names, rate, its_units = common(headers, channels, resample_hz)
         cuts, told = self._cut(headers, names, resample_hz, windows)
         taken = table.iloc[[cut.row for cut in cuts]].assign(**{ANNOTATION: [cut.annotation for cut in cuts]})
-        _, about, told_roles = roles(taken, target or ANNOTATION, patient or RECORDING)
+        rest, about, told_roles = roles(taken, target or ANNOTATION, patient or RECORDING)
+        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, ANNOTATION) if name in rest])
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
         x = [cut.x for cut in cuts]
         super().__init__(x=x, channels=names, sampling_rate_hz=rate, units=its_units | dict(units or {}), **about)

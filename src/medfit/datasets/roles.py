@@ -43,6 +43,7 @@ def take_roles(
     y, names = encode(table[targets], task, positive)
     groups = _patients(table, patient)
     about = {"y": y, "task": task, "target_names": names, "groups": groups, "given_split": _given_split(table, split)}
+    about["excluded"] = {"no target": num_without}
     rest = table.drop(columns=[*targets, *([patient] if patient else []), *([split] if split else [])])
     return rest, about, _told(targets, about, num_without)
 

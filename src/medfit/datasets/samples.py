@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.errors import UserError, suggest
+
 
 class Samples:
     """Samples ``(x, y)`` with patients, targets and units; a kind of data says what ``x`` is.
@@ -23,6 +25,8 @@ class Samples:
         given_split: ``train``, ``val`` or ``test`` for each sample; None to divide at random.
         units: Of features and targets, where they have one.
         source: Where the data come from, with their licence.
+        facts: Columns that say of each sample what is no feature, such as its site: for folds and subgroups.
+        excluded: How many samples were read and left out, by the reason.
 
     Attributes:
         strata: Each sample's class for stratified splits, None where the target has none.
@@ -41,12 +45,16 @@ class Samples:
         given_split: np.ndarray | None = None,
         units: Mapping[str, str] | None = None,
         source: str = "",
+        facts: pd.DataFrame | None = None,
+        excluded: Mapping[str, int] | None = None,
     ) -> None:
         self.name, self.y, self.task, self.source = name, y, task, source
         self.target_names = [str(target) for target in target_names]
         self.groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         self.given_split = given_split
         self.units = dict(units or {})
+        self.facts = pd.DataFrame(index=range(len(y))) if facts is None else facts.reset_index(drop=True)
+        self.excluded = {reason: number for reason, number in (excluded or {}).items() if number}
         self.strata = _strata(task, y)
 
     def __len__(self) -> int:
@@ -63,6 +71,24 @@ class Samples:
     @abstractmethod
     def contents(self) -> Iterator[bytes]:
         """Yields all values of ``x``, for the fingerprint."""
+
+    def column(self, name: str, where: str) -> pd.Series:
+        """Returns what a column says of each sample: a fact, or a feature of a table.
+
+        Args:
+            name: Of the column.
+            where: The config path that names it, for the error.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        tables = [self.facts, *([self.x] if isinstance(self.x, pd.DataFrame) else [])]
+        for table in tables:
+            if name in table:
+                return table[name]
+        known = [str(column) for table in tables for column in table]
+        have = f" (columns: {', '.join(known)})" if known else ", nor any other"
+        raise UserError(f"{where}: the data set has no column '{name}'{suggest(name, known)}{have}")
 
     def schema(self) -> list[dict[str, str]]:
         """Returns the names, kinds, roles and units of features and targets; no values."""

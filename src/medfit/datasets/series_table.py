@@ -60,6 +60,7 @@ class SeriesTable(Series):
         check_columns(table, {"exclude": exclude})
         table, about, told = take_roles(table, target, patient, split, target_kind, positive)
         x = _values(table.drop(columns=[column for column in exclude if column in table]), len(channels))
+        about["facts"] = table[[column for column in exclude if column in table]]
         about |= {"name": file.stem, "source": f"{file.name}, the user's own", "units": units}
         super().__init__(x=x, channels=channels, sampling_rate_hz=sampling_rate_hz, **about)
         say(f"{file.name}: {told}; series of {len(channels)} x {x.shape[2]} points")

@@ -63,7 +63,7 @@ class Table(Records):
         all_kinds = {str(column): (kinds or {}).get(str(column)) or infer_kind(x[column]) for column in x}
         super().__init__(
             name=file.stem, x=_as_kinds(x, all_kinds), kinds=all_kinds, units=units,
-            source=f"{file.name}, the user's own", **about,
+            source=f"{file.name}, the user's own", facts=table.drop(columns=x.columns), **about,
         )  # fmt: skip
         counts = pd.Series(list(all_kinds.values())).value_counts()
         say(f"{file.name}: {told}; features: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))

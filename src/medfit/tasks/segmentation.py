@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
+from medfit.evidence.predictions import COUNTS
 from medfit.plots.overlays import Overlay, overlay, slice_of
 from medfit.tasks.supervised import Supervised
 
@@ -140,10 +141,13 @@ class Segmentation(Supervised):
         return found
 
     def table(self, cases: list[Case]) -> pd.DataFrame:
-        """Returns each image's scores by class, a row each image."""
+        """Returns each image's scores and voxels (found, predicted and true) by class, a row each image."""
+        counts = np.stack([case.counts for case in cases])
         columns: dict[str, np.ndarray] = {}
         for metric, values in self._values(cases).items():
             columns |= {f"{metric}/{name}": values[:, k] for k, name in enumerate(self.target_names[1:])}
+        for place, part in enumerate(COUNTS):
+            columns |= {f"{part}/{name}": counts[:, place, k] for k, name in enumerate(self.target_names[1:])}
         return pd.DataFrame(columns)
 
     def figures(self, cases: list[Case]) -> dict[str, Figure]:

@@ -1,0 +1,151 @@
+"""The variance of the area under the ROC curve without resampling, also where patients were measured repeatedly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from medfit.evidence.intervals import LEVEL, Interval
+from medfit.evidence.predictions import Predictions
+
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An area under a ROC curve and what each patient adds to its error.
+
+    Args:
+        area: Under the curve; NaN with one class.
+        positive: Of each patient's positive samples, in the shape (patients,); the sum is 0.
+        negative: Of each patient's negative samples.
+        num_positive: Patients with positive samples.
+        num_negative: Patients with negative samples.
+    """
+
+    area: float
+    positive: np.ndarray
+    negative: np.ndarray
+    num_positive: int
+    num_negative: int
+
+
+def curve(preds: np.ndarray, target: np.ndarray, patient: np.ndarray, num_patients: int) -> Curve:
+    """Returns the curve of one column (DeLong et al., Biometrics 1988; clusters: Obuchowski, Biometrics 1997).
+
+    Args:
+        preds: In the shape (rows,).
+        target: 0 or 1, in the shape (rows,).
+        patient: The number of each row's patient.
+        num_patients: That may be numbered.
+    """
+    case = target > 0.5
+    rows, num_cases = len(preds), int(case.sum())
+    if num_cases in (0, rows):
+        nothing = np.full(num_patients, np.nan)
+        return Curve(np.nan, nothing, nothing, 0, 0)
+    ranks = stats.rankdata(preds)
+    won = np.empty(rows)
+    won[case] = (ranks[case] - stats.rankdata(preds[case])) / (rows - num_cases)
+    won[~case] = 1 - (ranks[~case] - stats.rankdata(preds[~case])) / num_cases
+    area = float(won[case].mean())
+    error = [np.bincount(patient[of], won[of] - area, num_patients) / of.sum() for of in (case, ~case)]
+    return Curve(area, *error, len(np.unique(patient[case])), len(np.unique(patient[~case])))
+
+
+def covariance(one: Curve, other: Curve, num_patients: int) -> float:
+    """Returns the covariance of two areas on the same patients; of a curve with itself, its variance."""
+
+    def scaled(left: np.ndarray, right: np.ndarray, number: int) -> float:
+        return float(left @ right) * number / (number - 1) if number > 1 else np.nan
+
+    crossed = (one.positive @ other.negative + one.negative @ other.positive) * num_patients / (num_patients - 1)
+    return (
+        scaled(one.positive, other.positive, one.num_positive)
+        + scaled(one.negative, other.negative, one.num_negative)
+        + float(crossed)
+    )
+
+
+def mean(curves: Sequence[Curve]) -> Curve:
+    """Returns the mean of several seeds' curves on the same patients."""
+    first = curves[0]
+    parts = [np.mean([getattr(one, part) for one in curves], axis=0) for part in ("area", "positive", "negative")]
+    return Curve(float(parts[0]), parts[1], parts[2], first.num_positive, first.num_negative)
+
+
+def interval(units: Sequence[Predictions], column: int = 0) -> Interval:
+    """Returns the area's interval, on the logit scale, for the mean over trainings.
+
+    Seeds share patients, and their errors are averaged patient by patient; folds share none. Where the area is 1 (or
+    0), so that no variance is seen, the interval is Newcombe's (Stat Med 2006, method 5).
+
+    Args:
+        units: Each training's predictions.
+        column: That is scored.
+    """
+    known = [(one, n) for one, n in _of_folds(units, column) if np.isfinite(one.area)]
+    if not known:
+        return Interval(np.nan, np.nan, np.nan, "DeLong")
+    area = float(np.mean([one.area for one, _ in known]))
+    variance = sum(covariance(one, one, n) for one, n in known) / len(known) ** 2
+    cases, others = (sum(getattr(one, f"num_{part}") for one, _ in known) for part in ("positive", "negative"))
+    if area in (0, 1):
+        return Interval(area, *newcombe(area, cases, others), "Newcombe")
+    if not np.isfinite(variance):
+        return Interval(area, np.nan, np.nan, "DeLong")
+    logit, error = np.log(area / (1 - area)), Z * np.sqrt(max(variance, 0)) / (area * (1 - area))
+    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (logit - error, logit + error)), "DeLong")
+
+
+def compare(ones: Sequence[Predictions], others: Sequence[Predictions], column: int = 0) -> tuple[Interval, float]:
+    """Returns the difference of two models' areas on the same patients with its interval, and the two-sided p.
+
+    Args:
+        ones: Each training's predictions of one model.
+        others: Those of the other, of the same patients in the same folds.
+        column: That is scored.
+    """
+    pairs = list(zip(_of_folds(ones, column), _of_folds(others, column), strict=True))
+    difference = float(np.mean([one.area - other.area for (one, _), (other, _) in pairs]))
+    variances = [covariance(a, a, n) + covariance(b, b, n) - 2 * covariance(a, b, n) for (a, n), (b, _) in pairs]
+    variance = sum(variances) / len(pairs) ** 2
+    if not np.isfinite(variance) or variance <= 1e-15:
+        same = difference == 0
+        return Interval(difference, *((0.0, 0.0) if same else (np.nan, np.nan)), "DeLong"), 1.0 if same else np.nan
+    error = np.sqrt(variance)
+    p = float(2 * stats.norm.sf(abs(difference) / error))
+    return Interval(difference, difference - Z * error, difference + Z * error, "DeLong"), p
+
+
+def newcombe(area: float, num_positive: int, num_negative: int) -> tuple[float, float]:
+    """Returns the interval of an area from its size and the numbers alone (Newcombe, Stat Med 2006, method 5)."""
+    if min(num_positive, num_negative) < 1:
+        return np.nan, np.nan
+    pairs = (num_positive + num_negative) / 2 - 1
+
+    def gap(true: float) -> float:
+        spread = 1 + pairs * (1 - true) / (2 - true) + pairs * true / (1 + true)
+        return (area - true) ** 2 - Z**2 * true * (1 - true) * spread / (num_positive * num_negative)
+
+    low = 0.0 if area <= 0 else float(optimize.brentq(gap, 0, area - 1e-9))
+    high = 1.0 if area >= 1 else float(optimize.brentq(gap, area + 1e-9, 1))
+    return low, high
+
+
+def _of_folds(units: Sequence[Predictions], column: int) -> list[tuple[Curve, int]]:
+    """Returns the mean curve of each fold's seeds, and its number of patients; in the order of the patients."""
+    folds: dict[bytes, list[Predictions]] = {}
+    for unit in units:
+        folds.setdefault(np.unique(unit.patient).astype("U").tobytes(), []).append(unit)
+    found = []
+    for _, of_fold in sorted(folds.items()):
+        patients = np.unique(of_fold[0].patient)
+        codes = [np.searchsorted(patients, unit.patient) for unit in of_fold]
+        curves = [
+            curve(unit.preds[:, column], unit.target[:, column], code, len(patients))
+            for unit, code in zip(of_fold, codes, strict=True)
+        ]
+        found.append((mean(curves), len(patients)))
+    return found

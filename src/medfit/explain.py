@@ -1,0 +1,182 @@
+"""``medfit explain``: why a finished run predicts what it predicts, and whether the explanations are to be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig
+from pydantic import Field
+
+from medfit import config
+from medfit.console import say, show_table
+from medfit.errors import UserError, suggest
+from medfit.store import Store
+
+FOLDER = "explanations"
+
+
+@dataclass(frozen=True)
+class Explain:
+    """What is explained.
+
+    Args:
+        run: The MLflow id of a finished training.
+        split: ``val``, ``train``, or ``test`` of a run that has scored it.
+        methods: Tables have ``integrated_gradients``, ``feature_ablation``, ``shap`` and ``lime``; series
+            ``integrated_gradients`` and ``occlusion``; images ``grad_cam`` and ``occlusion``. None for all of them.
+        num_cases: Single cases to show.
+        num_samples: Of the split, drawn for the summary; None for 100 rows, 60 series, 24 images, or 4 with masks.
+        seed: Of that draw, and of each method: the same numbers every time.
+    """
+
+    run: str | None = None
+    split: Literal["train", "val", "test"] = "val"
+    methods: Annotated[list[str], Field(min_length=1)] | None = None
+    num_cases: Annotated[int, Field(ge=0)] = 3
+    num_samples: Annotated[int, Field(ge=2)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+def explain(cfg: DictConfig) -> dict[str, Any]:
+    """Explains a run, logs the explanations to it, and returns their summary as it is logged.
+
+    Args:
+        cfg: As :func:`medfit.config.compose` gives it; says which run, whose own config tells all else.
+
+    Raises:
+        UserError: no such run, one that can't be explained, or a method that does not suit its data.
+    """
+    asked: Explain = config.build(cfg.explain)
+    if not asked.run:
+        raise UserError("explain.run is needed: give explain.run=<id of an MLflow run>, which medfit ui shows")
+    from medfit.explanations.finished import FinishedRun
+
+    finished = FinishedRun(Store(cfg), asked.run, asked.split)
+    kind = _family(finished.parts.datamodule.dataset)
+    methods = _methods(asked, kind)
+    family = kind(finished, asked.split, asked.num_samples, asked.seed)
+    questions = family.questions()
+    if not questions:
+        raise UserError(f"explain.run: run {asked.run} predicts nothing but background, so there is nothing to explain")
+    found = {method: family.attribute(method, family.task, questions) for method in methods}
+    checks = _checks(finished, family, questions, found)
+    cases, shown = _cases(family, methods, asked.num_cases)
+    files = _files(family, questions, found) | shown
+    summary = {
+        "run": asked.run,
+        "split": asked.split,
+        "num_samples": len(family.rows),
+        "seed": asked.seed,
+        "methods": {
+            method: {
+                "gist": family.headline(method, questions, found[method]),
+                "randomised_correlation": checks[method].sizes,
+                "randomised_signed_correlation": checks[method].signed,
+                "depends_on_weights": checks[method].passed,
+                **family.told.get(method, {}),
+            }
+            for method in methods
+        },
+        "cases": cases,
+        "notes": family.notes,
+    }
+    run = finished.run
+    run.log_files({f"{FOLDER}/{name}": content for name, content in {**files, "summary.json": summary}.items()})
+    run.log_metrics(_metrics(checks), 0)
+    run.flush()
+    return summary
+
+
+def main(cfg: DictConfig) -> None:
+    """Explains a run, shows the gist of it, and says where the figures lie."""
+    summary = explain(cfg)
+    show_table(
+        f"Explanations of run {summary['run']}, {summary['num_samples']} samples of {summary['split']}",
+        ["method", "gist", "like untrained", "with signs", "depends on weights"],
+        [[name, *_row(about)] for name, about in summary["methods"].items()],
+    )
+    for case in summary["cases"]:
+        say(f"Case      {case['title']}")
+    for note in summary["notes"]:
+        say(f"Note      {note}")
+    for name, about in summary["methods"].items():
+        if not about["depends_on_weights"]:
+            say(f"Warning   {name} explains untrained models much as this one: it may show the input, not the model")
+    say(f"Results   the run's page in medfit ui, artifacts below {FOLDER}/")
+
+
+def _family(dataset: Any) -> Any:
+    """Returns what explains this kind of data."""
+    from medfit.explanations.image import Image
+    from medfit.explanations.masks import Masks
+    from medfit.explanations.signal import Signal
+    from medfit.explanations.table import Table
+
+    if hasattr(dataset, "kinds"):
+        return Table
+    if hasattr(dataset, "sampling_rate_hz"):
+        return Signal
+    return Masks if dataset.task == "segmentation" else Image
+
+
+def _methods(asked: Explain, kind: Any) -> list[str]:
+    for method in asked.methods or ():
+        if method not in kind.methods:
+            raise UserError(
+                f"explain.methods: '{method}' does not suit these data{suggest(method, kind.methods)} "
+                f"(suited: {', '.join(kind.methods)})"
+            )
+    return list(dict.fromkeys(asked.methods or kind.methods))
+
+
+def _checks(finished: Any, family: Any, questions: Sequence[Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Returns each method's randomisation test, on questions from all over the summary."""
+    from medfit.explanations.sanity import compare
+
+    step = max(1, len(questions) // family.num_checked)
+    places = range(0, len(questions), step)[: family.num_checked]
+    chosen = [questions[i] for i in places]
+    tasks = [finished.untrained(family.seed + number) for number in range(family.num_untrained)]
+    return {
+        method: compare(
+            [values[i] for i in places],
+            [family.attribute(method, task, chosen) for task in tasks],
+            method not in family.unsigned,
+        )
+        for method, values in found.items()
+    }
+
+
+def _cases(family: Any, methods: Sequence[str], count: int) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Returns what is told of the single cases, and their figures; patients under the run's keyed hashes."""
+    chosen = family.cases(count)
+    asked = [case.question for case in chosen]
+    found = {method: family.attribute(method, family.task, asked) if asked else [] for method in methods}
+    told, files = [], {}
+    for number, case in enumerate(chosen):
+        name = f"{family.split}_case_{number + 1}.png"
+        files[name] = family.case(case, {method: values[number] for method, values in found.items()})
+        told.append({"file": name, "title": case.title, "patient": family.patient(case.question.row)})
+    return told, files
+
+
+def _files(family: Any, questions: Sequence[Any], found: dict[str, Any]) -> dict[str, Any]:
+    files = {
+        f"{family.split}_{method}{ending}": content
+        for method, values in found.items()
+        for ending, content in family.summary(method, questions, values).items()
+    }
+    return files | {f"{family.split}_{name}": made for name, made in family.compare(questions, found).items()}
+
+
+def _metrics(checks: dict[str, Any]) -> dict[str, float]:
+    """Returns the correlations by their metrics' names."""
+    sizes = {f"explain/{method}_randomised_correlation": check.sizes for method, check in checks.items()}
+    signed = {f"explain/{m}_randomised_signed_correlation": c.signed for m, c in checks.items() if c.signed is not None}
+    return sizes | signed
+
+
+def _row(about: dict[str, Any]) -> list[str]:
+    values = [about["randomised_correlation"], about["randomised_signed_correlation"]]
+    told = ["" if value is None else f"{value:.2f}" for value in values]
+    return [about["gist"], *told, "yes" if about["depends_on_weights"] else "NO"]
