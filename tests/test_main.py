@@ -89,3 +89,43 @@ def test_a_list_is_one_value_not_several():
 def test_an_override_that_cannot_be_read_is_named(line):
     with pytest.raises(UserError, match="cannot read the override"):
         list(cli.expand([line]))
+
+
+INTERRUPTED_IN_A_CALLBACK = """
+import sys, time, weakref
+from medfit import __main__ as cli
+
+class Thing: pass
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+def run(command, overrides):
+    thing = Thing()
+    kept = weakref.ref(thing, interrupted)
+    del thing  # where Python can raise nothing
+    time.sleep(30)
+
+cli._run = run
+sys.argv = ["medfit", "train"]
+sys.exit(cli.main())
+"""
+
+
+def test_an_interruption_where_python_can_raise_nothing_is_not_lost():
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr == "medfit: interrupted; what was finished is kept\n"
+    assert time.perf_counter() - started < 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["explain", "abc"], ["explain.run=abc"]),
+        (["compare", "a1", "b2", "compare.metrics=[auroc]"], ["compare.metrics=[auroc]", "compare.runs=[a1,b2]"]),
+    ],
+)
+def test_runs_may_be_named_by_themselves(arguments, meant):
+    assert cli._named(arguments[0], arguments[1:]) == meant

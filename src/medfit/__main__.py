@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 2 a user's mistake, 130 interrupted.
     """
+    if argv is None:
+        sys.unraisablehook = _interrupt_again
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_usage())
@@ -49,6 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing more to end
         print("medfit: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+
+
+def _interrupt_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Repeats a Ctrl-C that hit where Python can raise nothing, as in a callback of an import, and so was lost."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        # later, for here it would be lost again, and in the main thread, for it may be waiting
+        threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(command: str, overrides: list[str]) -> int:

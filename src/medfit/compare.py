@@ -94,7 +94,9 @@ def main(cfg: DictConfig) -> None:
     show_table("Gains on the same patients (better is positive)", columns, rows)
     for test in ("p_mcnemar", "p_wilcoxon"):
         for row in table[table[test].notna()].itertuples():
-            say(f"{test[2:].capitalize()}: {row.model} over {row.compared_with}, {row.metric}: p {getattr(row, test):.3g}")
+            say(
+                f"{test[2:].capitalize()}: {row.model} over {row.compared_with}, {row.metric}: p {getattr(row, test):.3g}"
+            )
     say("Results   the comparison's run in medfit ui: comparison.csv and a plot of the gains")
 
 
@@ -148,7 +150,9 @@ def _units(store: Store, run: "mlflow.entities.Run") -> list[Unit]:
         seeds = store.runs_of(run.info.experiment_id, {"kind": "seed", "mlflow.parentRunId": run.info.run_id})
         return [unit for seed in seeds if seed.info.status == "FINISHED" for unit in _units(store, seed)]
     if kind not in SCORED:
-        raise UserError(f"compare: run {run.info.run_id} is a {kind or 'run of another program'}, which predicts nothing")
+        raise UserError(
+            f"compare: run {run.info.run_id} is a {kind or 'run of another program'}, which predicts nothing"
+        )
     targets = run.data.tags.get("task.targets", "")
     made = {split: read_predictions(store, run.info.run_id, split, targets) for split in ("val", "test")}
     if made["val"] is None:
@@ -164,9 +168,7 @@ def _on_one_split(models: Mapping[str, list[Unit]]) -> dict[str, list[Unit]]:
     if all(len(unit.test) for units in models.values() for unit in units):
         return dict(models)
     say("Note: not all of these runs have scored the test split, so validation patients are compared.")
-    return {
-        name: [Unit(unit.fold, unit.seed, unit.val, unit.val) for unit in units] for name, units in models.items()
-    }
+    return {name: [Unit(unit.fold, unit.seed, unit.val, unit.val) for unit in units] for name, units in models.items()}
 
 
 def _metrics(predictions: Predictions, wanted: Sequence[str] | None) -> list[str]:

@@ -34,8 +34,9 @@ class DataModule(L.LightningDataModule):
         super().__init__()
         steps = preprocessing(dataset)
         self.dataset = dataset
-        self.rows = split(dataset, steps.usable())
-        self.proof = proof(self.rows, dataset)
+        usable = steps.usable()
+        self.rows = split(dataset, usable)
+        self.proof = proof(self.rows, dataset, usable)
         self.data = steps.apply(self.rows["train"])
         self.train_data = self.data.training(self.rows["train"])
         self.batch_size = batch_size or len(self.train_data)

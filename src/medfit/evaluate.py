@@ -1,7 +1,7 @@
 """``medfit evaluate``: opens the test split for a chosen configuration, over seeds and folds, beside baselines."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -16,11 +16,12 @@ from medfit.errors import UserError
 from medfit.evidence import subgroups, summary
 from medfit.evidence.summary import Settings, Unit
 from medfit.evidence.thresholds import Rule
+from medfit.plots.evidence import figures
 from medfit.splits import sites
 from medfit.store import PROCESS, Run, Store
 from medfit.study.values import set_values
 from medfit.sweep import sweep
-from medfit.train import Parts, prepare
+from medfit.train import prepare
 from medfit.trainings import Trainings
 
 KEYS = ["model", "fold", "seed"]
@@ -141,6 +142,8 @@ def _log(cfg: DictConfig, run: Run, found: Evaluation) -> None:
         run.log_metrics({f"test_{end}/{name}": row[end] for name, row in ends.iterrows() for end in ("low", "high")}, 0)
     run.log_files({f"evidence/{name}.csv": table for name, table in found.tables.items()})
     run.log_files({"trainings.csv": found.trainings, "evidence/warnings.json": {"warnings": found.warnings}})
+    if cfg.tracking.plots:
+        run.log_files({f"plots/{name}.png": figure for name, figure in figures(found.tables).items()})
 
 
 def _count_opening(run: Run, resumed: bool) -> int:
@@ -253,4 +256,3 @@ def main(cfg: DictConfig) -> None:
         say(f"Next      make report EXPERIMENT={cfg.experiment}")
     else:
         say(f"Results   {config.output_dir(cfg)} (compare with: medfit ui)")
-

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from medfit.errors import UserError
@@ -210,8 +211,14 @@ def check_patients(rows: Rows, groups: np.ndarray) -> None:
                 raise UserError(f"split: {shared} patients are in both {name} and {other}")
 
 
-def proof(rows: Rows, dataset: Any) -> dict[str, Any]:
-    """Returns what shows the split: counts of samples, patients and classes, and a hash of the assignment."""
+def proof(rows: Rows, dataset: Any, usable: np.ndarray | None = None) -> dict[str, Any]:
+    """Returns what shows the split: counts of samples, patients and classes, where they went, and a hash of it all.
+
+    Args:
+        rows: Row numbers of each split.
+        dataset: That is divided.
+        usable: Marks the samples that preprocessing could use; None for all.
+    """
     check_patients(rows, dataset.groups)
     facts: dict[str, Any] = {"patients_in_two_splits": 0}
     digest = hashlib.sha256()
@@ -222,4 +229,27 @@ def proof(rows: Rows, dataset: Any) -> dict[str, Any]:
             classes, counts = np.unique(dataset.strata[chosen], return_counts=True)
             facts[name]["classes"] = dict(zip(map(str, classes.tolist()), counts.tolist(), strict=True))
     facts["assignment_sha256"] = digest.hexdigest()
-    return facts
+    facts["flow"] = _flow(rows, dataset, len(dataset) if usable is None else int(usable.sum()))
+    return facts | _missing(dataset)
+
+
+def _flow(rows: Rows, dataset: Any, num_usable: int) -> dict[str, Any]:
+    """Returns how many samples were read, why others of them are in no split, and how many are in one."""
+    divided = np.unique(np.concatenate(list(rows.values())))
+    excluded = dict(getattr(dataset, "excluded", {}))
+    return {
+        "read": len(dataset) + sum(excluded.values()),
+        "excluded": excluded,
+        "unusable": len(dataset) - num_usable,
+        "not_drawn": num_usable - len(divided),  # common classes, where sampling=under
+        "divided": len(divided),
+        "patients": len(np.unique(dataset.groups[divided])),
+    }
+
+
+def _missing(dataset: Any) -> dict[str, Any]:
+    """Returns how many cells of each column of a table are missing, of the columns that lack any."""
+    if not isinstance(x := getattr(dataset, "x", None), pd.DataFrame):
+        return {}
+    counts = x.isna().sum()
+    return {"missing": {str(name): int(count) for name, count in counts.items() if count}}

@@ -1,4 +1,4 @@
-"""The trainings and baselines of one fold of an evaluation, each a run of its own; those that are done are not repeated."""
+"""The trainings and baselines of one fold of an evaluation, each a run of its own; what is done is not repeated."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +83,9 @@ class Trainings:
         return next((run for run in runs if run.info.status == "FINISHED"), None)
 
     def _unit(self, run: "mlflow.entities.Run", seed: int | None) -> Unit | None:
-        made = {split: read_predictions(self.parent.store, run.info.run_id, split, self.kind) for split in ("val", "test")}
+        made = {
+            split: read_predictions(self.parent.store, run.info.run_id, split, self.kind) for split in ("val", "test")
+        }
         if made["val"] is None or made["test"] is None:
             return None
         return Unit(self.fold, seed, made["val"], made["test"], self.groups)

@@ -54,7 +54,9 @@ def test_temperature_is_the_best_there_is():
     odds, target = logit(val.preds[:, 0]), val.target[:, 0]
 
     def loss(temperature):
-        return -np.log(np.where(target > 0.5, special.expit(odds / temperature), special.expit(-odds / temperature))).mean()
+        return -np.log(
+            np.where(target > 0.5, special.expit(odds / temperature), special.expit(-odds / temperature))
+        ).mean()
 
     best = optimize.minimize_scalar(loss, bounds=(0.2, 9), method="bounded", options={"xatol": 1e-8}).x
     found = recalibrated("temperature", val, val).preds[:, 0]

@@ -11,7 +11,9 @@ RNG = np.random.default_rng(0)
 
 def regression(patient, errors):
     size = len(errors)
-    return Predictions("regression", ["y"], np.asarray(patient).astype(str), np.zeros((size, 1)), np.reshape(errors, (size, 1)))
+    return Predictions(
+        "regression", ["y"], np.asarray(patient).astype(str), np.zeros((size, 1)), np.reshape(errors, (size, 1))
+    )
 
 
 def mean_of(values):
@@ -45,7 +47,8 @@ def test_patients_are_drawn_not_rows():
     patient, errors = np.repeat(np.arange(30), 10), np.repeat(RNG.normal(0, 1, 30), 10)
     once = regression(np.arange(30), errors[::10])
     for_rows, for_patients = (
-        resample(*arguments(unit), num_resamples=4000).percentile()["mae"] for unit in (regression(patient, errors), once)
+        resample(*arguments(unit), num_resamples=4000).percentile()["mae"]
+        for unit in (regression(patient, errors), once)
     )
     assert for_rows.low == pytest.approx(for_patients.low)
     assert for_rows.high == pytest.approx(for_patients.high)
@@ -90,7 +93,9 @@ def test_draws_in_parts_are_as_many(monkeypatch):
 
 
 def test_a_statistic_that_is_often_undefined_has_no_interval():
-    unit = Predictions("binary", ["y"], np.arange(6).astype(str), np.array([[1.0]] + [[0.0]] * 5), np.linspace(0, 1, 6)[:, None])
+    unit = Predictions(
+        "binary", ["y"], np.arange(6).astype(str), np.array([[1.0]] + [[0.0]] * 5), np.linspace(0, 1, 6)[:, None]
+    )
     statistics, patients, strata, _ = of_patients([unit])
     found = resample({"auroc": statistics["auroc"]}, len(patients), strata).bca()["auroc"]
     assert found.estimate == 0

@@ -74,8 +74,7 @@ def test_mcnemar_knows_no_repeats():
 
 
 def folds(number, **kind):
-    made = [units(10 * fold + 1, fold=fold, prefix=f"f{fold}-", **kind)[0] for fold in range(number)]
-    return made
+    return [units(10 * fold + 1, fold=fold, prefix=f"f{fold}-", **kind)[0] for fold in range(number)]
 
 
 def test_wilcoxon_is_scipys_over_the_folds():

@@ -15,7 +15,9 @@ def test_a_binary_task_is_read():
 
 
 def test_classes_become_a_column_each_even_if_they_are_numbers():
-    table = pd.DataFrame({"patient": [1, 2], "target": [2, 1], "pred": [2, 1], "pred/1": [0.1, 0.9], "pred/2": [0.9, 0.1]})
+    table = pd.DataFrame(
+        {"patient": [1, 2], "target": [2, 1], "pred": [2, 1], "pred/1": [0.1, 0.9], "pred/2": [0.9, 0.1]}
+    )
     assert read(table, "multiclass").target.tolist() == [[0, 1], [1, 0]]
 
 

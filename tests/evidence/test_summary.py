@@ -15,7 +15,9 @@ def binary(seed=0, size=60, noise=1.0, prefix="p"):
     truth, rng = np.random.default_rng(7), np.random.default_rng(seed)
     target = (truth.random(size) < 0.5).astype(float)
     preds = 1 / (1 + np.exp(-(2 * (target - 0.5) + noise * rng.normal(0, 1, size))))
-    return Predictions("binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None])
+    return Predictions(
+        "binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
+    )
 
 
 def unit(seed=0, fold=0, groups=None, **kind):

@@ -13,7 +13,9 @@ def study(seed=0, size=80, prefix=""):
     rng = np.random.default_rng(seed)
     target = np.r_[1.0, 0.0, rng.random(size - 2) < 0.4].astype(float)
     preds = (0.3 * target + 0.7 * rng.random(size)).round(2)
-    return Predictions("binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None])
+    return Predictions(
+        "binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
+    )
 
 
 def of(unit):
@@ -25,7 +27,10 @@ def of(unit):
 def test_youdens_threshold_is_the_best_of_the_roc_curve(seed):
     preds, target = of(study(seed))
     false, true, _ = roc_curve(target, preds)
-    found = {name: value[0] for name, value in rates(preds, target, choose(preds, target, "youden"), np.ones((1, 80))).items()}
+    found = {
+        name: value[0]
+        for name, value in rates(preds, target, choose(preds, target, "youden"), np.ones((1, 80))).items()
+    }
     assert found["sensitivity"] + found["specificity"] - 1 == pytest.approx((true - false).max())
 
 

@@ -63,9 +63,13 @@ WEIGHED = {
     "auroc": sk.roc_auc_score,
     "auprc": sk.average_precision_score,
     "brier": sk.brier_score_loss,
-    "cross_entropy": lambda t, p, sample_weight: sk.log_loss(t, np.clip(p, 1e-7, 1 - 1e-7), sample_weight=sample_weight),
+    "cross_entropy": lambda t, p, sample_weight: sk.log_loss(
+        t, np.clip(p, 1e-7, 1 - 1e-7), sample_weight=sample_weight
+    ),
     "accuracy": lambda t, p, sample_weight: sk.accuracy_score(t, p > 0.5, sample_weight=sample_weight),
-    "balanced_accuracy": lambda t, p, sample_weight: sk.balanced_accuracy_score(t, p > 0.5, sample_weight=sample_weight),
+    "balanced_accuracy": lambda t, p, sample_weight: sk.balanced_accuracy_score(
+        t, p > 0.5, sample_weight=sample_weight
+    ),
     "f1": lambda t, p, sample_weight: sk.f1_score(t, p > 0.5, sample_weight=sample_weight),
     "mcc": lambda t, p, sample_weight: sk.matthews_corrcoef(t, p > 0.5, sample_weight=sample_weight),
 }
@@ -81,7 +85,12 @@ def test_weighted_classification_is_scikit_learns(name):
 
 @pytest.mark.parametrize(
     ("name", "of"),
-    [("mse", sk.mean_squared_error), ("rmse", sk.root_mean_squared_error), ("mae", sk.mean_absolute_error), ("r2", sk.r2_score)],
+    [
+        ("mse", sk.mean_squared_error),
+        ("rmse", sk.root_mean_squared_error),
+        ("mae", sk.mean_absolute_error),
+        ("r2", sk.r2_score),
+    ],
 )
 def test_weighted_regression_is_scikit_learns(name, of):
     found, weights = predictions("regression"), np.random.default_rng(3).random((5, 60))

@@ -42,7 +42,9 @@ def intercept(preds: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.
 def _fit(x: np.ndarray, offset: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Returns logistic regression coefficients (resamples, terms) by Newton's method; NaN where there is no optimum."""
     together = weights.sum(axis=0, keepdims=True)  # whose optimum is near all others'
-    beta = np.zeros((len(weights), len(x))) + (np.nan_to_num(_fit(x, offset, target, together)) if len(weights) > 1 else 0)
+    beta = np.zeros((len(weights), len(x))) + (
+        np.nan_to_num(_fit(x, offset, target, together)) if len(weights) > 1 else 0
+    )
     settled = np.zeros(len(weights), dtype=bool)
     for _ in range(STEPS):
         share_of_yes = 1 / (1 + np.exp(-np.clip(beta @ x + offset, -30, 30)))
@@ -120,9 +122,7 @@ def recalibrated(method: str, learn_from: Predictions, apply_to: Predictions) ->
     return Predictions(apply_to.kind, apply_to.names, apply_to.patient, apply_to.target, preds)
 
 
-def table(
-    units: Sequence[Predictions], learnt_from: Sequence[Predictions], num_resamples: int = 500
-) -> pd.DataFrame:
+def table(units: Sequence[Predictions], learnt_from: Sequence[Predictions], num_resamples: int = 500) -> pd.DataFrame:
     """Returns slope, intercept and expected calibration error of each column, before and after recalibration.
 
     Means over trainings, with intervals by resampling patients. Slope and intercept are given before and after a

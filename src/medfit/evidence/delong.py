@@ -51,7 +51,7 @@ def curve(preds: np.ndarray, target: np.ndarray, patient: np.ndarray, num_patien
     won[~case] = 1 - (ranks[~case] - stats.rankdata(preds[~case])) / num_cases
     area = float(won[case].mean())
     error = [np.bincount(patient[of], won[of] - area, num_patients) / of.sum() for of in (case, ~case)]
-    return Curve(area, *error, len(np.unique(patient[case])), len(np.unique(patient[~case])))
+    return Curve(area, error[0], error[1], len(np.unique(patient[case])), len(np.unique(patient[~case])))
 
 
 def covariance(one: Curve, other: Curve, num_patients: int) -> float:
@@ -96,7 +96,8 @@ def interval(units: Sequence[Predictions], column: int = 0) -> Interval:
     if not np.isfinite(variance):
         return Interval(area, np.nan, np.nan, "DeLong")
     logit, error = np.log(area / (1 - area)), Z * np.sqrt(max(variance, 0)) / (area * (1 - area))
-    return Interval(area, *(float(1 / (1 + np.exp(-end))) for end in (logit - error, logit + error)), "DeLong")
+    low, high = (float(1 / (1 + np.exp(-end))) for end in (logit - error, logit + error))
+    return Interval(area, low, high, "DeLong")
 
 
 def compare(ones: Sequence[Predictions], others: Sequence[Predictions], column: int = 0) -> tuple[Interval, float]:

@@ -140,7 +140,9 @@ def resample(
 
     rng = np.random.default_rng(seed)
     drawn = [of(w) for w in _draws(rng, num_patients, strata, num_resamples, size)]
-    left_out = [of(w) for w in _all_but_one(rng, num_patients, size)] if num_patients > 1 else [np.empty((0, len(names)))]
+    left_out = (
+        [of(w) for w in _all_but_one(rng, num_patients, size)] if num_patients > 1 else [np.empty((0, len(names)))]
+    )
     whole = of(np.ones((1, num_patients)))[0]
     return Resamples(names, whole, np.concatenate(drawn), np.concatenate(left_out), num_patients)
 

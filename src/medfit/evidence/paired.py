@@ -27,15 +27,15 @@ def compare(one: Sequence[Unit], other: Sequence[Unit], wanted: Sequence[str], s
         wanted: Metrics; those of single columns come with them.
         settings: For the number of draws.
     """
-    tests = [[unit.test.by_patient() for unit in units] for units in (one, other)]
-    drawn = draws(tests[0], wanted, settings) - draws(tests[1], wanted, settings)
+    ones, others = ([unit.test.by_patient() for unit in units] for units in (one, other))
+    drawn = draws(ones, wanted, settings) - draws(others, wanted, settings)
     found = drawn.bca()
     rows = []
     for name in drawn.names:
         sign = -1 if name.split("/")[0] in SMALLER_IS_BETTER else 1
         ends, p = (found[name].low, found[name].high), drawn.p_value(name)
-        if name == "auroc" and tests[0][0].kind == "binary":
-            area, p = delong.compare(*tests)
+        if name == "auroc" and ones[0].kind == "binary":
+            area, p = delong.compare(ones, others)
             ends = (area.low, area.high)
         low, high = sorted(sign * end for end in ends)
         gain, noise = sign * found[name].estimate, _seed_sd(one, other, name)
@@ -46,7 +46,7 @@ def compare(one: Sequence[Unit], other: Sequence[Unit], wanted: Sequence[str], s
                 "low": low,
                 "high": high,
                 "p": p,
-                "p_mcnemar": mcnemar(*tests) if name == "accuracy" else np.nan,
+                "p_mcnemar": mcnemar(ones, others) if name == "accuracy" else np.nan,
                 "p_wilcoxon": wilcoxon(one, other, name),
                 "seed_sd": noise,
                 "beyond_seeds": bool(abs(gain) > 2 * noise) if np.isfinite(noise) else None,

@@ -1,6 +1,7 @@
 """Subgroups of patients: by sex, age band, site or any other column."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def levels(column: pd.Series, name: str, edges: Sequence[float] | None) -> np.nd
         raise UserError(f"{where}: only numbers have bands, but the column holds words")
     if not edges or list(edges) != sorted(set(edges)):
         raise UserError(f"{where}: give the edges in rising order")
-    names = [f"below {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in zip(edges, edges[1:], strict=False))]
+    names = [f"below {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges))]
     bands = np.array([*names, f"{edges[-1]:g} and above"])
     found = bands[np.searchsorted(np.asarray(edges, dtype=float), column.to_numpy(dtype=float), side="right")]
     return np.where(column.isna(), MISSING, found)

@@ -33,8 +33,9 @@ def choose(preds: np.ndarray, target: np.ndarray, rule: Rule, at_least: float = 
     # in the middle between two predictions, so that neither of them decides by its last digit
     candidates = np.r_[levels[0], (levels[1:] + levels[:-1]) / 2, np.nextafter(levels[-1], np.inf)]
     cases, others = np.sort(preds[target > 0.5]), np.sort(preds[target <= 0.5])
-    sensitivity = 1 - np.searchsorted(cases, candidates) / len(cases)
-    specificity = np.searchsorted(others, candidates) / len(others)
+    sensitivity: np.ndarray = np.asarray(1 - np.searchsorted(cases, candidates) / len(cases))
+    specificity: np.ndarray = np.asarray(np.searchsorted(others, candidates) / len(others))
+    worth: np.ndarray
     match rule:
         case "youden":
             worth = sensitivity + specificity

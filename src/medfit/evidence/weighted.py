@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.segmentation import DISTANCES, overlaps
@@ -29,12 +30,12 @@ def metrics(predictions: Predictions) -> dict[str, Metric]:
     if kind == "segmentation":
         return _means_over_patients(predictions)
     if kind == "multiclass":
-        return {name: (lambda w, of=of: of(preds, target, w)) for name, of in CLASSES.items()}
+        return {name: _of(metric, preds, target) for name, metric in CLASSES.items()}
     of_column = REGRESSION if kind == "regression" else BINARY
     return _with_means(
         {
-            name: [(lambda w, of=of, k=k: of(preds[:, k], target[:, k], w)) for k in range(preds.shape[1])]
-            for name, of in of_column.items()
+            name: [_of(metric, preds[:, k], target[:, k]) for k in range(preds.shape[1])]
+            for name, metric in of_column.items()
         },
         predictions.names,
     )
@@ -47,10 +48,10 @@ def nan_mean(values: np.ndarray, axis: int) -> np.ndarray:
         return np.nanmean(values, axis=axis)
 
 
-def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def share(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
     """Returns part / whole; NaN where the whole is nothing."""
-    part, whole = np.broadcast_arrays(np.asarray(part, dtype=float), np.asarray(whole, dtype=float))
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    parts, wholes = np.broadcast_arrays(np.asarray(part, dtype=float), np.asarray(whole, dtype=float))
+    return np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
 
 
 def auroc(preds: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -184,6 +185,14 @@ def _by_threshold(preds: np.ndarray, target: np.ndarray, weights: np.ndarray) ->
     return np.add.reduceat(parts[0], starts, axis=1), np.add.reduceat(parts[1], starts, axis=1)
 
 
+def _of(metric: ColumnMetric, preds: np.ndarray, target: np.ndarray) -> Metric:
+    return lambda weights: metric(preds, target, weights)
+
+
+def _mean_of(columns: list[Metric]) -> Metric:
+    return lambda weights: nan_mean(np.stack([of(weights) for of in columns]), axis=0)
+
+
 def _means_over_patients(predictions: Predictions) -> dict[str, Metric]:
     """Returns the means over rows of overlaps and distances, which leave out what is NaN."""
     values = overlaps(predictions.target)
@@ -203,7 +212,7 @@ def _known_mean(values: np.ndarray) -> Metric:
 def _with_means(columns: dict[str, list[Metric]], names: list[str]) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     for metric, own in columns.items():
-        found[metric] = lambda w, own=own: nan_mean(np.stack([of(w) for of in own]), axis=0)
+        found[metric] = _mean_of(own)
         if len(own) > 1:
             found |= {f"{metric}/{name}": of for name, of in zip(names, own, strict=True)}
     return found

@@ -43,6 +43,8 @@ def maps(
 ) -> Figure:
     """Returns an image alone and with each method's map over it; of a volume, the slice with most attribution.
 
+    Of a volume with a region, it is one of those that cut it.
+
     Args:
         image: In the shape (*size).
         found: Attributions in the same shape, and what they are measured in, by method.
@@ -50,9 +52,12 @@ def maps(
         region: Whose outline is drawn, in the same shape.
         spacing_mm: Of pixels, along the last two axes.
     """
-    place = strongest(
-        sum((np.abs(values) / (np.abs(values).max() or 1.0) for values, _ in found.values()), np.zeros(1))
-    )
+    sizes = np.zeros(image.shape)
+    for values, _ in found.values():
+        sizes += np.abs(values) / (np.abs(values).max() or 1.0)
+    if region is not None and image.ndim == 3:
+        sizes *= region.any(axis=(1, 2), keepdims=True)
+    place = strongest(sizes)
     height, width = spacing_mm if image.ndim == 2 else reversed(spacing_mm)
     figure = Figure(figsize=(SIDE * (1 + len(found)) + 1.2, SIDE + 0.7), layout="constrained")
     first, *others = figure.subplots(1, 1 + len(found))
