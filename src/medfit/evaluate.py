@@ -247,8 +247,8 @@ def main(cfg: DictConfig) -> None:
     if cfg.experiment:
         path = config.EXPERIMENTS / cfg.experiment / "results.csv"
         table = results(found)
-        if path.exists():
-            old = pd.read_csv(path)
+        old = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        if "patients_of" in old:  # what an earlier medfit wrote has no intervals
             same = (old.patients_of + old.model).isin(table.patients_of + table.model)
             table = pd.concat([table, old[~same]])
         table.to_csv(path, index=False, float_format="%.6g")

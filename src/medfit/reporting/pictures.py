@@ -1,0 +1,119 @@
+"""Figures as parts of a page: drawn ones as inline SVG, stored ones as small PNG."""
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from PIL import Image
+
+from medfit.reporting.facts import Facts
+from medfit.reporting.records import Record
+from medfit.reporting.words import public
+
+MOST_PIXELS = 1100  # of a stored figure's width
+MOST_COLOURS = 64
+MOST_PLOTS = 8
+MOST_METHODS, MOST_CASES = 4, 3
+STYLE = {
+    "svg.fonttype": "none",  # letters stay letters, in the page's own font
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+}
+DRAWN_ANEW = ("calibration", "scores", "decision", "subgroups", "agreement", "patients")
+ORDER = ("learning_curves", "roc", "precision_recall", "confusion", "predicted_against_true", "residuals", "overlay")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A stored figure.
+
+    Args:
+        title: Below it.
+        data: PNG in base64.
+        wide: Whether it is much wider than high.
+    """
+
+    title: str
+    data: str
+    wide: bool
+
+
+def svg(figure: Figure, name: str) -> str:
+    """Returns a figure as SVG to put into a page: with ids of its own and no address in it.
+
+    Args:
+        figure: To draw.
+        name: That no other figure of the page has.
+    """
+    buffer = io.StringIO()
+    with rc_context({**STYLE, "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r' id="[a-z]+[a-zA-Z.]*_\d+"', "", text)  # matplotlib counts from 1 in each figure
+    text = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1sans-serif", text)
+    text = text.replace("xlink:href", "href")
+    return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
+
+
+def small_png(content: bytes) -> tuple[str, bool]:
+    """Returns a PNG with fewer pixels and colours, in base64, and whether it is much wider than high."""
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    if image.width > MOST_PIXELS:
+        image = image.resize((MOST_PIXELS, round(image.height * MOST_PIXELS / image.width)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.quantize(MOST_COLOURS, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode(), image.width > 1.9 * image.height
+
+
+def of_training(trained: Record | None) -> list[Picture]:
+    """Returns a training's plots of the test split, or of validation where the test was not scored."""
+    if trained is None:
+        return []
+    paths = [path for path in trained.names("plots") if path.endswith(".png")]
+    split = "test" if any(_plot(path).startswith("test_") for path in paths) else "val"
+    wanted = [path for path in paths if _plot(path).startswith((f"{split}_", "learning_curves"))]
+    wanted = [path for path in wanted if _plot(path).removeprefix(f"{split}_") not in DRAWN_ANEW]
+    return _pictures(trained, sorted(wanted, key=_place)[:MOST_PLOTS])
+
+
+def of_explanations(facts: Facts) -> tuple[list[Picture], dict[str, str]]:
+    """Returns the explained run's figures, summaries first and then cases, and the gist of each method."""
+    if (run := facts.explained) is None:
+        return [], {}
+    summary = run.json("explanations/summary.json")
+    cases = [f"explanations/{case['file']}" for case in summary.get("cases", [])]
+    methods = [path for path in run.names("explanations") if path.endswith(".png") and path not in cases]
+    pictures = _pictures(run, [*methods[:MOST_METHODS], *cases[:MOST_CASES]])
+    gist = {str(name): _gist(about) for name, about in summary.get("methods", {}).items()}
+    return pictures, gist
+
+
+def _gist(about: dict[str, object]) -> str:
+    trusted = "" if about.get("depends_on_weights", True) else " It explains untrained models much the same: little trust."
+    return f"{public(about.get('gist', ''))}.{trusted}"
+
+
+def _pictures(run: Record, paths: list[str]) -> list[Picture]:
+    made = []
+    for path in paths:
+        if content := run.read(path):
+            made.append(Picture(_plot(path).replace("_", " "), *small_png(content)))
+    return made
+
+
+def _plot(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".png")
+
+
+def _place(path: str) -> tuple[int, str]:
+    """Returns where a plot stands: those that say most first."""
+    known = [place for place, name in enumerate(ORDER) if name in path]
+    return (known[0] if known else len(ORDER), path)
