@@ -456,3 +456,53 @@ def test_there_is_no_proof_of_a_split_that_shares_a_patient():
     data = dataset([1, 1, 2])
     with pytest.raises(UserError, match=r"^split: 1 patients are in both train and val$"):
         proof({"train": np.array([0]), "val": np.array([1]), "test": np.array([2])}, data)
+
+
+def of_sites(site, classes=None, groups=None):
+    """A data set with a column of sites that is no feature."""
+    made = dataset(np.arange(len(site)) if groups is None else groups, classes)
+    made.facts = pd.DataFrame({"site": site})
+    return made
+
+
+@quick
+@given(seed=st.integers(0, 1000))
+def test_each_site_is_the_test_split_once_and_nothing_else_is(seed):
+    site = np.random.default_rng(seed).permutation(np.repeat(["a", "b", "c"], [10, 15, 12]))
+    for fold, name in enumerate("abc"):
+        rows = Split(site="site", fold=fold, seed=seed)(of_sites(site))
+        assert set(site[rows["test"]]) == {name}
+        assert len(rows["test"]) == (site == name).sum()
+        assert name not in set(site[np.concatenate([rows["train"], rows["val"]])])
+
+
+def test_a_site_of_one_class_may_be_tested():
+    site, classes = np.repeat(["a", "b"], [10, 40]), np.r_[np.ones(10, dtype=int), np.arange(40) % 2]
+    assert len(Split(site="site", fold=0)(of_sites(site, classes))["test"]) == 10
+
+
+def test_sites_pass_over_a_given_test_split():
+    site = np.repeat(["a", "b"], 20)
+    made = of_sites(site)
+    made.given_split = np.tile(["test", "train"], 20)
+    assert set(site[Split(site="site", fold=1)(made)["test"]]) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("site", "groups", "fold", "told"),
+    [
+        (["a", "b"] * 20, None, 2, "the last of the 2 sites is 1"),
+        (["a", "b"] * 20, np.arange(40) // 2, 0, "20 patients of 'a' were seen at other sites too"),
+        (["a"] * 40, None, 0, "'site' has one value"),
+        ([None, *["a", "b"] * 20], None, 0, "'site' is missing in 1 samples"),
+        ([str(i) for i in range(101)], None, 0, "101 values, more than sites can be"),
+    ],
+)
+def test_what_makes_no_sites_is_told(site, groups, fold, told):
+    with pytest.raises(UserError, match=told):
+        Split(site="site", fold=fold)(of_sites(site, groups=groups))
+
+
+def test_a_column_of_sites_that_is_not_there_is_told():
+    with pytest.raises(UserError, match="split.site: the data set has no column 'sit'; did you mean 'site'"):
+        Split(site="sit")(of_sites(["a", "b"] * 20))

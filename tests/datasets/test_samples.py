@@ -1,9 +1,11 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from medfit.datasets.samples import Samples
+from medfit.errors import UserError
 
 SECRET = "Zebedee-4711"
 
@@ -133,3 +135,21 @@ def test_the_fingerprint_tells_given_splits_apart():
 
 def test_the_fingerprint_tells_swapped_patients_apart():
     assert words(groups=[0, 0, 1]).fingerprint() != words(groups=[0, 1, 1]).fingerprint()
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are():
+    made = words(facts=pd.DataFrame({"site": list("aab")}))
+    assert made.column("site", "here").tolist() == list("aab")
+    with pytest.raises(
+        UserError, match=r"here: the data set has no column 'sight'; did you mean 'site'\? \(columns: site\)"
+    ):
+        made.column("sight", "here")
+
+
+def test_without_columns_it_is_told_too():
+    with pytest.raises(UserError, match="no column 'site', nor any other"):
+        words().column("site", "here")
+
+
+def test_reasons_to_exclude_that_never_held_are_left_out():
+    assert words(excluded={"no target": 0, "too young": 3}).excluded == {"too young": 3}

@@ -403,3 +403,22 @@ def test_a_column_of_any_cells_becomes_numbers_or_words_or_is_refused(tmp_path, 
     else:
         words = made.kinds["c"] == "categorical"
         assert made.x["c"].dropna().map(lambda cell: isinstance(cell, str) if words else np.isfinite(cell)).all()
+
+
+def test_columns_that_are_no_features_are_facts_that_can_be_asked_for(table):
+    made = table({"site": list("aabbccdd")}, exclude=["site"])
+    assert "site" not in made.x
+    assert made.column("site", "x").tolist() == list("aabbccdd")
+    assert made.column("sex", "x").tolist() == ["f", "m"] * 4
+
+
+def test_facts_stay_beside_their_rows_when_rows_are_left_out(table):
+    made = table({"site": list("aabbccdd"), "ill": [0, None, 1, 0, 0, 1, 1, 0]}, exclude=["site"])
+    assert made.column("site", "x").tolist() == list("abbccdd")
+    assert made.excluded == {"no target": 1}
+
+
+def test_the_patient_can_not_be_asked_for(table):
+    made = table({"patient": range(NUM_ROWS)}, patient="patient")
+    with pytest.raises(UserError, match="evaluate: the data set has no column 'patient'"):
+        made.column("patient", "evaluate")
