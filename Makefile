@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate explain sample report doctor ui dashboard chaos test lint clean
+.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -23,6 +23,9 @@ train: .venv/.ready  ## train one model
 
 evaluate: .venv/.ready  ## train over several seeds and score the test split beside baselines
 	@$(MEDFIT) evaluate $(OVERRIDES)
+
+compare: .venv/.ready  ## tell whether one run is better than another (ARGS="<run id> <run id>")
+	@$(MEDFIT) compare $(OVERRIDES)
 
 explain: .venv/.ready  ## show why a run predicts what it predicts (ARGS="explain.run=<id>")
 	@$(MEDFIT) explain $(OVERRIDES)
