@@ -73,7 +73,7 @@ def test_runs_of_other_tasks_are_refused(compose, client):
     ("runs", "told"),
     [
         ("[]", "compare.runs is needed"),
-        ("[nosuchrun]", "no run and no experiment 'nosuchrun'"),
+        ("[nosuchrun]", "compare.runs: there is no run 'nosuchrun'"),
         ("[breast_cancer]", "breast_cancer has not been evaluated"),
     ],
 )

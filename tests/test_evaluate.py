@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -256,3 +260,36 @@ def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):
         "linear",
         "split.seed=3",
     ]
+
+
+KILLED = """
+import os, signal, sys
+from medfit import config, evaluate, trainings
+real = trainings.train
+
+def train(cfg, **kwargs):
+    if cfg.seed == 1:
+        kwargs["callbacks"] = [Killer()]
+    return real(cfg, **kwargs)
+
+from lightning.pytorch.callbacks import Callback
+
+class Killer(Callback):
+    def on_train_start(self, trainer, task):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainings.train = train
+evaluate.evaluate(config.compose(sys.argv[1:]))
+"""
+
+
+def test_an_evaluation_that_was_killed_goes_on_and_leaves_no_run_running(compose, output_dir, client):
+    fixed = ["experiment=", f"output_dir={output_dir}", "tracking.plots=false", "sweep.workers=0"]
+    died = subprocess.run([sys.executable, "-c", KILLED, *fixed, *SMALL], capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL
+    ids = [e.experiment_id for e in client.search_experiments()]
+    assert len(client.search_runs(ids, "attributes.status = 'RUNNING'")) == 2
+    found = evaluate.evaluate(compose(*SMALL))
+    assert found.opening == 1
+    assert client.search_runs(ids, "attributes.status = 'RUNNING'") == []
+    assert sorted(run.info.status for run in seeds_of(client)) == ["FINISHED", "FINISHED", "KILLED"]

@@ -191,7 +191,7 @@ def test_run_without_weights_is_refused(compose, client, asked, tmp_path):
     cfg = compose("dataset=breast_cancer", "preprocessing=image", "model=gan")
     run = client.create_run(client.create_experiment("stopped", tmp_path.as_uri())).info.run_id
     client.log_text(run, OmegaConf.to_yaml(cfg), "config.yaml")
-    refused(asked(run), r"\(running\) has no checkpoint/shapes\.json; it must have trained to its end")
+    refused(asked(run), r"\(running\) has no checkpoint/shapes\.json; it must be a training that came to its end")
 
 
 def test_run_of_something_else_is_refused(client, asked, tmp_path):

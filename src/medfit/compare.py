@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Runs = Sequence[mlflow.entities.Run]
 
+TESTS = {"p_mcnemar": "McNemar", "p_wilcoxon": "Wilcoxon over folds"}
 SCORED = ("seed", "run", "trial", "baseline")  # kinds of runs that have predictions of their own
 
 
@@ -92,7 +93,7 @@ def main(cfg: DictConfig) -> None:
         for row in shown.itertuples()
     ]
     show_table("Gains on the same patients (better is positive)", columns, rows)
-    for test in ("p_mcnemar", "p_wilcoxon"):
+    for test in TESTS:
         for row in table[table[test].notna()].itertuples():
             say(
                 f"{test[2:].capitalize()}: {row.model} over {row.compared_with}, {row.metric}: p {getattr(row, test):.3g}"
@@ -117,17 +118,8 @@ def _asked_for(store: Store, names: Sequence[str]) -> "list[mlflow.entities.Run]
             )
             found += [latest, *baselines]
         else:
-            found.append(_run(store, name))
+            found.append(store.find(name, "compare.runs"))
     return found
-
-
-def _run(store: Store, run_id: str) -> "mlflow.entities.Run":
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return store.client.get_run(run_id)
-    except MlflowException as error:
-        raise UserError(f"compare: there is no run and no experiment '{run_id}'; medfit ui lists both") from error
 
 
 def _models(store: Store, runs: "Runs") -> dict[str, list[Unit]]:

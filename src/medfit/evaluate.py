@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +23,9 @@ from medfit.study.values import set_values
 from medfit.sweep import sweep
 from medfit.train import prepare
 from medfit.trainings import Trainings
+
+if TYPE_CHECKING:
+    import mlflow.entities
 
 KEYS = ["model", "fold", "seed"]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -168,12 +171,22 @@ def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
     store = Store(cfg)
     experiment_id = store.experiment_id(tracking.experiment_name(cfg, dataset))
     for run in store.runs_of(experiment_id, {"kind": "evaluation", "evaluation.key": key}):
-        whose = run.data.tags[PROCESS]
-        lives = whose != process.identity() and process.state(whose) == "runs"
-        if run.info.status != "FINISHED" and "test_opening" in run.data.tags and not lives:
+        if run.info.status != "FINISHED" and "test_opening" in run.data.tags and not _lives(store, run):
+            for child in store.runs_of(experiment_id, {"mlflow.parentRunId": run.info.run_id}):
+                if child.info.status == "RUNNING":
+                    store.close(child.info.run_id, "KILLED", "its process ended without a word")
             say("Going on with the evaluation that was interrupted.")
             return run.info.run_id
     return None
+
+
+def _lives(store: Store, run: "mlflow.entities.Run") -> bool:
+    """Tells whether another process works on a run; of a local store, no other machine's does."""
+    whose = run.data.tags[PROCESS]
+    if run.info.status != "RUNNING" or whose == process.identity():
+        return False
+    state = process.state(whose)
+    return state == "runs" or (state == "elsewhere" and not store.local)
 
 
 def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:

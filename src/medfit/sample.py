@@ -17,6 +17,7 @@ from medfit.errors import UserError, suggest
 from medfit.store import Store
 
 CHECKPOINT, SHAPES = "checkpoint/best.ckpt", "checkpoint/shapes.json"
+RUN = "sample.run"  # the config path that names it
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ def load(store: Store, run_id: str) -> Any:
     from medfit.train import make_task
 
     with TemporaryDirectory() as folder:
-        cfg = OmegaConf.create(_download(store, run_id, "config.yaml", folder).read_text())
+        cfg = OmegaConf.create(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
         assert isinstance(cfg, DictConfig)
         if not hasattr(config.build(cfg.task).func, "sample"):
             raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
-        shapes = json.loads(_download(store, run_id, SHAPES, folder).read_text())
+        shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())
         task = make_task(cfg, tuple(shapes["input_shape"]), shapes["target_names"])
-        weights = torch.load(_download(store, run_id, CHECKPOINT, folder), weights_only=True, map_location="cpu")
+        weights = torch.load(store.artifact(run_id, CHECKPOINT, folder, RUN), weights_only=True, map_location="cpu")
     task.load_state_dict(weights["state_dict"])
     return task.eval()
 
@@ -96,22 +97,6 @@ def main(cfg: DictConfig) -> None:
     """Writes the images and says where."""
     files = sample(cfg)
     say(f"{cfg.sample.num_samples} images of run {cfg.sample.run} in {files[0].parent}")
-
-
-def _download(store: Store, run_id: str, name: str, folder: str) -> Path:
-    """Returns an artifact of a run as a file."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = store.client.get_run(run_id)
-    except MlflowException as error:
-        raise UserError(f"sample.run: there is no run '{run_id}' in {store.uri}; medfit ui shows their ids") from error
-    try:
-        return Path(store.client.download_artifacts(run_id, name, folder))
-    except (MlflowException, OSError) as error:
-        raise UserError(
-            f"sample.run: run {run_id} ({run.info.status.lower()}) has no {name}; it must have trained to its end"
-        ) from error
 
 
 def _labels(task: Any, asked: Sample) -> Any:

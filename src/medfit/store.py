@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from medfit import config, process, provenance
 from medfit.console import say
+from medfit.errors import UserError
 from medfit.outbox import Outbox
 from medfit.run import Run, now_ms
 from medfit.writes import guarded, perform, refused, trouble
@@ -80,6 +81,40 @@ class Store:
     def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
         """Returns an experiment's runs that have some tags."""
         return self._search([experiment_id], " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tag_filter.items()))
+
+    def find(self, run_id: str, where: str) -> "mlflow.entities.Run":
+        """Returns a run.
+
+        Args:
+            run_id: Its id.
+            where: The config path that names it, for the error.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            uri = config.without_passwords(self.uri)
+            raise UserError(f"{where}: there is no run '{run_id}' in {uri}; medfit ui shows their ids") from error
+
+    def artifact(self, run_id: str, name: str, folder: str, where: str) -> Path:
+        """Returns an artifact of a run as a file in a folder.
+
+        Raises:
+            UserError: there is no such run, or it has no such artifact.
+        """
+        from mlflow.exceptions import MlflowException
+
+        status = self.find(run_id, where).info.status.lower()
+        try:
+            return Path(self.client.download_artifacts(run_id, name, folder))
+        except (MlflowException, OSError) as error:
+            raise UserError(
+                f"{where}: run {run_id} ({status}) has no {name}; it must be a training that came to its end"
+            ) from error
 
     def running(self, experiment_id: str | None = None) -> "list[mlflow.entities.Run]":
         """Returns the runs, of an experiment or of all, that have not ended as far as the store knows."""

@@ -19,6 +19,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.supervised import Supervised
 from medfit.train import Parts, make_task, prepare
 
+RUN = "explain.run"  # the config path that names it
 CHECKPOINT, TEST_SCORES = "checkpoint/best.ckpt", "predictions/test.csv"
 
 
@@ -43,7 +44,6 @@ class FinishedRun:
     def __init__(self, store: Store, run_id: str, split: str) -> None:
         self.store, self.id = store, run_id
         with TemporaryDirectory() as folder:
-            found = self._found()
             cfg = OmegaConf.create(self._file("config.yaml", folder).read_text())
             assert isinstance(cfg, DictConfig)
             self.cfg = cfg
@@ -55,7 +55,7 @@ class FinishedRun:
             self._check_data(parts, folder)
         parts.task.load_state_dict(weights["state_dict"])
         self.parts = replace(parts, task=frozen(parts.task))
-        self.run = Run(store, run_id, found.info.experiment_id)
+        self.run = Run(store, run_id, store.find(run_id, RUN).info.experiment_id)
 
     def untrained(self, seed: int) -> Task:
         """Returns the run's task with a model as it is before training, of another seed than the run's own.
@@ -72,28 +72,8 @@ class FinishedRun:
                 make_task(self.cfg, data.input_shape, data.dataset.target_names, partial(data.arrays, "train"))
             )
 
-    def _found(self) -> Any:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self.store.client.get_run(self.id)
-        except MlflowException as error:
-            raise UserError(
-                f"explain.run: there is no run '{self.id}' in {config.without_passwords(self.store.uri)}; "
-                "medfit ui shows their ids"
-            ) from error
-
     def _file(self, name: str, folder: str) -> Path:
-        """Returns an artifact as a file."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return Path(self.store.client.download_artifacts(self.id, name, folder))
-        except (MlflowException, OSError) as error:
-            status = self._found().info.status.lower()
-            raise UserError(
-                f"explain.run: run {self.id} ({status}) has no {name}; it must be a training that came to its end"
-            ) from error
+        return self.store.artifact(self.id, name, folder, RUN)
 
     def _check_task(self) -> None:
         if not issubclass(config.build(self.cfg.task).func, Supervised):
