@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
@@ -78,6 +79,7 @@ def folds(compose, num):
     return [compose("regime=smoke", f"split.num_folds={num}", f"split.fold={fold}") for fold in range(num)]
 
 
+@pytest.mark.slow
 def test_nested_cross_validation_searches_in_each_fold_without_its_test_patients(compose, client):
     cfg = compose("regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=2", "evaluate.nested=true", "sweep=smoke")
     table = evaluate.evaluate(cfg).trainings
@@ -175,6 +177,7 @@ def test_another_configuration_does_not_go_on_with_it(compose, client, monkeypat
     assert evaluate.evaluate(compose(*SMALL, "model=linear")).opening == 2
 
 
+@pytest.mark.slow
 def test_nested_cross_validation_tells_its_optimism(compose):
     cfg = compose(*SMALL, "evaluate.num_seeds=1", "evaluate.num_folds=2", "evaluate.nested=true", "sweep=smoke")
     found = evaluate.evaluate(cfg)
@@ -242,17 +245,38 @@ def test_what_can_not_be_had_is_told_before_any_training(compose, sites, changed
     assert seeds_of(client) == []
 
 
-@pytest.mark.parametrize(
-    ("data", "metric"),
-    [
-        (["dataset=diabetes"], "mae"),
-        (["dataset=ecg5000", "model=cnn1d", "regime.epochs=1"], "auroc"),
-    ],
-)
-def test_other_kinds_of_targets_have_intervals_too(compose, data, metric):
-    found = evaluate.evaluate(compose(*SMALL, *data, "evaluate.num_seeds=1"))
-    row = found.tables["scores"].query("metric == @metric").iloc[0]
+@pytest.fixture
+def wines(tmp_path):
+    load_wine(as_frame=True).frame.to_csv(tmp_path / "wine.csv", index=False)
+    return ["dataset=table", f"dataset.path={tmp_path / 'wine.csv'}", "dataset.target=target"]
+
+
+def test_classes_have_intervals_and_a_read_out_each(compose, wines):
+    found = evaluate.evaluate(compose(*SMALL, *wines, "evaluate.num_seeds=1"))
+    row = found.tables["scores"].query("metric == 'cross_entropy'").iloc[0]
     assert row.low < row.estimate < row.high
+    assert set(found.tables["thresholds"].column) == {"0", "1", "2"}
+
+
+def test_numbers_have_intervals_and_limits_of_agreement(compose):
+    found = evaluate.evaluate(compose(*SMALL, "dataset=diabetes", "evaluate.num_seeds=1"))
+    row = found.tables["scores"].query("metric == 'mae'").iloc[0]
+    assert row.low < row.estimate < row.high
+    assert found.tables["agreement"].measure.tolist() == ["bias", "lower limit", "upper limit"]
+    assert found.tables["prediction_intervals"].half_width[0] > row.estimate
+
+
+@pytest.mark.slow
+def test_segmentations_are_scored_by_patient_beside_otsu_and_the_mean_mask(compose):
+    data = ["dataset=mni_tissue", "model=unet", "model.widths=[4,8]", "regime.epochs=1"]
+    found = evaluate.evaluate(compose(*SMALL, *data, "regime.batch_size=8", "evaluate.num_seeds=1"))
+    table = found.tables["scores"]
+    assert set(table.model) >= {"Otsu", "mean mask"}
+    own = found.trainings.set_index("model").dice
+    for model in own.index:
+        row = table.query("metric == 'dice' and model == @model").iloc[0]
+        assert row.estimate == pytest.approx(own[model], abs=1e-5)
+    assert found.tables["patients"].dice.is_monotonic_increasing
 
 
 def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):
