@@ -208,3 +208,8 @@ def test_a_config_builds_the_data(compose):
 def test_what_can_not_be_divided_is_refused():
     with pytest.raises(UserError, match=r"^split: 1 patients are too few to divide$"):
         module(records(2))
+
+
+def test_the_proof_counts_rows_that_preprocessing_could_not_use():
+    flow = module(records(missing=True), missing="drop").proof["flow"]
+    assert (flow["read"], flow["unusable"], flow["divided"]) == (NUM_ROWS, 4, NUM_ROWS - 4)

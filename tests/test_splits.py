@@ -506,3 +506,32 @@ def test_what_makes_no_sites_is_told(site, groups, fold, told):
 def test_a_column_of_sites_that_is_not_there_is_told():
     with pytest.raises(UserError, match="split.site: the data set has no column 'sit'; did you mean 'site'"):
         Split(site="sit")(of_sites(["a", "b"] * 20))
+
+
+def test_the_proof_tells_what_was_read_left_out_and_divided():
+    data = singles(40, num_positive=10)
+    data.excluded = {"no target": 3}
+    usable = np.arange(40) != 7
+    rows = Split(sampling="under")(data, usable)
+    flow = proof(rows, data, usable)["flow"]
+    divided = len(np.unique(np.concatenate(list(rows.values()))))
+    assert flow == {
+        "read": 43,
+        "excluded": {"no target": 3},
+        "unusable": 1,
+        "not_drawn": 39 - divided,
+        "divided": divided,
+        "patients": divided,
+    }
+    assert flow["not_drawn"] > 0
+
+
+def test_rows_that_are_repeated_are_counted_once():
+    data = singles(40, num_positive=10)
+    assert proof(Split(sampling="over")(data), data)["flow"]["divided"] == 40
+
+
+def test_the_proof_counts_missing_cells_of_the_columns_that_lack_any():
+    data = dataset(np.arange(20))
+    data.x = data.x.assign(b=[np.nan] * 3 + [1.0] * 17)
+    assert proof(Split(stratify=False)(data), data)["missing"] == {"b": 3}

@@ -12,6 +12,7 @@ from medfit.plots.predictions import as_label
 WIDTH = 4.6  # inches: on a phone's screen letters stay readable
 ROW = 0.27  # inches of a line of a forest plot
 MOST_METRICS = 4
+MOST_WORST = 5
 MOST_PANELS = 6  # classes, labels or targets
 OWN, OTHER, PALE = "#1f5fa8", "#6b7785", "0.75"
 AFTER = "#c8662b"
@@ -45,6 +46,21 @@ def first_metric(table: pd.DataFrame) -> str:
     """
     have = list(dict.fromkeys(table.metric))
     return next((name for name in FIRST if name in have), have[0])
+
+
+def num_worst(num_patients: int) -> int:
+    """Returns how many patients are told of as the worst: at most half."""
+    return min(MOST_WORST, max(1, num_patients // 2))
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns subgroups with the lowest band of numbers first.
+
+    Args:
+        table: With ``column`` and ``level``.
+    """
+    higher = ~table.level.str.startswith("below ").to_numpy()
+    return table.iloc[np.lexsort((np.arange(len(table)), higher, pd.factorize(table.column)[0]))]
 
 
 def scores(tables: Tables) -> Figure:
@@ -98,7 +114,7 @@ def decision(tables: Tables) -> Figure:
 
 def subgroups(tables: Tables) -> Figure:
     """Returns the deciding metric of each subgroup with its 95 % interval; hollow where a subgroup is small."""
-    table = tables["subgroups"]
+    table = in_order(tables["subgroups"])
     metric = first_metric(table)
     rows = table[table.metric == metric]
     labels = [as_label(f"{row.column}: {row.level}") + f" (n={row.patients:.0f})" for row in rows.itertuples()]
@@ -134,7 +150,7 @@ def patients(tables: Tables) -> Figure:
     figure = Figure(figsize=(WIDTH, 1.0 + 0.55 * len(columns)), layout="constrained")
     axes = figure.subplots()
     heights = np.random.default_rng(0)  # spreads dots that would lie on each other
-    worst = np.arange(len(table)) < min(5, len(table) // 2)
+    worst = np.arange(len(table)) < num_worst(len(table))
     for place, name in enumerate(columns):
         values = table[name].to_numpy(dtype=float)
         known = np.isfinite(values)
@@ -150,7 +166,11 @@ def patients(tables: Tables) -> Figure:
 
 
 def _forest(
-    axes: Axes, rows: pd.DataFrame, labels: list[str], own: range | tuple[int, ...] = (0,), hollow: np.ndarray | None = None
+    axes: Axes,
+    rows: pd.DataFrame,
+    labels: list[str],
+    own: range | tuple[int, ...] = (0,),
+    hollow: np.ndarray | None = None,
 ) -> None:
     """Draws estimates with intervals below each other."""
     for place, row in enumerate(rows.itertuples()):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from medfit.reporting.records import Record, finished, records
+from medfit.reporting.records import FINISHED, Record, finished, in_a_fold, records
 from medfit.store import Store
 
 TABLES = (
@@ -36,7 +36,7 @@ class Facts:
         best: What ``best.yaml`` holds.
         evaluations: All of them, the latest first, those that did not end among them.
         evaluation: The latest that ended.
-        latest: The run that tells of data, split and machine: the evaluation, or a sweep or training before there is one.
+        latest: The run that tells of data, split and machine: the evaluation, else a sweep or a training.
         tables: Of the evaluation, by name.
         warnings: Of the evaluation, a line each.
         trainings: Of the evaluation: a row for each training and baseline.
@@ -121,7 +121,7 @@ def _children(store: Store, experiment_id: str, evaluation: Record | None) -> li
     if evaluation is None:
         return []
     found = records(store, experiment_id, {"mlflow.parentRunId": evaluation.id})
-    return [child for child in reversed(found) if child.run.info.status == "FINISHED"]
+    return [child for child in reversed(found) if child.run.info.status == FINISHED]
 
 
 def _question(folder: Path) -> str:
@@ -161,7 +161,7 @@ def _of_latest(latest: Record | None) -> dict[str, Any]:
 
 
 def _of_search(sweeps: list[Record]) -> dict[str, Any]:
-    whole = [sweep for sweep in sweeps if sweep.run.data.params.get("split.num_folds", "null") == "null"]
+    whole = [sweep for sweep in sweeps if not in_a_fold(sweep)]
     found: dict[str, Any] = {"num_fold_searches": len(sweeps) - len(whole)}
     if search := next(iter(whole or sweeps), None):
         found |= {"search": search, "space": search.config().get("sweep", {}), "trials": search.table("trials.csv")}

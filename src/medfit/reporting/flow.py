@@ -18,12 +18,12 @@ class Box:
     Args:
         title: Above.
         lines: Below it.
-        kind: ``flow``, ``out`` (what leaves it) or a split.
+        kind: ``stage``, ``out`` (what leaves it) or a split.
     """
 
     title: str
     lines: list[str] = field(default_factory=list)
-    kind: str = "flow"
+    kind: str = "stage"
 
 
 def boxes(proof: Mapping[str, Any], schema: Mapping[str, Any], kind: str) -> dict[str, list[Box]]:
@@ -42,7 +42,9 @@ def boxes(proof: Mapping[str, Any], schema: Mapping[str, Any], kind: str) -> dic
     return made | {
         "read": [Box("Read", [plural(flow["read"], "sample")])],
         "out": [Box("Left out", left_out(flow), "out")],
-        "divided": [Box("Divided by patient", [plural(flow["patients"], "patient"), plural(flow["divided"], "sample")])],
+        "divided": [
+            Box("Divided by patient", [plural(flow["patients"], "patient"), plural(flow["divided"], "sample")])
+        ],
     }
 
 

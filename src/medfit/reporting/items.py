@@ -43,33 +43,70 @@ class Row:
 # Collins et al., BMJ 2024;385:e078378
 TRIPOD_AI = [
     Item("1", "Title: development or evaluation, the population and the outcome", ["question"], "the title"),
-    Item("2", "Abstract", (), "TRIPOD+AI for abstracts has its own list"),
+    Item("2", "Abstract", (), "all of it; TRIPOD+AI has a list of its own for abstracts"),
     Item("3", "Why the model is needed, for whom, and known inequalities in care", (), "all of it"),
     Item("4", "Aims: development, evaluation or both", ["question", "scheme"]),
-    Item("5", "Where the data come from, and from which years", ["source"], "dates, and how far the data represent the target population"),
+    Item(
+        "5",
+        "Where the data come from, and from which years",
+        ["source"],
+        "dates, and how far the data represent the target population",
+    ),
     Item("6", "Setting, centres, who was eligible, treatments", ["flow"], "setting, centres, eligibility, treatments"),
-    Item("7", "Preparation and checks of the data", ["preprocessing", "leaks"], "checks made before the data were read"),
-    Item("8", "Outcome: definition, time, who assessed it", ["outcome"], "definition, time point, assessors and blinding"),
-    Item("9", "Predictors: choice, definition, measurement", ["features"], "why these, how and when they were measured"),
+    Item(
+        "7", "Preparation and checks of the data", ["preprocessing", "leaks"], "checks made before the data were read"
+    ),
+    Item(
+        "8", "Outcome: definition, time, who assessed it", ["outcome"], "definition, time point, assessors and blinding"
+    ),
+    Item(
+        "9", "Predictors: choice, definition, measurement", ["features"], "why these, how and when they were measured"
+    ),
     Item("10", "Sample size and its reason", ["flow", "size"], "why this size is enough"),
     Item("11", "Missing data", ["missing", "preprocessing"], "why data are missing"),
-    Item("12", "Analysis: splits, predictors, model, tuning, measures of performance", ["split", "model", "search", "scheme", "measures"]),
+    Item(
+        "12",
+        "Analysis: splits, predictors, model, tuning, measures of performance",
+        ["split", "model", "search", "scheme", "measures"],
+    ),
     Item("13", "Class imbalance", ["imbalance"]),
     Item("14", "Fairness", ["subgroups"], "which groups matter here, and why"),
     Item("15", "What the model puts out, and how thresholds were chosen", ["outcome", "thresholds"]),
-    Item("16", "Differences between training and evaluation data", ["split"], "differences of setting, eligibility, outcome and predictors"),
+    Item(
+        "16",
+        "Differences between training and evaluation data",
+        ["split"],
+        "differences of setting, eligibility, outcome and predictors",
+    ),
     Item("17", "Ethical approval and consent", (), "all of it"),
-    Item("18", "Funding, interests, protocol, registration, data and code", ["code"], "funding, interests, protocol, registration, sharing of data"),
+    Item(
+        "18",
+        "Funding, interests, protocol, registration, data and code",
+        ["code"],
+        "funding, interests, protocol, registration, sharing of data",
+    ),
     Item("19", "Patients and public involved", (), "all of it"),
-    Item("20", "Flow of participants and their characteristics", ["flow"], "characteristics of the participants, by split"),
+    Item(
+        "20",
+        "Flow of participants and their characteristics",
+        ["flow"],
+        "characteristics of the participants, by split",
+    ),
     Item("21", "Participants and events in each analysis", ["flow", "size"]),
-    Item("22", "The whole model, so that others can predict with it", ["model", "code"], "where the weights can be had"),
+    Item(
+        "22", "The whole model, so that others can predict with it", ["model", "code"], "where the weights can be had"
+    ),
     Item("23", "Performance with intervals, also in subgroups", ["scores", "subgroups"]),
     Item("24", "Results of updating the model", ["recalibration"], "updating beyond recalibration, if any"),
-    Item("25", "Interpretation, with fairness and earlier studies", ["baselines"], "what it means, beside earlier studies"),
+    Item(
+        "25",
+        "Interpretation, with fairness and earlier studies",
+        ["baselines"],
+        "what it means, beside earlier studies",
+    ),
     Item("26", "Limitations", ["warnings"], "limits of data, sample and setting"),
     Item("27", "Use in care: poor or missing inputs, users, next steps", (), "all of it"),
-]  # fmt: skip
+]
 
 # Tejani et al., Radiology: Artificial Intelligence 2024;6:e240300
 CLAIM = [
@@ -95,7 +132,7 @@ CLAIM = [
     Item("20", "Level at which splits share nothing", ["disjoint", "leaks"]),
     Item("21", "Intended sample size", ["size"], "how it was set"),
     Item("22", "Model: inputs, outputs, layers", ["model", "outcome"]),
-    Item("23", "Software", ["code"]),
+    Item("23", "Software", ["software", "code"]),
     Item("24", "First values of the weights", ["weights"]),
     Item("25", "Training: augmentation, optimiser, hyperparameters", ["training", "preprocessing", "search"]),
     Item("26", "How the final model was chosen", ["search", "epoch"]),
@@ -108,7 +145,9 @@ CLAIM = [
     Item("33", "Test on external data", (), "all of it, if there is such a test"),
     Item("34", "Registration of a clinical trial", (), "all of it, if there is one"),
     Item("35", "Numbers of participants and images, left out ones among them", ["flow"]),
-    Item("36", "Characteristics of the participants of each split", ["flow"], "demographic and clinical characteristics"),
+    Item(
+        "36", "Characteristics of the participants of each split", ["flow"], "demographic and clinical characteristics"
+    ),
     Item("37", "Performance, beside what is current practice", ["scores", "baselines"], "current practice"),
     Item("38", "Diagnostic accuracy with its precision", ["scores", "thresholds"]),
     Item("39", "Where the model fails", ["failures"], "why it fails there"),
@@ -117,7 +156,7 @@ CLAIM = [
     Item("42", "Where the protocol can be read", (), "all of it"),
     Item("43", "Where software, model and data can be had", ["code", "source"], "where the weights can be had"),
     Item("44", "Funding", (), "all of it"),
-]  # fmt: skip
+]
 
 
 def checklist(items: Sequence[Item], told: Mapping[str, tuple[str, str]]) -> list[Row]:

@@ -3,12 +3,15 @@
 import base64
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
+from medfit.datasets.records import KINDS
 from medfit.reporting.facts import Facts
 from medfit.reporting.records import Record
 from medfit.reporting.words import public
@@ -17,7 +20,7 @@ MOST_PIXELS = 1100  # of a stored figure's width
 MOST_COLOURS = 64
 MOST_PLOTS = 8
 MOST_METHODS, MOST_CASES = 4, 3
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters stay letters, in the page's own font
     "font.family": "sans-serif",
     "font.size": 9,
@@ -57,7 +60,7 @@ def svg(figure: Figure, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    text = re.sub(r' id="[a-z]+[a-zA-Z.]*_\d+"', "", text)  # matplotlib counts from 1 in each figure
+    text = re.sub(r' id="[a-zA-Z][\w.]*_\d+"', "", text)  # matplotlib counts from 1 in each figure
     text = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1sans-serif", text)
     text = text.replace("xlink:href", "href")
     return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
@@ -85,27 +88,40 @@ def of_training(trained: Record | None) -> list[Picture]:
 
 
 def of_explanations(facts: Facts) -> tuple[list[Picture], dict[str, str]]:
-    """Returns the explained run's figures, summaries first and then cases, and the gist of each method."""
+    """Returns the explained run's figures, summaries first and then cases, and the gist of each method.
+
+    Of tables no cases: their figures hold a patient's values.
+    """
     if (run := facts.explained) is None:
         return [], {}
     summary = run.json("explanations/summary.json")
-    cases = [f"explanations/{case['file']}" for case in summary.get("cases", [])]
+    cases = {f"explanations/{case['file']}": public(case["title"]) for case in summary.get("cases", [])}
     methods = [path for path in run.names("explanations") if path.endswith(".png") and path not in cases]
-    pictures = _pictures(run, [*methods[:MOST_METHODS], *cases[:MOST_CASES]])
+    some = [] if of_records(facts) else list(cases)[:MOST_CASES]
+    pictures = _pictures(run, [*methods[:MOST_METHODS], *some], cases)
     gist = {str(name): _gist(about) for name, about in summary.get("methods", {}).items()}
     return pictures, gist
 
 
+def of_records(facts: Facts) -> bool:
+    """Tells whether the data are a table: a case's figure then spells out all that is known of a patient."""
+    return any(column["kind"] in KINDS for column in facts.schema.get("columns", []) if column["role"] == "feature")
+
+
 def _gist(about: dict[str, object]) -> str:
-    trusted = "" if about.get("depends_on_weights", True) else " It explains untrained models much the same: little trust."
+    trusted = (
+        "" if about.get("depends_on_weights", True) else " It explains untrained models much the same: little trust."
+    )
     return f"{public(about.get('gist', ''))}.{trusted}"
 
 
-def _pictures(run: Record, paths: list[str]) -> list[Picture]:
+def _pictures(run: Record, paths: list[str], titles: Mapping[str, str] | None = None) -> list[Picture]:
     made = []
     for path in paths:
         if content := run.read(path):
-            made.append(Picture(_plot(path).replace("_", " "), *small_png(content)))
+            words = re.sub("^(train|val|test)_", "", _plot(path)).replace("_", " ")
+            title = (titles or {}).get(path, words)
+            made.append(Picture(title[:1].upper() + title[1:], *small_png(content)))
     return made
 
 

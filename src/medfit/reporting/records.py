@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import mlflow.entities
 
 FINISHED = "FINISHED"
+WORDS = ("column", "level", "model", "baseline", "metric", "patient")
+DECISIONS = ("evidence/decision_curve.csv", "model")  # a number there: the model's net benefit
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Record:
         """Returns a CSV artifact, in which words stay words: a class may be called "NA"."""
         if not (content := self.read(path)):
             return None
-        words = dict.fromkeys(("column", "level", "model", "baseline", "metric", "patient"), str)
+        words = {name: str for name in WORDS if (path, name) != DECISIONS}
         made = pd.read_csv(io.BytesIO(content), dtype=words, keep_default_na=False, na_values=["", "nan"])
         return made.fillna(dict.fromkeys([name for name in words if name in made], ""))
 
@@ -99,6 +101,12 @@ def records(store: Store, experiment_id: str, tags: Mapping[str, str]) -> list[R
     """Returns an experiment's runs that have some tags, the latest first."""
     found = [Record(store, run) for run in store.runs_of(experiment_id, tags)]
     return sorted(found, key=lambda record: record.run.info.start_time, reverse=True)
+
+
+def in_a_fold(sweep: Record) -> bool:
+    """Tells whether a sweep was that of a fold, or of a site, alone."""
+    params = sweep.run.data.params
+    return any(params.get(key, "null") != "null" for key in ("split.num_folds", "split.site"))
 
 
 def finished(store: Store, experiment_id: str, kind: str) -> list[Record]:

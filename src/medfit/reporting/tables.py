@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.best import shortest
 from medfit.evidence.summary import headline
-from medfit.plots.evidence import first_metric
+from medfit.plots.evidence import first_metric, in_order, num_worst
 from medfit.report import number
 from medfit.reporting.records import Record
 from medfit.reporting.words import Cell, Rows, duration, interval, ordinal, p_value, scored, short, whole
 
-NUM_WORST = 5
 MOST_FEATURES = 60
 KEYS = ("patients", "model", "fold", "seed")
 
@@ -42,7 +42,7 @@ def _counts(own: pd.DataFrame, models: Sequence[str]) -> Rows:
         if name in own and np.isfinite(of_model := own.groupby("model")[name].max().reindex(models)).any():
             rows.append([label, *map(whole, of_model)])
     if "opening" in own and own.opening.max() > 1:
-        rows.append(["opening of the test patients", *(ordinal(int(n)) for n in own.groupby("model").opening.max()[models])])
+        rows.append(["opening", *(ordinal(int(n)) for n in own.groupby("model").opening.max()[models])])
     return rows
 
 
@@ -54,8 +54,9 @@ def columns(results: pd.DataFrame) -> Rows:
 
 
 def gains(against: pd.DataFrame) -> Rows:
-    """Returns the network's gain over each baseline."""
+    """Returns the network's gain over each baseline, the deciding metric first."""
     own = against[~against.metric.str.contains("/")]
+    own = own.iloc[np.argsort(own.metric != first_metric(own), kind="stable")]
     rows: Rows = [["metric", "over", "gain", "95 % interval", "p"]]
     for row in own.to_dict("records"):
         rows.append([row["metric"], row["baseline"], number(row["gain"]), interval(row) or "–", p_value(row["p"])])
@@ -118,7 +119,7 @@ def prediction_intervals(table: pd.DataFrame) -> Rows:
 
 def subgroups(table: pd.DataFrame) -> Rows:
     """Returns the scores of each subgroup; those too small to say much are marked."""
-    own = table[~table.metric.str.contains("/")]
+    own = in_order(table[~table.metric.str.contains("/")])
     first = first_metric(own)
     metrics = [first, *(name for name in dict.fromkeys(own.metric) if name != first)][:4]
     rows: Rows = [["subgroup", "patients", "with the event", *metrics]]
@@ -132,10 +133,13 @@ def subgroups(table: pd.DataFrame) -> Rows:
 
 
 def worst(patients: pd.DataFrame) -> Rows:
-    """Returns the patients with the lowest Dice, by their pseudonyms."""
+    """Returns the patients with the lowest Dice, by their keyed hashes; ``patients`` begins with them."""
     names = [name for name in patients if name.startswith("dice")]
     rows: Rows = [["patient", *(name.removeprefix("dice/") for name in names)]]
-    return rows + [[r["patient"], *(number(r[n]) for n in names)] for r in patients.head(NUM_WORST).to_dict("records")]
+    return rows + [
+        [r["patient"], *(number(r[n]) for n in names)]
+        for r in patients.head(num_worst(len(patients))).to_dict("records")
+    ]
 
 
 def optimism(table: pd.DataFrame) -> Rows:
@@ -166,14 +170,20 @@ def trainings(table: pd.DataFrame, children: Sequence[Record]) -> Rows:
     return rows
 
 
-def features(schema: Mapping[str, Any], missing: Mapping[str, int], num_samples: int) -> Rows:
-    """Returns each feature and target with its kind, unit and missing values; the first, where they are many."""
+def features(schema: Mapping[str, Any], missing: Mapping[str, int] | None, num_samples: int) -> Rows:
+    """Returns each feature and target with its kind, unit and missing values; the first, where they are many.
+
+    Args:
+        schema: Of the data.
+        missing: Cells of each column that lacks any; None where that is not known.
+        num_samples: That the counts are of.
+    """
     rows: Rows = [["name", "role", "kind", "unit", "missing"]]
     listed = sorted(schema.get("columns", []), key=lambda column: column["role"] != "target")
     for column in listed[:MOST_FEATURES]:
-        count = missing.get(column["name"], 0)
+        count = (missing or {}).get(column["name"], 0)
         share = f"{count} ({count / max(num_samples, 1):.1%})" if count else "0"
-        told = share if column["role"] == "feature" else "–"
+        told = share if column["role"] == "feature" and missing is not None else "–"
         rows.append([column["name"], column["role"], column["kind"], column.get("unit") or "–", told])
     return rows
 
@@ -190,7 +200,7 @@ def best_trials(trials: pd.DataFrame, direction: str, count: int = 5) -> Rows:
     objective = next(column for column in trials if column.startswith("value"))
     ended = trials[trials.state == "COMPLETE"].sort_values(objective, ascending=direction == "min").head(count)
     named = objective.removeprefix("values_").removeprefix("value_").removeprefix("value") or "score"
-    rows: Rows = [["trial", named, *(name.removeprefix("params_") for name in values)]]
+    rows: Rows = [["trial", named, *shortest([name.removeprefix("params_") for name in values])]]
     for row in ended.to_dict("records"):
         rows.append([str(row["number"]), f"{row[objective]:.4f}", *(short(row[name]) for name in values)])
     return rows

@@ -1,11 +1,14 @@
 """What the runs tell of each item of a guideline: a sentence, and the section of the page that says more."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from medfit.reporting import flow, search
 from medfit.reporting.facts import Facts
 from medfit.reporting.words import plural, public
 
+NOTHING = ("null", "none", "false", "0", "0.0", "[]", "{}")
+MOST_SETTINGS = 6
 Told = dict[str, tuple[str, str]]  # by key: the section's anchor and the sentence
 
 
@@ -45,7 +48,10 @@ def _of_data(facts: Facts, source: str) -> Told:
         left = sum(known["excluded"].values()) + known["unusable"] + known["not_drawn"]
         made["flow"] = ("data", f"{known['read']} samples read, {left} left out, {known['patients']} patients")
     if "missing" in proof:
-        made["missing"] = ("data", f"{sum(proof['missing'].values())} cells of {plural(len(proof['missing']), 'feature')}")
+        made["missing"] = (
+            "data",
+            f"{sum(proof['missing'].values())} cells of {plural(len(proof['missing']), 'feature')}",
+        )
     return made
 
 
@@ -65,16 +71,34 @@ def _of_training(facts: Facts) -> Told:
     imbalance += [f"classes weighed ({weighed})"] if weighed != "null" else []
     made: Told = {
         "model": ("model", str(config.get("choices", {}).get("model", ""))),
-        "preprocessing": ("preprocessing", "learnt from the training rows alone"),
+        "preprocessing": ("preprocessing", f"{_preprocessing(params)}; learnt from the training rows alone"),
         "training": ("model", f"{params.get('regime', '')}: {params.get('regime.epochs', '?')} epochs at most"),
         "weights": ("model", "drawn at random, by the seed"),
         "epoch": ("model", f"the epoch with the best {config.get('task', {}).get('monitor', 'validation score')}"),
         "ensemble": ("model", "none: scores are means over trainings of single models"),
+        "software": ("software", _software(facts.environment)),
         "code": ("software", f"commit {facts.latest.tags.get('mlflow.source.git.commit', 'unknown')[:10]}"),
     }
     if facts.kind in ("binary", "multiclass", "multilabel"):
         made["imbalance"] = ("model", " and ".join(imbalance) or "neither weighed nor sampled")
     return made
+
+
+def _preprocessing(params: Mapping[str, str]) -> str:
+    """Returns what is done, in the words of the settings that do something."""
+    own = {
+        path.removeprefix("preprocessing."): value
+        for path, value in params.items()
+        if path.startswith("preprocessing.")
+    }
+    done = [f"{name} {public(value)}" for name, value in sorted(own.items()) if value not in NOTHING]
+    return ", ".join(done[:MOST_SETTINGS]) + (" and more" if len(done) > MOST_SETTINGS else "")
+
+
+def _software(environment: Mapping[str, Any]) -> str:
+    versions = environment.get("versions", {})
+    named = [f"{name} {versions[name]}" for name in ("torch", "lightning", "monai") if name in versions]
+    return ", ".join([f"Python {environment.get('python', '')}", *named])
 
 
 def _of_evaluation(facts: Facts) -> Told:

@@ -8,7 +8,11 @@ import numpy as np
 
 from medfit.report import number
 
-FOLDERS = re.compile(r"(?<![\w.:/-])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\"]+[/\\])+")  # those of an absolute path
+ROOT = r"(?:~|[A-Za-z]:)?[/\\]"
+FOLDERS = re.compile(  # those of an absolute path; with spaces where a value or a quotation begins with it
+    rf"(?<=['\"=]){ROOT}(?:[^/\\'\"=]+[/\\])+|(?<![\w.:/-]){ROOT}(?:[^\s/\\'\"]+[/\\])+"
+)
+NO_BREAK = "\u00a0"
 Cell = str | tuple[str, str]  # what is told, and what is told smaller below it
 Rows = list[list[Cell]]
 
@@ -25,7 +29,7 @@ def scored(row: Mapping[str, Any]) -> Cell:
         return "–"
     spread = row.get("sd", np.nan)
     below = [interval(row), f"± {number(spread)}" if np.isfinite(spread) else ""]
-    return number(row["estimate"]), " ".join(part for part in below if part)
+    return number(row["estimate"]), " ".join(part.replace(" ", NO_BREAK) for part in below if part)
 
 
 def whole(value: float) -> str:

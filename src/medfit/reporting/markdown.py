@@ -1,0 +1,52 @@
+"""The report in short, for the experiment's folder."""
+
+from medfit.report import wide
+from medfit.reporting import history, tables
+from medfit.reporting.facts import Facts
+from medfit.reporting.words import ordinal
+
+Lines = list[str]
+
+
+def render(facts: Facts) -> str:
+    """Returns Markdown: question, results, verdict, openings and commands.
+
+    Args:
+        facts: Of the experiment.
+    """
+    parts = [
+        [f"# {facts.question or facts.name}"],
+        ["Written by `make report`; [report.html](report.html) says all of it."],
+        ["## Results", "", *_results(facts)],
+        ["## Beside the baselines", "", *_verdict(facts)],
+        ["## Openings of the test patients", "", *_openings(facts)],
+        ["## Again", "", "```", *history.commands(facts), "```"],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _results(facts: Facts) -> Lines:
+    if facts.results is None or not len(facts.results):
+        return [f"Not evaluated yet: `make evaluate EXPERIMENT={facts.name}`"]
+    header, *rows = wide(facts.results)
+    lines = [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
+    return [*lines, "", "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _verdict(facts: Facts) -> Lines:
+    told = tables.verdicts(facts.tables.get("against"), facts.kind)
+    notes = [f"- Note: {line}." for line in facts.warnings if not line.startswith("the network does not beat")]
+    return [*(f"- {sentence}" for sentence, _ in told), *notes] or ["No baselines were scored."]
+
+
+def _openings(facts: Facts) -> Lines:
+    if not facts.evaluation:
+        return ["None yet."]
+    lines = [f"The latest evaluation, of {facts.evaluation.day}, was the {ordinal(facts.opening)}."]
+    if facts.opening > 1:
+        lines.append("These patients had been scored before, so the results are no longer of a first look.")
+    return lines

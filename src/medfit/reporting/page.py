@@ -1,0 +1,207 @@
+"""The report's page: one HTML file that needs no network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+
+from medfit.evidence.summary import headline
+from medfit.plots.evidence import figures, first_metric
+from medfit.report import number
+from medfit.reporting import flow, history, items, pictures, search, tables
+from medfit.reporting.facts import Facts
+from medfit.reporting.told import leaks, told
+from medfit.reporting.words import interval, ordinal, plural, public
+
+TEMPLATE = Path(__file__).parent / "page.html"
+LIBRARIES = (
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "monai",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "scipy",
+    "optuna",
+    "mlflow",
+)
+IMAGES = ("resize", "spacing_mm", "patch_size", "window")  # settings that preprocessing of images alone has
+
+
+def render(facts: Facts) -> str:
+    """Returns the page.
+
+    Args:
+        facts: Of the experiment.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    return environment.from_string(TEMPLATE.read_text()).render(**context(facts))
+
+
+def context(facts: Facts) -> dict[str, Any]:
+    """Returns what the template is filled with."""
+    shown, gist = pictures.of_explanations(facts)
+    known = told(facts, source(facts), gist)
+    checks = {"TRIPOD+AI": items.checklist(items.TRIPOD_AI, known)}
+    if of_images(facts):
+        checks["CLAIM"] = items.checklist(items.CLAIM, known)
+    return {
+        "name": facts.name,
+        "question": facts.question,
+        "kind": facts.kind,
+        "tiles": tiles(facts),
+        "verdicts": tables.verdicts(facts.tables.get("against"), facts.kind),
+        "notes": [line for line in facts.warnings if not line.startswith("the network does not beat")],
+        "opening": facts.opening,
+        "nth": ordinal(facts.opening),
+        "figures": drawn(facts),
+        "plots": pictures.of_training(facts.trained),
+        "plotted": facts.trained.name if facts.trained else "",
+        "explained": shown,
+        "gist": gist,
+        "cases_left_out": bool(gist) and pictures.of_records(facts),
+        "checks": checks,
+        "commands": history.commands(facts),
+        "openings": history.openings(facts),
+        "times": history.times(facts),
+        **_data(facts),
+        **_results(facts),
+        **_search(facts),
+        **_software(facts),
+    }
+
+
+def source(facts: Facts) -> str:
+    """Returns where the data come from."""
+    inputs = facts.latest.run.inputs if facts.latest else None
+    if inputs is None or not inputs.dataset_inputs:
+        return ""
+    return json.loads(inputs.dataset_inputs[0].dataset.source).get("source", "")
+
+
+def of_images(facts: Facts) -> bool:
+    """Tells whether the data are images."""
+    if facts.kind in ("segmentation", "images"):
+        return True
+    return any(f"preprocessing.{key}" in facts.latest.run.data.params for key in IMAGES) if facts.latest else False
+
+
+def tiles(facts: Facts) -> list[tuple[str, str, str]]:
+    """Returns the few numbers at the top: what, how much, and how sure."""
+    made = []
+    table = facts.tables.get("scores", facts.results)
+    if table is not None and len(table):
+        metric = headline(facts.kind) if headline(facts.kind) in set(table.metric) else first_metric(table)
+        row = table[table.metric == metric].iloc[0].to_dict()
+        made.append((f"{metric}, {row['patients_of']}", number(row["estimate"]), _sure(row)))
+        if row.get("patients", 0) > 0:
+            events = row.get("events", float("nan"))
+            below = f"{events:.0f} with the event" if events == events else "scored"
+            made.append(("test patients", f"{row['patients']:.0f}", below))
+    if facts.evaluation:
+        made.append(("opening of the test patients", ordinal(facts.opening), facts.evaluation.day))
+    if facts.trials is not None:
+        made.append(("trials searched", str(len(facts.trials)), search.objective(facts.space)))
+    return made
+
+
+def _sure(row: dict[Any, Any]) -> str:
+    ends = interval(row)
+    return f"95 % interval {ends}" if ends else f"± {number(row['sd'])} over trainings" if row.get("sd", 0) > 0 else ""
+
+
+def drawn(facts: Facts) -> dict[str, str]:
+    """Returns the evaluation's figures as SVG, by name."""
+    with rc_context(pictures.STYLE):
+        return {name: pictures.svg(figure, name) for name, figure in figures(facts.tables).items()}
+
+
+def _data(facts: Facts) -> dict[str, Any]:
+    proof, missing = facts.proof, facts.proof.get("missing")
+    num_samples = proof["flow"]["read"] - sum(proof["flow"]["excluded"].values()) if "flow" in proof else 0
+    columns = facts.schema.get("columns", [])
+    return {
+        "source": public(source(facts)),
+        "sha256": facts.schema.get("sha256", "")[:16],
+        "assignment": proof.get("assignment_sha256", "")[:16],
+        "flow": flow.boxes(proof, facts.schema, facts.kind),
+        "leaks": leaks(proof),
+        "leaky": bool(proof.get("leaks")),
+        "columns": tables.features(facts.schema, missing, num_samples) if columns else [],
+        "more_columns": max(0, len(columns) - tables.MOST_FEATURES),
+        "complete": missing == {},
+        "folds": facts.evaluation is not None and _folds(facts.config),
+    }
+
+
+def _folds(config: dict[str, Any]) -> bool:
+    return bool(config["evaluate"]["num_folds"] or config["evaluate"].get("site"))
+
+
+def _results(facts: Facts) -> dict[str, Any]:
+    makers = {
+        "against": tables.gains,
+        "thresholds": tables.rates,
+        "calibration": tables.calibration,
+        "agreement": tables.agreement,
+        "prediction_intervals": tables.prediction_intervals,
+        "subgroups": tables.subgroups,
+        "patients": tables.worst,
+        "optimism": tables.optimism,
+    }
+    made: dict[str, Any] = {name: make(facts.tables[name]) for name, make in makers.items() if name in facts.tables}
+    if "against" in made:  # the deciding metric's gains in sight, all others to unfold
+        header, *rows = made["against"]
+        made["first_gains"] = [header, *(row for row in rows if row[0] == rows[0][0])]
+    scored = facts.results is not None and len(facts.results)
+    return {
+        "results": tables.scores(facts.results) if scored else [],
+        "of_columns": tables.columns(facts.results) if scored else [],
+        "tables": made,
+        "detailed": facts.tables["scores"].patients_of.iloc[0] if "scores" in facts.tables else "",
+        "evaluated_on": facts.evaluation.day if facts.evaluation else "",
+        "rule": facts.config.get("evaluate", {}).get("threshold", "") if facts.evaluation else "",
+        "trainings": tables.trainings(facts.trainings, facts.children) if facts.trainings is not None else [],
+    }
+
+
+def _search(facts: Facts) -> dict[str, Any]:
+    params = facts.latest.run.data.params if facts.latest else {}
+    found: dict[str, Any] = {
+        "chosen": search.chosen(facts.config),
+        "settings": {
+            part: search.settings(params, part) for part in ("model", "task", "regime", "preprocessing", "split")
+        },
+        "best": public(facts.best),
+        "num_fold_searches": facts.num_fold_searches,
+        "trials": [],
+        "space": [],
+        "counted": "",
+        "searched_by": search.objective(facts.space),
+    }
+    if facts.trials is not None:
+        best = tables.best_trials(facts.trials, search.direction(facts.space))
+        found |= {"trials": best, "counted": search.counts(facts.trials)}
+        found["space"] = search.space(facts.space.get("space") or {})
+    return found
+
+
+def _software(facts: Facts) -> dict[str, Any]:
+    known, tags = facts.environment, facts.latest.tags if facts.latest else {}
+    versions = known.get("versions", {})
+    gpu = f", {known['gpu']} with CUDA {known['cuda']}" if known.get("gpu") else ", no GPU"
+    machine = f"{known['platform'].split('-')[0]} on {known['processor']}, " if known else ""  # not its kernel's name
+    return {
+        "commit": tags.get("mlflow.source.git.commit", "unknown")[:10],
+        "dirty": tags.get("git.dirty", "") == "true",
+        "python": known.get("python", ""),
+        "libraries": [(name, versions[name]) for name in LIBRARIES if name in versions],
+        "num_packages": len(versions),
+        "machine": f"{machine}{plural(known['cpu_count'], 'processor')}, {known['memory_gib']} GiB{gpu}"
+        if known
+        else "",
+    }
