@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos test lint clean
+.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -47,6 +47,12 @@ dashboard: .venv/.ready  ## watch a sweep with Optuna's pages, on this machine o
 
 chaos: .venv/.ready  ## make sweeps fail in every way, and check that they go on (ARGS="--rounds 100 --seed 0")
 	@.venv/bin/python benchmarks/chaos.py $(ARGS)
+
+coverage: .venv/.ready  ## count how often intervals hold a known truth (ARGS="--studies 1000 --seed 0")
+	@.venv/bin/python benchmarks/coverage.py $(ARGS)
+
+noise: .venv/.ready  ## sweep pure noise, and see what is reported (ARGS="--seeds 0 1 2")
+	@.venv/bin/python benchmarks/noise.py $(ARGS)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
 	@.venv/bin/pytest -n 2 $(ARGS)

@@ -95,9 +95,8 @@ def main(cfg: DictConfig) -> None:
     show_table("Gains on the same patients (better is positive)", columns, rows)
     for test in TESTS:
         for row in table[table[test].notna()].itertuples():
-            say(
-                f"{test[2:].capitalize()}: {row.model} over {row.compared_with}, {row.metric}: p {getattr(row, test):.3g}"
-            )
+            pair = f"{row.model} over {row.compared_with}, {row.metric}"
+            say(f"{TESTS[test]}: {pair}: p {getattr(row, test):.3g}")
     say("Results   the comparison's run in medfit ui: comparison.csv and a plot of the gains")
 
 

@@ -49,7 +49,8 @@ def report(cfg: DictConfig) -> Report:
     experiment = store.client.get_experiment_by_name(cfg.experiment)
     if experiment is None:
         raise UserError(f"experiment={cfg.experiment} has no runs yet; run: medfit sweep experiment={cfg.experiment}")
-    known = facts.collect(store, experiment.experiment_id, cfg.experiment, config.EXPERIMENTS / cfg.experiment)
+    folder = config.EXPERIMENTS / cfg.experiment
+    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, bool(cfg.best))
     return Report(page.render(known), markdown.render(known))
 
 

@@ -113,3 +113,26 @@ def test_p_is_small_where_zero_is_far_and_large_where_it_is_not():
     assert far.p_value("mean") == pytest.approx(2 / 2001)
     assert near.p_value("mean") > 0.05
     assert resample(mean_of(np.zeros(5)), 5).p_value("mean") == 1
+
+
+def test_what_resampling_itself_moves_is_moved_back():
+    # the share of patients that are drawn: no resample has them all
+    statistics = {"distinct": lambda weights: (weights > 0).mean(axis=1)}
+    found = resample(statistics, 50).bca()["distinct"]
+    assert found.method == "centred bootstrap"
+    assert found.low < found.estimate == 1 < found.high
+
+
+def test_calibration_errors_lie_in_their_intervals():
+    rng = np.random.default_rng(0)
+    preds = rng.random(80)
+    target = (rng.random(80) < preds).astype(float)
+    unit = Predictions("binary", ["y"], np.arange(80).astype(str), target[:, None], preds[:, None])
+    statistics, patients, strata, _ = of_patients([unit])
+    found = resample({"e": statistics["calibration_error"]}, len(patients), strata).bca()["e"]
+    assert 0 <= found.low < found.estimate < found.high
+
+
+def test_a_moved_statistic_has_the_p_of_its_spread():
+    statistics = {"gap": lambda weights: (weights > 0).mean(axis=1) - 1}
+    assert resample(statistics, 50).p_value("gap") > 0.5

@@ -14,6 +14,7 @@ from medfit.evidence.weighted import calibration_error, nan_mean, share
 TINY = 1e-6
 STEPS = 40
 NUM_GROUPS = 10
+CENTRED = "calibration_error"  # which resampling raises
 METHODS = ("none", "temperature", "platt", "isotonic")
 
 
@@ -161,7 +162,7 @@ def _intervals(
     drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
     return {
         name: {"estimate": found.estimate, "low": found.low, "high": found.high}
-        for name, found in drawn.percentile().items()
+        for name, found in (drawn.percentile() | {CENTRED: drawn.centred(CENTRED)}).items()
     }
 
 

@@ -17,6 +17,7 @@ LEVEL = 0.95
 NUM_RESAMPLES = 2000
 MOST_CELLS = 4_000_000  # weights at once
 MOST_LEFT_OUT = 400  # groups of patients that are left out in turn
+MOST_BIAS = 1.0  # in standard deviations; with more, five of six resamples lie on one side of the estimate
 MOST_UNDEFINED = 0.1  # share of resamples; with more, there is no interval
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -75,13 +76,34 @@ class Resamples:
         return {name: self._interval(name, low, high, "percentile bootstrap") for name in self.names}
 
     def bca(self) -> dict[str, Interval]:
-        """Returns each statistic's bias-corrected and accelerated interval (Efron, JASA 1987)."""
-        return {name: self._interval(name, *self._bca_levels(k), "BCa bootstrap") for k, name in enumerate(self.names)}
+        """Returns each statistic's bias-corrected and accelerated interval (Efron, JASA 1987).
+
+        A statistic that resampling itself moves far, as it does the calibration error, which repeated patients can
+        only raise, has none: its resamples are moved back to the estimate, and their percentiles taken.
+        """
+        found = {}
+        for k, name in enumerate(self.names):
+            if abs(self._bias(k)) > MOST_BIAS:
+                found[name] = self.centred(name)
+            else:
+                found[name] = self._interval(name, *self._bca_levels(k), "BCa bootstrap")
+        return found
+
+    def centred(self, name: str) -> Interval:
+        """Returns the percentile interval of resamples that are moved to the estimate: their spread alone."""
+        low, high = stats.norm.cdf(self._quantiles())
+        found = self._interval(name, low, high, "centred bootstrap")
+        k = self.names.index(name)
+        moved = float(self.estimate[k] - nan_mean(self.values[:, k], axis=0))
+        least = 0.0 if (self.values[:, k] >= 0).all() else -np.inf
+        return Interval(found.estimate, max(least, found.low + moved), found.high + moved, found.method)
 
     def p_value(self, name: str) -> float:
         """Returns the two-sided p of a difference: how often resamples lie on zero's other side, twice."""
-        values = self.values[:, self.names.index(name)]
-        values = values[np.isfinite(values)]
+        k = self.names.index(name)
+        values = self.values[np.isfinite(self.values[:, k]), k]
+        if abs(self._bias(k)) > MOST_BIAS:
+            values = values + self.estimate[k] - values.mean()
         if len(values) == 0:
             return np.nan
         tail = min(np.sum(values <= 0), np.sum(values >= 0))
@@ -101,11 +123,16 @@ class Resamples:
         ends = np.quantile(known, [low, high])
         return Interval(estimate, float(ends[0]), float(ends[1]), method)
 
-    def _bca_levels(self, k: int) -> tuple[float, float]:
+    def _bias(self, k: int) -> float:
+        """Returns where the estimate lies among the resamples, in standard deviations of a normal distribution."""
         values, estimate = self.values[:, k], self.estimate[k]
         known = values[np.isfinite(values)]
-        below = (np.sum(known < estimate) + np.sum(known == estimate) / 2) / max(len(known), 1)
-        bias = stats.norm.ppf(np.clip(below, 1e-4, 1 - 1e-4))
+        tied = np.isclose(known, estimate, rtol=1e-12, atol=1e-12)
+        below = (np.sum((known < estimate) & ~tied) + np.sum(tied) / 2) / max(len(known), 1)
+        return float(stats.norm.ppf(np.clip(below, 1e-4, 1 - 1e-4))) if len(known) else 0.0
+
+    def _bca_levels(self, k: int) -> tuple[float, float]:
+        bias = self._bias(k)
         left_out = self.without[np.isfinite(self.without[:, k]), k]
         lean = left_out.mean() - left_out if len(left_out) else np.zeros(1)
         spread = float((lean**2).sum())

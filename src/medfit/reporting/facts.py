@@ -35,7 +35,7 @@ class Facts:
         results: As ``results.csv`` holds it; None without one.
         best: What ``best.yaml`` holds.
         evaluations: All of them, the latest first, those that did not end among them.
-        evaluation: The latest that ended.
+        evaluation: The one to show in detail: the latest that ended, of the configuration that was asked for.
         latest: The run that tells of data, split and machine: the evaluation, else a sweep or a training.
         tables: Of the evaluation, by name.
         warnings: Of the evaluation, a line each.
@@ -86,7 +86,7 @@ class Facts:
         return int(self.evaluation.tags.get("test_opening", 1)) if self.evaluation else 0
 
 
-def collect(store: Store, experiment_id: str, name: str, folder: Path) -> Facts:
+def collect(store: Store, experiment_id: str, name: str, folder: Path, best: bool = False) -> Facts:
     """Returns what is known.
 
     Args:
@@ -94,10 +94,12 @@ def collect(store: Store, experiment_id: str, name: str, folder: Path) -> Facts:
         experiment_id: In it.
         name: Of the experiment.
         folder: Of the experiment, with its ``config.yaml``.
+        best: Whether the evaluation of ``best.yaml`` is to be shown in detail, rather than that of ``config.yaml``.
     """
     ended = {kind: finished(store, experiment_id, kind) for kind in ("evaluation", "sweep", "seed", "run")}
-    evaluation = next(iter(ended["evaluation"]), None)
-    latest = next((found[0] for found in (ended["evaluation"], ended["sweep"], ended["run"]) if found), None)
+    wanted = (record for record in ended["evaluation"] if bool(record.config().get("best")) == best)
+    evaluation = next(wanted, next(iter(ended["evaluation"]), None))
+    latest = evaluation or next((found[0] for found in (ended["sweep"], ended["run"]) if found), None)
     children = _children(store, experiment_id, evaluation)
     seeds = [child for child in children if child.tags.get("kind") == "seed"]
     return Facts(

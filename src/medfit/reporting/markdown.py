@@ -28,9 +28,11 @@ def render(facts: Facts) -> str:
 def _results(facts: Facts) -> Lines:
     if facts.results is None or not len(facts.results):
         return [f"Not evaluated yet: `make evaluate EXPERIMENT={facts.name}`"]
-    header, *rows = wide(facts.results)
-    lines = [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
-    return [*lines, "", "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
+    lines: Lines = []
+    for patients, own in facts.results.groupby("patients_of", sort=False):
+        header, *rows = wide(own)
+        lines += [f"Scored on: {patients}.", "", _line(header), "|" + "---|" * len(header), *map(_line, rows), ""]
+    return [*lines, "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
 
 
 def _line(cells: list[str]) -> str:
@@ -46,7 +48,7 @@ def _verdict(facts: Facts) -> Lines:
 def _openings(facts: Facts) -> Lines:
     if not facts.evaluation:
         return ["None yet."]
-    lines = [f"The latest evaluation, of {facts.evaluation.day}, was the {ordinal(facts.opening)}."]
+    lines = [f"The evaluation shown, of {facts.evaluation.day}, was the {ordinal(facts.opening)}."]
     if facts.opening > 1:
         lines.append("These patients had been scored before, so the results are no longer of a first look.")
     return lines
