@@ -68,3 +68,13 @@ def test_models_of_several_sets_of_patients_have_columns_of_their_own():
 
     rows = {"patients_of": ["5 folds", "test split"], "model": "mlp", "metric": "auroc", "estimate": 0.9, "sd": 0.1}
     assert wide(pd.DataFrame(rows))[0] == ["metric", "mlp, 5 folds", "mlp, test split"]
+
+
+def test_the_evaluation_in_detail_is_that_of_the_model_asked_for(compose, experiments):
+    fixed = ["regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100", "evaluate.num_folds=null"]
+    own = [*fixed, "evaluate.nested=false"]
+    for model in ("linear", "mlp"):
+        evaluate.main(compose(*own, f"model={model}", experiment="diabetes_progression"))
+    for model, opening in (("linear", "1st"), ("mlp", "2nd")):
+        made = report.report(compose(*own, f"model={model}", experiment="diabetes_progression"))
+        assert f"was the {opening}." in made.summary

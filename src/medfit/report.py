@@ -50,7 +50,7 @@ def report(cfg: DictConfig) -> Report:
     if experiment is None:
         raise UserError(f"experiment={cfg.experiment} has no runs yet; run: medfit sweep experiment={cfg.experiment}")
     folder = config.EXPERIMENTS / cfg.experiment
-    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, bool(cfg.best))
+    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, bool(cfg.best), cfg.choices.model)
     return Report(page.render(known), markdown.render(known))
 
 

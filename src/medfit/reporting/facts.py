@@ -86,7 +86,9 @@ class Facts:
         return int(self.evaluation.tags.get("test_opening", 1)) if self.evaluation else 0
 
 
-def collect(store: Store, experiment_id: str, name: str, folder: Path, best: bool = False) -> Facts:
+def collect(
+    store: Store, experiment_id: str, name: str, folder: Path, best: bool = False, model: str | None = None
+) -> Facts:
     """Returns what is known.
 
     Args:
@@ -95,10 +97,10 @@ def collect(store: Store, experiment_id: str, name: str, folder: Path, best: boo
         name: Of the experiment.
         folder: Of the experiment, with its ``config.yaml``.
         best: Whether the evaluation of ``best.yaml`` is to be shown in detail, rather than that of ``config.yaml``.
+        model: Whose evaluation is to be shown in detail, if there is one; None for any.
     """
     ended = {kind: finished(store, experiment_id, kind) for kind in ("evaluation", "sweep", "seed", "run")}
-    wanted = (record for record in ended["evaluation"] if bool(record.config().get("best")) == best)
-    evaluation = next(wanted, next(iter(ended["evaluation"]), None))
+    evaluation = _wanted(ended["evaluation"], best, model)
     latest = evaluation or next((found[0] for found in (ended["sweep"], ended["run"]) if found), None)
     children = _children(store, experiment_id, evaluation)
     seeds = [child for child in children if child.tags.get("kind") == "seed"]
@@ -117,6 +119,15 @@ def collect(store: Store, experiment_id: str, name: str, folder: Path, best: boo
         **_of_latest(latest),
         **_of_search(ended["sweep"]),
     )
+
+
+def _wanted(evaluations: list[Record], best: bool, model: str | None) -> Record | None:
+    """Returns the evaluation that fits best what was asked for; of several, the latest."""
+
+    def misses(record: Record) -> tuple[bool, bool]:
+        return bool(record.config().get("best")) != best, model not in (None, record.run.data.params.get("model"))
+
+    return min(evaluations, key=misses, default=None)
 
 
 def _children(store: Store, experiment_id: str, evaluation: Record | None) -> list[Record]:
