@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from medfit.evidence import delong
@@ -77,7 +78,24 @@ def test_two_folds_make_it_surer():
     other = Predictions("binary", ["y"], np.char.add("x", one.patient), one.target, one.preds)
     single, both = delong.interval([one]), delong.interval([one, other])
     widths = [np.diff([np.log(end / (1 - end)) for end in (i.low, i.high)])[0] for i in (single, both)]
-    assert widths[0] / widths[1] == pytest.approx(np.sqrt(2))
+    curves = [delong.curve(u.preds[:, 0], u.target[:, 0], np.arange(40), 40) for u in (one, other)]
+    quantiles = [stats.t.ppf(0.975, delong.degrees_of_freedom(some)) for some in (curves[:1], curves)]
+    assert widths[0] / widths[1] == pytest.approx(np.sqrt(2) * quantiles[0] / quantiles[1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_degrees_of_freedom_are_those_of_scipys_brunner_munzel_test(seed):
+    unit = study(seed=seed)
+    preds, target = unit.preds[:, 0], unit.target[:, 0]
+    cases, others = preds[target > 0.5], preds[target <= 0.5]
+    curve = delong.curve(preds, target, np.arange(40), 40)
+    assume(curve.positive.any() and curve.negative.any() and min(len(cases), len(others)) > 1)
+    found = stats.brunnermunzel(others, cases)
+    error = np.sqrt(sum(delong._parts(curve, curve)))
+    assert abs(found.statistic) == pytest.approx(abs(curve.area - 0.5) / error)
+    expected = 2 * stats.t.sf(abs(found.statistic), delong.degrees_of_freedom([curve]))
+    assert found.pvalue == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_perfect_area_has_newcombes_interval():

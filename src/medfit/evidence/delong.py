@@ -56,16 +56,20 @@ def curve(preds: np.ndarray, target: np.ndarray, patient: np.ndarray, num_patien
 
 def covariance(one: Curve, other: Curve, num_patients: int) -> float:
     """Returns the covariance of two areas on the same patients; of a curve with itself, its variance."""
-
-    def scaled(left: np.ndarray, right: np.ndarray, number: int) -> float:
-        return float(left @ right) * number / (number - 1) if number > 1 else np.nan
-
     crossed = (one.positive @ other.negative + one.negative @ other.positive) * num_patients / (num_patients - 1)
-    return (
-        scaled(one.positive, other.positive, one.num_positive)
-        + scaled(one.negative, other.negative, one.num_negative)
-        + float(crossed)
-    )
+    return sum(_parts(one, other)) + float(crossed)
+
+
+def degrees_of_freedom(curves: Sequence[Curve]) -> float:
+    """Returns those of the variance of folds' mean area, whose parts come of few positives and of few negatives.
+
+    Satterthwaite's (Biometrics 1946), as Brunner & Munzel (Biometrical J 2000) use them for one area.
+    """
+    parts = [
+        (v, n) for one in curves for v, n in zip(_parts(one, one), (one.num_positive, one.num_negative), strict=True)
+    ]
+    spread = sum(v**2 / (n - 1) for v, n in parts if n > 1)
+    return sum(v for v, _ in parts) ** 2 / spread if spread > 0 else np.inf
 
 
 def mean(curves: Sequence[Curve]) -> Curve:
@@ -78,7 +82,8 @@ def mean(curves: Sequence[Curve]) -> Curve:
 def interval(units: Sequence[Predictions], column: int = 0) -> Interval:
     """Returns the area's interval, on the logit scale, for the mean over trainings.
 
-    Seeds share patients, and their errors are averaged patient by patient; folds share none. Where the area is 1 (or
+    Seeds share patients, and their errors are averaged patient by patient; folds share none. Few positive or negative
+    patients widen it by Student's t. Where the area is 1 (or
     0), so that no variance is seen, the interval is Newcombe's (Stat Med 2006, method 5).
 
     Args:
@@ -95,7 +100,8 @@ def interval(units: Sequence[Predictions], column: int = 0) -> Interval:
         return Interval(area, *newcombe(area, cases, others), "Newcombe")
     if not np.isfinite(variance):
         return Interval(area, np.nan, np.nan, "DeLong")
-    logit, error = np.log(area / (1 - area)), Z * np.sqrt(max(variance, 0)) / (area * (1 - area))
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, max(degrees_of_freedom([one for one, _ in known]), 1)))
+    logit, error = np.log(area / (1 - area)), quantile * np.sqrt(max(variance, 0)) / (area * (1 - area))
     low, high = (float(1 / (1 + np.exp(-end))) for end in (logit - error, logit + error))
     return Interval(area, low, high, "DeLong")
 
@@ -133,6 +139,16 @@ def newcombe(area: float, num_positive: int, num_negative: int) -> tuple[float, 
     low = 0.0 if area <= 0 else float(optimize.brentq(gap, 0, area - 1e-9))
     high = 1.0 if area >= 1 else float(optimize.brentq(gap, area + 1e-9, 1))
     return low, high
+
+
+def _parts(one: Curve, other: Curve) -> tuple[float, float]:
+    """Returns the parts of two areas' covariance that come of positive and of negative samples."""
+
+    def scaled(left: np.ndarray, right: np.ndarray, number: int) -> float:
+        return float(left @ right) * number / (number - 1) if number > 1 else np.nan
+
+    positive = scaled(one.positive, other.positive, one.num_positive)
+    return positive, scaled(one.negative, other.negative, one.num_negative)
 
 
 def _of_folds(units: Sequence[Predictions], column: int) -> list[tuple[Curve, int]]:
