@@ -21,11 +21,11 @@ from medfit.evidence import delong
 from medfit.evidence.intervals import Interval
 
 RESULTS = Path(__file__).with_name("results") / "noise.md"
-NUM_PATIENTS, NUM_FEATURES, NUM_FOLDS = 150, 20, 5
+NUM_PATIENTS, NUM_FEATURES, NUM_FOLDS = 300, 20, 5
 CHANCE = 0.5
 BASELINE = "prevalence"  # which says the same of everyone
 SETTINGS = ["experiment=", "dataset=table", "dataset.target=ill", "model=mlp", "regime.epochs=12", "regime.patience=6"]
-SETTINGS += ["task=binary", "task.monitor=val/auroc", "task.mode=max", "regime.accelerator=cpu"]
+SETTINGS += ["sweep/pruner=none", "task=binary", "task.monitor=val/auroc", "task.mode=max", "regime.accelerator=cpu"]
 # beside the default space: the more a search may choose, the more it finds in nothing
 SEARCHED = ["+sweep.space.seed={low: 0, high: 999}", "+sweep.space.preprocessing.num_best={low: 2, high: 20}"]
 SEARCHED += ["+sweep.space.model.activation.choices=[relu,gelu,tanh]"]

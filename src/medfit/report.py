@@ -1,6 +1,7 @@
 """``medfit report``: an experiment's question, data, search and results as one page without a network, and in short."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 KEYS = ["patients", "model", "fold", "seed"]
 Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What a report shows.
+
+    Args:
+        cases: Whether pictures of single patients are in it: their images, overlays, explanations and values. The page
+            is made to be passed on, so not unless that is allowed.
+    """
+
+    cases: bool = False
 
 
 class Report(NamedTuple):
@@ -50,7 +63,8 @@ def report(cfg: DictConfig) -> Report:
     if experiment is None:
         raise UserError(f"experiment={cfg.experiment} has no runs yet; run: medfit sweep experiment={cfg.experiment}")
     folder = config.EXPERIMENTS / cfg.experiment
-    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, bool(cfg.best), cfg.choices.model)
+    asked = (bool(cfg.best), cfg.choices.model, cfg.report.cases)
+    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, *asked)
     return Report(page.render(known), markdown.render(known))
 
 

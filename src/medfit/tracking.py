@@ -93,6 +93,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "sample",
             "explain",
             "compare",
+            "report",
         ):
             for path, value in config.leaves(cfg[section], str(section)):
                 if not path.rpartition(".")[2].startswith("_"):

@@ -7,7 +7,7 @@ import pytest
 from html_checks import Reader
 
 from medfit import config
-from medfit.reporting import page
+from medfit.reporting import page, pictures
 from medfit.reporting.facts import Facts
 
 
@@ -84,7 +84,7 @@ def test_subgroups_stand_in_order_with_small_ones_marked(diagnosed):
 def test_explanations_are_shown_but_no_patients_values(diagnosed):
     text = section(diagnosed, "explanations")
     assert "feature ablation :" in text
-    assert "Single cases are left out here" in text
+    assert "Pictures of single cases are left out here" in text
     assert "most confident" not in text.lower()
 
 
@@ -154,3 +154,10 @@ def test_rows_of_folds_and_of_the_test_split_stand_side_by_side(lab, regression)
 def test_the_figures_are_with_the_evaluations_run(lab, diagnosis):
     names = lab.facts(diagnosis).evaluation.names("plots")
     assert names == [f"plots/{name}.png" for name in ("calibration", "decision", "scores", "subgroups")]
+
+
+def test_single_patients_images_are_shown_only_where_that_is_asked_for(lab, segmentation):
+    shown = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=True)]
+    hidden = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=False)]
+    assert {"Overlay best", "Overlay worst"} <= set(shown)
+    assert hidden == [title for title in shown if "verlay" not in title]

@@ -51,6 +51,7 @@ class Facts:
         num_fold_searches: Sweeps that were a fold's own.
         trained: A training to take plots from.
         explained: A run that has explanations.
+        cases: Whether pictures of single patients are shown.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Facts:
     num_fold_searches: int = 0
     trained: Record | None = None
     explained: Record | None = None
+    cases: bool = False
 
     @property
     def kind(self) -> str:
@@ -87,7 +89,13 @@ class Facts:
 
 
 def collect(
-    store: Store, experiment_id: str, name: str, folder: Path, best: bool = False, model: str | None = None
+    store: Store,
+    experiment_id: str,
+    name: str,
+    folder: Path,
+    best: bool = False,
+    model: str | None = None,
+    cases: bool = False,
 ) -> Facts:
     """Returns what is known.
 
@@ -98,6 +106,7 @@ def collect(
         folder: Of the experiment, with its ``config.yaml``.
         best: Whether the evaluation of ``best.yaml`` is to be shown in detail, rather than that of ``config.yaml``.
         model: Whose evaluation is to be shown in detail, if there is one; None for any.
+        cases: Whether pictures of single patients are to be shown.
     """
     ended = {kind: finished(store, experiment_id, kind) for kind in ("evaluation", "sweep", "seed", "run")}
     evaluation = _wanted(ended["evaluation"], best, model)
@@ -106,6 +115,7 @@ def collect(
     seeds = [child for child in children if child.tags.get("kind") == "seed"]
     return Facts(
         name=name,
+        cases=cases,
         question=_question(folder),
         results=_results(folder / "results.csv"),
         best=(folder / "best.yaml").read_text() if (folder / "best.yaml").exists() else "",

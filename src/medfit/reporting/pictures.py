@@ -11,7 +11,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from medfit.datasets.records import KINDS
 from medfit.reporting.facts import Facts
 from medfit.reporting.records import Record
 from medfit.reporting.words import public
@@ -27,6 +26,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
 }
+SINGLE = ("overlay", "samples", "nearest_training_images")  # plots that show single patients' images
 DRAWN_ANEW = ("calibration", "scores", "decision", "subgroups", "agreement", "patients")
 ORDER = ("learning_curves", "roc", "precision_recall", "confusion", "predicted_against_true", "residuals", "overlay")
 
@@ -76,36 +76,34 @@ def small_png(content: bytes) -> tuple[str, bool]:
     return base64.b64encode(buffer.getvalue()).decode(), image.width > 1.9 * image.height
 
 
-def of_training(trained: Record | None) -> list[Picture]:
-    """Returns a training's plots of the test split, or of validation where the test was not scored."""
+def of_training(trained: Record | None, cases: bool) -> list[Picture]:
+    """Returns a training's plots of the test split, or of validation where the test was not scored.
+
+    Args:
+        trained: The training.
+        cases: Whether plots that show single patients' images are wanted.
+    """
     if trained is None:
         return []
     paths = [path for path in trained.names("plots") if path.endswith(".png")]
     split = "test" if any(_plot(path).startswith("test_") for path in paths) else "val"
     wanted = [path for path in paths if _plot(path).startswith((f"{split}_", "learning_curves"))]
     wanted = [path for path in wanted if _plot(path).removeprefix(f"{split}_") not in DRAWN_ANEW]
+    wanted = [path for path in wanted if cases or not any(name in path for name in SINGLE)]
     return _pictures(trained, sorted(wanted, key=_place)[:MOST_PLOTS])
 
 
 def of_explanations(facts: Facts) -> tuple[list[Picture], dict[str, str]]:
-    """Returns the explained run's figures, summaries first and then cases, and the gist of each method.
-
-    Of tables no cases: their figures hold a patient's values.
-    """
+    """Returns the explained run's figures, summaries first and then cases if wanted, and the gist of each method."""
     if (run := facts.explained) is None:
         return [], {}
     summary = run.json("explanations/summary.json")
     cases = {f"explanations/{case['file']}": public(case["title"]) for case in summary.get("cases", [])}
     methods = [path for path in run.names("explanations") if path.endswith(".png") and path not in cases]
-    some = [] if of_records(facts) else list(cases)[:MOST_CASES]
+    some = list(cases)[:MOST_CASES] if facts.cases else []
     pictures = _pictures(run, [*methods[:MOST_METHODS], *some], cases)
     gist = {str(name): _gist(about) for name, about in summary.get("methods", {}).items()}
     return pictures, gist
-
-
-def of_records(facts: Facts) -> bool:
-    """Tells whether the data are a table: a case's figure then spells out all that is known of a patient."""
-    return any(column["kind"] in KINDS for column in facts.schema.get("columns", []) if column["role"] == "feature")
 
 
 def _gist(about: dict[str, object]) -> str:

@@ -25,6 +25,7 @@ NOT_OF_A_TRAINING = (
     "sample.",
     "explain.",
     "compare.",
+    "report.",
     "dataset.strict",
     "choices.",
     "overrides",
