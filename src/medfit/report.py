@@ -122,5 +122,7 @@ def estimate(row: Mapping[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Returns three digits after the point of small numbers, fewer of larger ones."""
+    """Returns three digits after the point of small numbers, fewer of larger ones; a dash of what is not known."""
+    if np.isnan(value):
+        return "–"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

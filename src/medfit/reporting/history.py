@@ -30,7 +30,8 @@ def _command(name: str, experiment: str, config: dict[str, Any]) -> str:
 
 
 def _elsewhere(line: str) -> bool:
-    return line.lstrip("+~").split("=")[0].split(".")[0] in NOT_REPEATED
+    path = line.lstrip("+~").split("=")[0]
+    return path.split(".")[0] in NOT_REPEATED or path == "sweep.accept_changes"
 
 
 def openings(facts: Facts) -> Rows:
