@@ -49,7 +49,7 @@ chaos: .venv/.ready  ## make sweeps fail in every way, and check that they go on
 	@.venv/bin/python benchmarks/chaos.py $(ARGS)
 
 coverage: .venv/.ready  ## count how often intervals hold a known truth (ARGS="--studies 1000 --seed 0")
-	@.venv/bin/python benchmarks/coverage.py $(ARGS)
+	@.venv/bin/python benchmarks/interval_coverage.py $(ARGS)
 
 noise: .venv/.ready  ## sweep pure noise, and see what is reported (ARGS="--seeds 0 1 2")
 	@.venv/bin/python benchmarks/noise.py $(ARGS)

@@ -12,8 +12,8 @@ from medfit.evidence.weighted import metrics
 
 sys.path.append(str(config.ROOT / "benchmarks"))
 
-import coverage
 import coverage_designs
+import interval_coverage
 import noise
 
 BY_NAME = {design.name: design for design in coverage_designs.DESIGNS}
@@ -57,7 +57,7 @@ def test_patients_have_one_to_four_measurements_that_are_alike(rng):
 
 def test_intervals_that_hold_lie_below_lie_above_or_are_none_are_told_apart():
     ends = np.array([[0.0, 2.0], [1.0, 3.0], [0.0, 0.5], [1.5, 2.0], [np.nan, np.nan]])
-    assert coverage.coverage(ends, 1.0) == (0.4, 0.2, 0.2)
+    assert interval_coverage.coverage(ends, 1.0) == (0.4, 0.2, 0.2)
 
 
 def halved(study):
@@ -67,25 +67,27 @@ def halved(study):
 
 
 def test_an_interval_of_half_the_width_is_flagged():
-    ends = coverage.simulate(MAE, 60, 60, 200, 0, {"BCa": halved})
-    ((*_, held, _, below, above),), problems = coverage.rows(MAE, 60, ends)
+    ends = interval_coverage.simulate(MAE, 60, 60, 200, 0, {"BCa": halved})
+    ((*_, held, _, below, above),), problems = interval_coverage.rows(MAE, 60, ends)
     assert float(held.split(" ")[0]) < 85
     assert float(below) > 2 < float(above)
     assert len(problems) == 1 and "MAE, 60 patients: BCa covers the truth in" in problems[0]
 
 
 def test_the_interval_that_users_get_covers_more_than_one_that_resamples_rows():
-    tried = coverage.methods(MAE)
-    ends = coverage.simulate(MAE, 60, 60, 200, 0, tried)
-    own, of_rows = (coverage.coverage(ends[name], MAE.truth().value)[0] for name in ("BCa", coverage.ROWS))
+    tried = interval_coverage.methods(MAE)
+    ends = interval_coverage.simulate(MAE, 60, 60, 200, 0, tried)
+    own, of_rows = (
+        interval_coverage.coverage(ends[name], MAE.truth().value)[0] for name in ("BCa", interval_coverage.ROWS)
+    )
     assert own > 0.85
     assert own > of_rows
     width = {name: np.mean(pairs[:, 1] - pairs[:, 0]) for name, pairs in ends.items()}
-    assert width[coverage.ROWS] < 0.9 * width["BCa"]
+    assert width[interval_coverage.ROWS] < 0.9 * width["BCa"]
 
 
 def test_the_same_seed_draws_the_same_studies():
-    one, two, other = (coverage.simulate(MAE, 20, 2, 100, seed, {"BCa": halved})["BCa"] for seed in (0, 0, 1))
+    one, two, other = (interval_coverage.simulate(MAE, 20, 2, 100, seed, {"BCa": halved})["BCa"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, two)
     assert (one != other).all()
 
@@ -100,12 +102,12 @@ def test_the_exit_status_tells_whether_what_users_get_covers_enough_and_not_too_
         shift = 10.0 if next(number) % every == 0 else 0.0
         return Interval(6.5, 6.0 + shift, 7.0 + shift, "BCa")
 
-    monkeypatch.setattr(coverage, "DESIGNS", [MAE])
-    monkeypatch.setattr(coverage, "NUM_PATIENTS", (10,))
-    monkeypatch.setattr(coverage, "methods", lambda design, only: {"BCa": misses_now_and_then})
-    monkeypatch.setattr(coverage, "mean_dice", lambda by_patient: coverage_designs.Truth(0.8, 0.001))
+    monkeypatch.setattr(interval_coverage, "DESIGNS", [MAE])
+    monkeypatch.setattr(interval_coverage, "NUM_PATIENTS", (10,))
+    monkeypatch.setattr(interval_coverage, "methods", lambda design, only: {"BCa": misses_now_and_then})
+    monkeypatch.setattr(interval_coverage, "mean_dice", lambda by_patient: coverage_designs.Truth(0.8, 0.001))
     path = tmp_path / "coverage.md"
-    assert coverage.main(["--studies", "20", "--resamples", "100", "--results", str(path)]) == status
+    assert interval_coverage.main(["--studies", "20", "--resamples", "100", "--results", str(path)]) == status
     page = path.read_text()
     assert 'make coverage ARGS="--studies 20 --resamples 100 --seed 0"' in page
     assert ("covers the truth in" in page) == bool(status)
@@ -114,13 +116,13 @@ def test_the_exit_status_tells_whether_what_users_get_covers_enough_and_not_too_
 
 def test_each_metrics_own_interval_is_among_those_tried():
     for design in coverage_designs.DESIGNS:
-        assert design.default in coverage.methods(design)
+        assert design.default in interval_coverage.methods(design)
 
 
 def test_one_interval_alone_is_tried_and_the_page_of_results_left_as_it_is(tmp_path, capsys):
     path = tmp_path / "coverage.md"
     own = ["--studies", "3", "--patients", "60", "--only", "DeLong", "--results", str(path)]
-    coverage.main(own)
+    interval_coverage.main(own)
     shown = capsys.readouterr().out
     assert "AUROC, a finding" in shown and "MAE" not in shown and "BCa" not in shown
     assert not path.exists()
@@ -163,16 +165,16 @@ def test_a_short_search_of_noise_is_told_to_be_no_better_than_the_baseline(outpu
 
 
 def test_the_number_of_resamples_is_what_users_get():
-    arguments = coverage._parser().parse_args([])
+    arguments = interval_coverage._parser().parse_args([])
     assert isinstance(arguments, argparse.Namespace)
     assert arguments.resamples == config.compose([]).evaluate.num_resamples
     assert arguments.studies >= 1000
 
 
 def test_the_guide_has_the_figures_that_were_measured():
-    page = coverage.RESULTS.read_text()
+    page = interval_coverage.RESULTS.read_text()
     found = re.findall(MEASURED, GUIDE, re.MULTILINE)
-    assert len(found) == len(coverage_designs.DESIGNS) * len(coverage.NUM_PATIENTS)
+    assert len(found) == len(coverage_designs.DESIGNS) * len(interval_coverage.NUM_PATIENTS)
     for name, number, interval, share in found:
         assert f"| {name} | {number} | {interval}* | {share} |" in page
 

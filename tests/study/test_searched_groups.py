@@ -86,7 +86,7 @@ def test_a_nested_evaluation_takes_each_folds_best_model(compose, client):
         "evaluate.nested=true",
         "evaluate.num_seeds=1",
     )
-    table = evaluate(cfg)
+    table = evaluate(cfg).trainings
     assert len(table[table.model.str.contains("tuned")]) == 2
     ids = [e.experiment_id for e in client.search_experiments()]
     seeds = client.search_runs(ids, "tags.kind = 'seed'")

@@ -15,6 +15,7 @@ from medfit import config
 from medfit.datamodule import DataModule
 from medfit.datasets.images import Image, Images
 from medfit.errors import UserError
+from medfit.evidence.predictions import COUNTS
 from medfit.evidence.segmentation import DISTANCES, OVERLAPS, counts, distances_mm, overlaps
 from medfit.models.unet import UNet
 from medfit.preprocessing.patches import PatchPreprocessing
@@ -195,9 +196,11 @@ def test_the_table_has_a_row_each_image_in_their_order():
     preds, target = masks(5, seed=1), masks(5)
     task, cases = predicted(preds, target, [2, 0, 2, 1, 0])
     table = task.table(cases)
-    assert list(table) == [f"{metric}/{name}" for metric in [*OVERLAPS, *DISTANCES] for name in NAMES[1:]]
+    columns = [*OVERLAPS, *DISTANCES, *COUNTS]
+    assert list(table) == [f"{column}/{name}" for column in columns for name in NAMES[1:]]
     for row, (p, t) in enumerate(zip(preds, target, strict=True)):
         assert table["dice/tumour"][row] == pytest.approx(overlaps(counts(p, t, 3))["dice"][1])
+        assert table["true/organ"][row] == (t == 1).sum()
         assert table["hausdorff95_mm/organ"][row] == pytest.approx(distances_mm(p, t, 3, (1.0, 1.0))[0, 0])
 
 
