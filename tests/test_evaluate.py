@@ -242,7 +242,7 @@ def test_subgroups_are_columns_that_need_not_be_features(compose, sites, client)
 def test_what_can_not_be_had_is_told_before_any_training(compose, sites, changed, told, client):
     with pytest.raises(UserError, match=told):
         evaluate.evaluate(compose(*sites, *SMALL, *changed))
-    assert seeds_of(client) == []
+    assert client.search_runs([e.experiment_id for e in client.search_experiments()]) == []
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def main(cfg: DictConfig) -> None:
             f"{row.model} over {row.compared_with}",
             row.metric,
             number(row.gain),
-            f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else "–",
-            number(row.p_holm) if np.isfinite(row.p_holm) else "–",
+            f"{number(row.low)} to {number(row.high)}",
+            "< 0.001" if row.p_holm < 0.001 else number(row.p_holm),
             words[row.beyond_seeds],
         ]
         for row in shown.itertuples()

@@ -93,6 +93,8 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     groups, folds = _groups(cfg, dataset), _folds(cfg, dataset)
+    if folds > 1:
+        prepare(_divided(cfg, 0))  # a mistake in how patients are divided opens no test split
     key = _key(cfg, dataset)
     resume = _unfinished(cfg, dataset, key)
     tags = {"kind": "evaluation", "mlflow.runName": label(cfg), "evaluation.key": key}
@@ -208,12 +210,18 @@ def _folds(cfg: DictConfig, dataset: Any) -> int:
     return len(set(sites(dataset, cfg.evaluate.site)))
 
 
+def _divided(cfg: DictConfig, fold: int) -> DictConfig:
+    """Returns the config with the patients of one fold, or site, as its test split."""
+    if cfg.evaluate.num_folds:
+        return config.change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
+    if cfg.evaluate.site:
+        return config.change(cfg, [f"split.site={config.as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
+    return cfg
+
+
 def _of_fold(cfg: DictConfig, fold: int, folds: int) -> tuple[DictConfig, float | None]:
     """Returns the config of one fold, and the best score of its own sweep, if it has one."""
-    if cfg.evaluate.num_folds:
-        cfg = config.change(cfg, [f"split.num_folds={folds}", f"split.fold={fold}"])
-    elif cfg.evaluate.site:
-        cfg = config.change(cfg, [f"split.site={config.as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
+    cfg = _divided(cfg, fold)
     if folds > 1:
         say(f"fold {fold + 1} of {folds}")
     if not cfg.evaluate.nested:
