@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from medfit.evidence.intervals import LEVEL, Statistic, resample, strata_of
+from medfit.evidence.intervals import LEVEL, Statistic, mean_of, resample, strata_of
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.thresholds import wilson
-from medfit.evidence.weighted import nan_mean, share
+from medfit.evidence.weighted import share
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 NUM_GROUPS = 10
@@ -22,14 +22,12 @@ def bland_altman(units: Sequence[Predictions], num_resamples: int = 1000) -> pd.
     (Bland & Altman, Lancet 1986; Stat Methods Med Res 1999).
     """
     patients, strata = strata_of(units)
-    places = [np.searchsorted(patients, unit.patient) for unit in units]
     rows = []
     for column, name in enumerate(units[0].names):
         errors = [unit.preds[:, column] - unit.target[:, column] for unit in units]
         statistics = {
-            "bias": _mean_of(errors, places, 0.0),
-            "lower limit": _mean_of(errors, places, -Z),
-            "upper limit": _mean_of(errors, places, Z),
+            measure: mean_of(units, [_beside_the_mean(error, deviations) for error in errors], patients)
+            for measure, deviations in {"bias": 0.0, "lower limit": -Z, "upper limit": Z}.items()
         }
         drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
         for measure, found in drawn.bca().items():
@@ -46,18 +44,15 @@ def bland_altman(units: Sequence[Predictions], num_resamples: int = 1000) -> pd.
     return pd.DataFrame(rows)
 
 
-def _mean_of(errors: Sequence[np.ndarray], places: Sequence[np.ndarray], deviations: float) -> Statistic:
-    """Returns the mean over trainings of the errors' mean and so many of their standard deviations."""
+def _beside_the_mean(error: np.ndarray, deviations: float) -> Statistic:
+    """Returns the errors' mean and so many of their standard deviations, as a function of the rows' weights."""
+    center = error.mean()
 
     def of(weights: np.ndarray) -> np.ndarray:
-        found = []
-        for error, place in zip(errors, places, strict=True):
-            spread = weights[:, place]
-            total = spread.sum(axis=1)
-            mean = share(spread @ error, total)
-            squares = spread @ (error - error.mean()) ** 2 - total * (mean - error.mean()) ** 2
-            found.append(mean + deviations * np.sqrt(np.maximum(share(squares, total - 1), 0)))
-        return nan_mean(np.stack(found), axis=0)
+        total = weights.sum(axis=1)
+        mean = share(weights @ error, total)
+        squares = weights @ (error - center) ** 2 - total * (mean - center) ** 2
+        return mean + deviations * np.sqrt(np.maximum(share(squares, total - 1), 0))
 
     return of
 

@@ -1,15 +1,16 @@
 """Whether probabilities mean what they say, and how validation data put them right."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from medfit.evidence.intervals import Statistic, resample, strata_of
+from medfit.evidence.intervals import mean_of, resample, strata_of
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.thresholds import wilson
-from medfit.evidence.weighted import calibration_error, nan_mean, share
+from medfit.evidence.weighted import calibration_error, share
 
 TINY = 1e-6
 STEPS = 40
@@ -145,20 +146,10 @@ def _intervals(
     units: Sequence[Predictions], column: int, wanted: dict[str, Callable[..., np.ndarray]], num_resamples: int
 ) -> dict[str, dict[str, float]]:
     patients, strata = strata_of(units)
-    places = [np.searchsorted(patients, unit.patient) for unit in units]
-
-    def mean(of: Callable[..., np.ndarray]) -> Statistic:
-        return lambda weights: nan_mean(
-            np.stack(
-                [
-                    of(u.preds[:, column], u.target[:, column], weights[:, place])
-                    for u, place in zip(units, places, strict=True)
-                ]
-            ),
-            axis=0,
-        )
-
-    statistics = {name: mean(of) for name, of in wanted.items()}
+    statistics = {
+        name: mean_of(units, [partial(of, u.preds[:, column], u.target[:, column]) for u in units], patients)
+        for name, of in wanted.items()
+    }
     drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
     return {
         name: {"estimate": found.estimate, "low": found.low, "high": found.high}

@@ -184,15 +184,28 @@ def of_patients(units: Sequence[Predictions]) -> tuple[dict[str, Statistic], np.
         The statistics, the patients, the fold of each (a stratum), and the rows of the largest unit.
     """
     patients, fold = strata_of(units)
-    places = [np.searchsorted(patients, unit.patient) for unit in units]
     of_units = [metrics(unit) for unit in units]
     names = list(dict.fromkeys(name for of_unit in of_units for name in of_unit))
 
     def mean(name: str) -> Statistic:
-        have = [(of_unit[name], place) for of_unit, place in zip(of_units, places, strict=True) if name in of_unit]
-        return lambda weights: nan_mean(np.stack([of(weights[:, place]) for of, place in have]), axis=0)
+        have = [(unit, of[name]) for unit, of in zip(units, of_units, strict=True) if name in of]
+        return mean_of([unit for unit, _ in have], [of for _, of in have], patients)
 
     return {name: mean(name) for name in names}, patients, fold, max(len(unit) for unit in units)
+
+
+def mean_of(units: Sequence[Predictions], each: Sequence[Statistic], patients: np.ndarray) -> Statistic:
+    """Returns the mean over trainings of a statistic of rows, as a function of the patients' weights.
+
+    Args:
+        units: Each training's predictions.
+        each: The statistic of each, of its rows' weights.
+        patients: All of them, sorted.
+    """
+    places = [np.searchsorted(patients, unit.patient) for unit in units]
+    return lambda weights: nan_mean(
+        np.stack([of(weights[:, place]) for of, place in zip(each, places, strict=True)]), axis=0
+    )
 
 
 def strata_of(units: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,13 @@
 """From a probability to a decision: thresholds chosen on validation data, and what they are worth on other patients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from medfit.evidence.intervals import LEVEL, Statistic, resample, strata_of
+from medfit.evidence.intervals import LEVEL, Statistic, mean_of, resample, strata_of
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.weighted import nan_mean, share
 
@@ -118,19 +118,11 @@ def _rates(
     units: Sequence[Predictions], thresholds: Sequence[float], column: int, num_resamples: int
 ) -> list[dict[str, float | str]]:
     patients, strata = strata_of(units)
-    places = [np.searchsorted(patients, unit.patient) for unit in units]
-
-    def mean(name: str) -> Statistic:
-        def of(weights: np.ndarray) -> np.ndarray:
-            each = [
-                rates(u.preds[:, column], u.target[:, column], t, weights[:, place])[name]
-                for u, t, place in zip(units, thresholds, places, strict=True)
-            ]
-            return nan_mean(np.stack(each), axis=0)
-
-        return of
-
-    statistics: dict[str, Callable[[np.ndarray], np.ndarray]] = {name: mean(name) for name in RATES}
+    pairs = list(zip(units, thresholds, strict=True))
+    statistics = {
+        name: mean_of(units, [_rate(u.preds[:, column], u.target[:, column], t, name) for u, t in pairs], patients)
+        for name in RATES
+    }
     drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
     found: list[dict[str, float | str]] = []
     for k, name in enumerate(RATES):
@@ -141,6 +133,10 @@ def _rates(
         low, high = wilson(estimate, number)
         found.append({"rate": name, "estimate": estimate, "low": low, "high": high, "patients": most})
     return found
+
+
+def _rate(preds: np.ndarray, target: np.ndarray, threshold: float, name: str) -> Statistic:
+    return lambda weights: rates(preds, target, threshold, weights)[name]
 
 
 def _patients_of(units: Sequence[Predictions], thresholds: Sequence[float], column: int, name: str) -> int:
