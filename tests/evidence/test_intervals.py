@@ -136,3 +136,12 @@ def test_calibration_errors_lie_in_their_intervals():
 def test_a_moved_statistic_has_the_p_of_its_spread():
     statistics = {"gap": lambda weights: (weights > 0).mean(axis=1) - 1}
     assert resample(statistics, 50).p_value("gap") > 0.5
+
+
+def test_the_same_patients_are_drawn_whatever_the_order_of_the_folds():
+    rng = np.random.default_rng(0)
+    folds = [regression([f"{k}{i}" for i in range(12)], rng.normal(0, 1, 12)) for k in "bac"]
+    orders = ([0, 1, 2], [2, 0, 1], [0, 0, 2, 1, 1, 2])  # the last with two seeds
+    one, *others = (resample(*arguments(*(folds[i] for i in order)), num_resamples=50) for order in orders)
+    for other in others:
+        np.testing.assert_allclose((one - other).values, 0, atol=1e-12)

@@ -209,10 +209,15 @@ def mean_of(units: Sequence[Predictions], each: Sequence[Statistic], patients: n
 
 
 def strata_of(units: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the patients of trainings, sorted, and a number for each: those of one test split have one."""
+    """Returns the patients of trainings, sorted, and a number for each: those of one test split have one.
+
+    Numbers count up with the patients, whatever the order of the trainings: the same patients are drawn for all models.
+    """
     patients = np.unique(np.concatenate([unit.patient for unit in units]))
     seen = np.stack([np.isin(patients, unit.patient) for unit in units], axis=1)
-    return patients, np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
+    code = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
+    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    return patients, np.argsort(np.argsort(first))[code]
 
 
 def _draws(
