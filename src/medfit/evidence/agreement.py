@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from medfit.evidence.calibration import groups
 from medfit.evidence.intervals import LEVEL, Statistic, mean_of, resample, strata_of
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.thresholds import wilson
 from medfit.evidence.weighted import share
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
-NUM_GROUPS = 10
 
 
 def bland_altman(units: Sequence[Predictions], num_resamples: int = 1000) -> pd.DataFrame:
@@ -67,16 +67,14 @@ def deciles(units: Sequence[Predictions]) -> pd.DataFrame:
         preds = np.concatenate([unit.preds[:, column] for unit in units])
         target = np.concatenate([unit.target[:, column] for unit in units])
         patient = np.concatenate([unit.patient for unit in units])
-        edges = np.unique(np.quantile(preds, np.linspace(0, 1, NUM_GROUPS + 1)[1:-1]))
-        code = np.searchsorted(edges, preds, side="right")
-        for group in np.unique(code):
-            own = pd.Series(target[code == group]).groupby(patient[code == group]).mean()
+        for group in groups(preds):
+            own = pd.Series(target[group]).groupby(patient[group]).mean()
             half = stats.t.ppf((1 + LEVEL) / 2, len(own) - 1) * own.sem() if len(own) > 1 else np.nan
             center = float(own.mean())
             rows.append(
                 {
                     "column": name,
-                    "predicted": float(preds[code == group].mean()),
+                    "predicted": float(preds[group].mean()),
                     "observed": center,
                     "low": center - half,
                     "high": center + half,

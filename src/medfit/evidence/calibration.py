@@ -72,7 +72,7 @@ def curve(units: Sequence[Predictions]) -> pd.DataFrame:
         preds = np.concatenate([unit.preds[:, column] for unit in units])
         target = np.concatenate([unit.target[:, column] for unit in units])
         patient = np.concatenate([unit.patient for unit in units])
-        for group in _groups(preds):
+        for group in groups(preds):
             number = len(np.unique(patient[group]))
             observed = float(target[group].mean())
             low, high = wilson(observed, number)
@@ -89,7 +89,7 @@ def curve(units: Sequence[Predictions]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _groups(preds: np.ndarray) -> list[np.ndarray]:
+def groups(preds: np.ndarray) -> list[np.ndarray]:
     """Returns the rows of groups of about equal size; equal predictions are in one group."""
     edges = np.unique(np.quantile(preds, np.linspace(0, 1, NUM_GROUPS + 1)[1:-1]))
     code = np.searchsorted(edges, preds, side="right")
