@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medfit import config
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.records import Records
 from medfit.errors import UserError
 from medfit.preprocessing.arrays import MOST_SAMPLES, Arrays
@@ -33,7 +33,7 @@ def records(num_rows=NUM_ROWS, missing=False):
 
 def module(data=None, split=None, batch_size=8, seed=0, **preprocessing):
     steps = partial(TablePreprocessing, **{"scaling": "none", **preprocessing})
-    return DataModule(data or records(), steps, split or Split(), batch_size, seed)
+    return DataModule(Prepared(data or records(), steps, split or Split()), batch_size, seed)
 
 
 def order(loader):
@@ -97,7 +97,7 @@ def test_over_sampled_rows_are_in_training_batches_as_often_as_drawn():
     data = records()
     data.strata = (np.arange(NUM_ROWS) // 2 % 4 == 0).astype(int)
     made = module(data, Split(sampling="over"))
-    assert sorted(order(made.train_dataloader())) == made.rows["train"].tolist()
+    assert sorted(order(made.train_batches)) == made.rows["train"].tolist()
     assert len(set(made.rows["train"].tolist())) < len(made.rows["train"])
 
 
@@ -120,18 +120,18 @@ def test_preprocessing_of_any_shape_of_sample_is_taken():
         def apply(self, train):
             return Arrays(torch.zeros(len(self.dataset), 3, 4, 4), torch.tensor(self.dataset.y))
 
-    made = DataModule(records(), Images, Split(), 8, 0)
-    assert made.input_shape == (3, 4, 4) and next(iter(made.train_dataloader()))[0].shape == (8, 3, 4, 4)
+    made = DataModule(Prepared(records(), Images, Split()), 8, 0)
+    assert made.input_shape == (3, 4, 4) and next(iter(made.train_batches))[0].shape == (8, 3, 4, 4)
 
 
 def test_an_epoch_takes_every_training_row_once():
     made = module()
-    assert sorted(order(made.train_dataloader())) == made.rows["train"].tolist()
+    assert sorted(order(made.train_batches)) == made.rows["train"].tolist()
 
 
 def test_a_batch_keeps_samples_with_their_targets():
     data = records()
-    for x, y in module().train_dataloader():
+    for x, y in module().train_batches:
         assert np.array_equal(y.numpy(), data.y[x[:, 0].int().numpy()])
 
 
@@ -139,11 +139,11 @@ def test_a_batch_keeps_samples_with_their_targets():
     "batch_size, expected", [(8, [8, 8, 8]), (9, [9, 9, 6]), (23, [23]), (24, [24]), (1000, [24]), (None, [24])]
 )
 def test_training_batches_have_the_size_asked_for_and_none_is_of_one_sample(batch_size, expected):
-    assert sizes(module(batch_size=batch_size).train_dataloader()) == expected
+    assert sizes(module(batch_size=batch_size).train_batches) == expected
 
 
 def test_batches_of_one_are_made_where_they_are_asked_for():
-    assert sizes(module(batch_size=1).train_dataloader()) == [1] * 24
+    assert sizes(module(batch_size=1).train_batches) == [1] * 24
 
 
 def test_a_single_training_row_is_a_batch():
@@ -151,22 +151,22 @@ def test_a_single_training_row_is_a_batch():
     data.given_split = np.array(["train", "val", "val", "test", "test", "test"])
     data.groups, data.strata = np.arange(6), None
     made = module(data, min_variance=None)
-    assert sizes(made.train_dataloader()) == [1]
+    assert sizes(made.train_batches) == [1]
 
 
 def test_the_same_seed_gives_the_same_order_in_every_epoch():
-    one, other = module(seed=3).train_dataloader(), module(seed=3).train_dataloader()
+    one, other = module(seed=3).train_batches, module(seed=3).train_batches
     assert [order(one), order(one)] == [order(other), order(other)]
 
 
 def test_the_order_changes_from_epoch_to_epoch():
-    loader = module(batch_size=24).train_dataloader()
+    loader = module(batch_size=24).train_batches
     assert order(loader) != order(loader)
 
 
 def test_another_seed_changes_the_order_and_not_the_split():
     one, other = module(seed=0), module(seed=1)
-    assert order(one.train_dataloader()) != order(other.train_dataloader())
+    assert order(one.train_batches) != order(other.train_batches)
     assert one.proof == other.proof
 
 
@@ -176,9 +176,9 @@ def test_another_split_seed_changes_the_split():
 
 def test_the_order_does_not_depend_on_the_global_seed():
     torch.manual_seed(0)
-    one = order(module().train_dataloader())
+    one = order(module().train_batches)
     torch.manual_seed(1)
-    assert order(module().train_dataloader()) == one
+    assert order(module().train_batches) == one
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -200,7 +200,7 @@ def test_evaluation_batches_are_cut_where_a_split_is_large_and_leave_nothing_out
 def test_a_config_builds_the_data(compose):
     cfg = compose("dataset=heart_disease", "experiment=null")
     steps = config.build(cfg.preprocessing)
-    made = DataModule(config.load_dataset(cfg), steps, config.build(cfg.split), 32, cfg.seed)
+    made = DataModule(Prepared(config.load_dataset(cfg), steps, config.build(cfg.split)), 32, cfg.seed)
     assert made.proof["train"]["samples"] + made.proof["val"]["samples"] + made.proof["test"]["samples"] == 303
     assert made.arrays("test")[0].isfinite().all()
 

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from each_step import EachStep
 from lightning.pytorch.callbacks import Callback
 
 from medfit.errors import UserError
@@ -23,13 +24,13 @@ def rates(total_steps, warmup, lr=2.0):
     return found
 
 
-class Rates(Callback):
+class Rates(EachStep):
     """Notes the rate that each step is taken with."""
 
     def __init__(self):
         self.found = []
 
-    def on_before_optimizer_step(self, trainer, task, optimizer):
+    def note(self, trainer, task, optimizer):
         self.found.append((trainer.current_epoch, optimizer.param_groups[0]["lr"]))
 
 
@@ -189,8 +190,8 @@ def test_gradient_is_clipped_to_the_norm(compose):
     overrides += ["regime.batch_size=null", "regime/scheduler=constant"]
     cfg = compose("dataset=breast_cancer", "model=linear", *overrides)
 
-    class Norm(Callback):
-        def on_train_batch_end(self, trainer, task, *args):
+    class Norm(EachStep):
+        def note(self, trainer, task, optimizer):
             self.found = torch.cat([p.grad.flatten() for p in task.parameters()]).norm().item()
 
     norm = Norm()

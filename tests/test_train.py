@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from each_step import EachStep
 from mlflow.entities import RunStatus
 
 from medfit import config
@@ -43,11 +44,9 @@ def test_the_learning_rate_walks_from_yaml_to_optimiser_and_tracker(compose, cli
     cfg = compose("regime.optimizer.lr=0.00321", "regime=smoke", "regime/scheduler=constant")
     seen = []
 
-    from lightning.pytorch.callbacks import Callback
-
-    class Watch(Callback):
-        def on_train_batch_end(self, trainer, *_):
-            seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+    class Watch(EachStep):
+        def note(self, trainer, task, optimizer):
+            seen.append(optimizer.param_groups[0]["lr"])
 
     train(cfg, callbacks=[Watch()])
     assert set(seen) == {0.00321}

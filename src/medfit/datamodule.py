@@ -5,42 +5,56 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
+from medfit.batches import Batches, Once, Plan
 from medfit.splits import Split, proof
 
 
-class DataModule(L.LightningDataModule):
-    """Batches of each split of a data set.
+class Prepared:
+    """A data set, divided and prepared; trainings that differ in neither share it.
 
     Args:
         dataset: With ``groups``, ``strata``, ``given_split`` and ``target_names``.
         preprocessing: Takes the data set; gives ``usable()``, which marks the samples to divide, and
             ``apply(train_rows)``, which gives prepared samples as :class:`medfit.preprocessing.arrays.Arrays` is one.
         split: Takes the data set and its usable samples.
-        batch_size: Samples of a training batch; None for all of them.
-        seed: Of the batch order.
 
     Attributes:
-        input_shape: Of one sample's ``x``.
+        rows: Numbers of the samples of each split.
         proof: What shows that no patient is in two splits.
+        data: The prepared samples.
     """
 
-    def __init__(
-        self, dataset: Any, preprocessing: Callable[..., Any], split: Split, batch_size: int | None, seed: int
-    ) -> None:
-        super().__init__()
+    def __init__(self, dataset: Any, preprocessing: Callable[..., Any], split: Split) -> None:
         steps = preprocessing(dataset)
-        self.dataset = dataset
         usable = steps.usable()
+        self.dataset = dataset
         self.rows = split(dataset, usable)
         self.proof = proof(self.rows, dataset, usable)
         self.data = steps.apply(self.rows["train"])
-        self.train_data = self.data.training(self.rows["train"])
-        self.batch_size = batch_size or len(self.train_data)
-        self.generator = torch.Generator().manual_seed(seed)
+
+
+class DataModule(L.LightningDataModule):
+    """Batches of each split of a data set, for one training.
+
+    Args:
+        prepared: The data.
+        batch_size: Samples of a training batch; None for all of them.
+        seed: Of the batch order, and of what is drawn at random for a batch.
+        plain: Whether batches come through PyTorch's loader in any case, however small the data are.
+
+    Attributes:
+        input_shape: Of one sample's ``x``.
+    """
+
+    def __init__(self, prepared: Prepared, batch_size: int | None, seed: int, plain: bool = False) -> None:
+        super().__init__()
+        self.dataset, self.data = prepared.dataset, prepared.data
+        self.rows, self.proof = prepared.rows, prepared.proof
+        data = self.data.training(self.rows["train"])
+        self.batch_size, self.plain = batch_size or len(data), plain
+        self.train_batches = Batches(data, Plan(len(data), self.batch_size, seed), plain, self.data.augment)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -56,27 +70,19 @@ class DataModule(L.LightningDataModule):
         """Returns the patient of each sample of a split."""
         return self.dataset.groups[self.rows[split]]
 
-    def train_dataloader(self) -> DataLoader:
-        """Returns the training batches, in an order that the run's seed decides."""
-        data = self.train_data
-        single = len(data) % self.batch_size == 1 and len(data) > 1  # a batch of one has no variance to normalise
-        order = RandomSampler(data, generator=self.generator)
-        return _loader(data, BatchSampler(order, min(self.batch_size, len(data)), drop_last=single))
+    def setup(self, stage: str) -> None:
+        """Brings the data to the trainer's device, if they have room there."""
+        self.data.place(self.trainer.strategy.root_device)  # type: ignore[union-attr]
 
-    def val_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> Once:
+        """Returns a whole epoch's training batches as what Lightning takes for one, whose own costs are paid once."""
+        return Once(self.train_batches)
+
+    def val_dataloader(self) -> Batches:
         """Returns the validation batches."""
         return self.batches("val")
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_index: int) -> Any:
-        """Augments batches of a training, on the device."""
-        return self.data.augment(*batch) if self.trainer is not None and self.trainer.training else batch
-
-    def batches(self, split: str) -> DataLoader:
+    def batches(self, split: str) -> Batches:
         """Returns a split's batches in the data set's order."""
         data = self.data.evaluation(self.rows[split])
-        return _loader(data, BatchSampler(range(len(data)), self.data.evaluation_batch, drop_last=False))
-
-
-def _loader(data: Any, batches: BatchSampler) -> DataLoader:
-    """Returns a loader that takes a batch from the data by one indexing, without collating samples."""
-    return DataLoader(data, sampler=batches, batch_size=None)
+        return Batches(data, Plan(len(data), self.data.evaluation_batch), self.plain)

@@ -32,6 +32,11 @@ class Training:
         accelerator: Lightning's name of it.
         deterministic: Whether only algorithms with repeatable results may be used; ``warn`` takes others where a GPU
             has no repeatable one, and says so.
+        speed: ``auto`` takes what makes a training faster and leaves its results as they are, where it pays; ``plain``
+            takes none of it but what is asked for, and gets batches from PyTorch's loader.
+        fused: Whether an optimiser updates all weights by one kernel; None leaves it to ``speed``.
+        channels_last: Whether weights of 2D convolutions lie by pixel in memory; None leaves it to ``speed``.
+        compile: Whether the model is compiled, which takes a minute or so at first; None leaves it to ``speed``.
     """
 
     epochs: Count
@@ -42,6 +47,10 @@ class Training:
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     deterministic: bool | Literal["warn"] = True
+    speed: Literal["auto", "plain"] = "auto"
+    fused: bool | None = None
+    channels_last: bool | None = None
+    compile: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +80,8 @@ class AdversarialRegime(Training):
         generator_optimizer: Takes the generator's parameters.
         discriminator_optimizer: Takes the discriminator's parameters.
         discriminator_steps: Of the discriminator, each on a new batch, for one of the generator.
-        accumulate: 1; Lightning accumulates no gradients where a task steps its optimisers itself.
-        gradient_clip: None; nor does it clip any there.
+        accumulate: 1: the two players' gradients are not accumulated.
+        gradient_clip: None: nor are they clipped.
         **others: Of :class:`Training`.
     """
 

@@ -68,7 +68,7 @@ class Run:
         self.store.write(self.id, "tag", [key, value])
 
     def log_files(self, files: Mapping[str, Any]) -> None:
-        """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure or a file (a Path)."""
+        """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure, weights (as ``.ckpt``)."""
         with TemporaryDirectory() as folder:
             for name, content in files.items():
                 path = Path(folder) / name
@@ -130,6 +130,10 @@ def _write(path: Path, content: Any) -> None:
     match content:
         case str():
             path.write_text(content)
+        case dict() if path.suffix == ".ckpt":
+            import torch
+
+            torch.save(content, path)
         case dict():
             path.write_text(json.dumps(content, indent=2))
         case pd.DataFrame():

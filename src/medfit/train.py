@@ -1,25 +1,26 @@
 """``medfit train``: a run is one function."""
 
+import functools
 import logging
+import math
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from omegaconf import DictConfig
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from medfit import config, tracking
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
 from medfit.evidence import leaks
 from medfit.plots.predictions import learning_curves
@@ -70,14 +71,15 @@ def train(
     """
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        logger = tracking.RunLogger()
-        trainer, checkpoint = make_trainer(parts, logger, callbacks, Path(folder))
-        run = logger.run = stack.enter_context(tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}))
+    logger = tracking.RunLogger()
+    best = BestWeights(parts.task.monitor, parts.task.mode)
+    trainer = make_trainer(parts, [best, *callbacks], logger)
+    with tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
+        logger.run = run
         started = time.perf_counter()
         _fit(cfg, trainer, parts)
         seconds = time.perf_counter() - started
-        parts.task.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True)["state_dict"])
+        parts.task.load_state_dict(best.weights)
         scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
         last = {name: value for name, value in scores.items() if name.startswith("val/")}
         run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
@@ -85,7 +87,7 @@ def train(
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
         shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
         files: dict[str, Any] = {
-            "checkpoint/best.ckpt": Path(checkpoint.best_model_path),
+            "checkpoint/best.ckpt": {"state_dict": best.weights},
             "checkpoint/shapes.json": shapes,
         }
         if cfg.tracking.plots:
@@ -109,14 +111,20 @@ def prepare(cfg: DictConfig) -> Parts:
     regime: Training = config.build(cfg.regime)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {_sizes(cfg, 'the size of the model')}"):
-        datamodule = DataModule(
-            dataset, config.build(cfg.preprocessing), config.build(cfg.split), regime.batch_size, cfg.seed
-        )
+        prepared = _prepared(dataset, OmegaConf.to_yaml(cfg.preprocessing), OmegaConf.to_yaml(cfg.split))
+        datamodule = DataModule(prepared, regime.batch_size, cfg.seed, plain=regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
     proof["leaks"] = list(found)
     return Parts(datamodule, task, regime, found)
+
+
+@functools.lru_cache(maxsize=2)
+def _prepared(dataset: Any, preprocessing: str, split: str) -> Prepared:
+    """Returns data as two configs, given as yaml, divide and prepare them: once for all trainings that share these."""
+    nodes = OmegaConf.create({"preprocessing": OmegaConf.create(preprocessing), "split": OmegaConf.create(split)})
+    return Prepared(dataset, config.build(nodes.preprocessing), config.build(nodes.split))
 
 
 def make_task(
@@ -143,35 +151,59 @@ def make_task(
     )
 
 
-def make_trainer(
-    parts: Parts, logger: tracking.RunLogger, callbacks: Sequence[Callback], folder: Path
-) -> tuple[L.Trainer, ModelCheckpoint]:
-    """Returns Lightning's trainer, and the callback that keeps the best epoch's weights."""
+def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logger | None = None) -> L.Trainer:
+    """Returns Lightning's trainer; the task itself clips and accumulates gradients."""
     task, regime = parts.task, parts.regime
-    checkpoint = ModelCheckpoint(folder, monitor=task.monitor, mode=task.mode, save_weights_only=True)
-    own: list[Callback] = [_StopIfDivergedError(), checkpoint]
+    own: list[Callback] = [_StopIfDivergedError()]
     if regime.patience:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
     try:
-        trainer = L.Trainer(
+        return L.Trainer(
             max_epochs=regime.epochs,
             accelerator=regime.accelerator,
             devices=1,
             precision=regime.precision,
             deterministic=regime.deterministic,
-            gradient_clip_val=regime.gradient_clip,
-            accumulate_grad_batches=regime.accumulate,
             callbacks=[*own, *callbacks],
-            logger=logger,
-            default_root_dir=folder,
+            logger=logger or False,
+            default_root_dir=tempfile.gettempdir(),
             log_every_n_steps=1,
             num_sanity_val_steps=0,
+            enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
-    return trainer, checkpoint
+
+
+class BestWeights(Callback):
+    """Keeps the best epoch's weights in memory; they are stored once, after training.
+
+    Args:
+        monitor: The score that tells.
+        mode: Whether it is to be small (``min``) or large (``max``).
+
+    Attributes:
+        weights: Of the task, copied: on the CPU.
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        self.monitor, self.sign = monitor, 1 if mode == "max" else -1
+        self.weights: dict[str, Any] = {}
+        self._score = -math.inf
+
+    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Keeps the weights if they are better than all before; the first ones in any case."""
+        if trainer.state.fn != "fit":
+            return
+        score = self.sign * float(trainer.callback_metrics[self.monitor])
+        if score > self._score or not self.weights:  # never where it is no number
+            self._score = -math.inf if math.isnan(score) else score
+            self.weights = {
+                name: value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+                for name, value in task.state_dict().items()
+            }
 
 
 def main(cfg: DictConfig) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from medfit import config
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.breast_cancer import BreastCancer
 from medfit.datasets.images import Image, Images
 from medfit.errors import UserError
@@ -243,8 +243,8 @@ def test_by_default_a_batch_stays():
 
 
 def test_the_data_module_takes_images():
-    data = DataModule(data_set(noise()), partial(ImagePreprocessing, size=16), Split(), 4, 0)
-    x, y = next(iter(data.train_dataloader()))
+    data = DataModule(Prepared(data_set(noise()), partial(ImagePreprocessing, size=16), Split()), 4, 0)
+    x, y = next(iter(data.train_batches))
     assert data.input_shape == (2, 16, 16) and x.shape == (4, 2, 16, 16) and y.shape == (4,)
 
 

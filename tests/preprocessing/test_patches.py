@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from medfit import config
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.breast_cancer import BreastCancer
 from medfit.datasets.images import Image, Images
 from medfit.errors import UserError
@@ -78,9 +78,8 @@ def patches(made, rows=ROWS, **options):
 
 def taken(made, num=200, rows=(0,), seed=0, **options):
     """Patches of training."""
-    torch.manual_seed(seed)
     part = patches(made, rows, patches_per_image=num, **options).training(rows)
-    return part[list(range(len(part)))]
+    return part.batch(torch.arange(len(part)), seed)
 
 
 def place_of(patch, size):
@@ -165,7 +164,7 @@ def test_each_patch_is_of_its_image():
     for number, image in enumerate(made):
         image.x[:] = number
     part = patches(made, patches_per_image=2, patch_size=[8, 8]).training([2, 0])
-    assert part[[0, 1, 2, 3]][0].amax(dim=(1, 2, 3)).tolist() == [2, 2, 0, 0]
+    assert part.batch(torch.arange(4), 0)[0].amax(dim=(1, 2, 3)).tolist() == [2, 2, 0, 0]
 
 
 def test_the_same_seed_gives_the_same_patches():
@@ -179,8 +178,10 @@ def test_another_seed_gives_other_patches():
 
 
 def test_each_epoch_has_patches_of_its_own():
-    part = patches(images(), patches_per_image=9, patch_size=[4, 4]).training(ROWS)
-    assert not torch.equal(part[range(27)][0], part[range(27)][0])
+    part = partial(PatchPreprocessing, patches_per_image=9, patch_size=[4, 4])
+    batches = DataModule(Prepared(data_set(images(num=10)), part, Split()), None, 0).train_batches
+    (one, _), (other, _) = next(iter(batches)), next(iter(batches))
+    assert not torch.equal(one, other)
 
 
 def test_masks_are_class_numbers_for_the_loss():
@@ -236,7 +237,7 @@ def test_a_patch_of_another_number_of_axes_is_refused(slices, needed):
 def test_a_volume_is_cut_into_the_planes_slices(plane):
     (image,) = images((8, 9, 10), 1)
     part = patches([image], [0], slices=plane, patch_size=[16, 16]).training([0])
-    x, y = part[range(len(part))]
+    x, y = part.batch(torch.arange(len(part)), 0)
     axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
     assert len(part) == (8, 9, 10)[axis]
     for number in range(len(part)):
@@ -248,7 +249,7 @@ def test_a_volume_is_cut_into_the_planes_slices(plane):
 @pytest.mark.parametrize("plane", PLANES)
 def test_a_whole_volume_has_its_slices_in_order_with_their_spacing(plane):
     (image,) = images((8, 9, 10), 1, (1.0, 2.0, 3.0))
-    x, y, _, spacing = patches([image], [0], slices=plane).evaluation([0])[[0]]
+    x, y, _, spacing = patches([image], [0], slices=plane).evaluation([0]).batch(torch.tensor([0]))
     axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
     back = np.moveaxis(x[0].numpy(), 1, axis + 1)
     np.testing.assert_array_equal(back, image.x)
@@ -263,7 +264,7 @@ def test_each_slice_gives_as_many_patches_as_asked():
 def test_patches_of_a_slice_are_around_its_own_foreground():
     made = numbered((20, 20, 3), [(4, 5, 0), (15, 16, 1)])
     part = patches(made, [0], slices="axial", patch_size=[5, 5], foreground=1.0).training([0])
-    _, y = part[[0, 1, 2]]
+    _, y = part.batch(torch.arange(3), 0)
     assert [mask.nonzero().tolist() for mask in y] == [[[2, 2]], [[2, 2]], []]
 
 
@@ -313,7 +314,7 @@ def test_a_spacing_of_another_number_of_axes_is_refused():
 
 def test_the_spacing_is_that_of_the_whole_voxels():
     prepared = patches(images((7, 9), spacing=(1.0, 1.0)), spacing_mm=[2.0, 2.0])
-    x, _, _, spacing = prepared.evaluation([0])[[0]]
+    x, _, _, spacing = prepared.evaluation([0]).batch(torch.tensor([0]))
     np.testing.assert_allclose(np.multiply(x.shape[2:], spacing), (7, 9))
 
 
@@ -417,7 +418,7 @@ def test_no_image_is_read_again_to_know_its_size_or_spacing(monkeypatch):
 def test_whole_images_are_given_one_by_one_with_patient_and_spacing():
     data = data_set(images(spacing=(0.7, 1.3)), groups=np.array(["p9", "p1", "p9"]))
     part = PatchPreprocessing(data, scaling="none").apply(ROWS).evaluation([2, 1, 0])
-    found = [part[[place]] for place in range(3)]
+    found = [part.batch(torch.tensor([place])) for place in range(3)]
     assert [x.shape for x, *_ in found] == [(1, 2, 20, 24)] * 3
     assert [patient for _, _, patient, _ in found] == [1, 0, 1]
     assert {spacing for *_, spacing in found} == {(0.7, 1.3)}
@@ -427,7 +428,7 @@ def test_whole_images_are_given_one_by_one_with_patient_and_spacing():
 def test_whole_images_of_many_sizes_are_given():
     made = [*images((9, 9), 1), *images((30, 12), 1)]
     part = patches(made, [0], patch_size=[16, 16]).evaluation([0, 1])
-    assert [tuple(part[[place]][1].shape) for place in (0, 1)] == [(1, 9, 9), (1, 30, 12)]
+    assert [tuple(part.batch(torch.tensor([place]))[1].shape) for place in (0, 1)] == [(1, 9, 9), (1, 30, 12)]
 
 
 def test_all_images_are_usable():
@@ -436,7 +437,7 @@ def test_all_images_are_usable():
 
 def test_augmentation_changes_image_and_mask_of_training_batches():
     prepared = patches(images((16, 16)), augmentation=Augmentation(flip_axes=[0]))
-    x, y = prepared.training(ROWS * 5)[range(15)]
+    x, y = prepared.training(ROWS * 5).batch(torch.arange(15), seed=0)
     made, mask = prepared.augment(x, y)
     for before, after in zip(zip(x, y, strict=True), zip(made, mask, strict=True), strict=True):
         flipped = [part.flip(-2) for part in before]
@@ -446,10 +447,9 @@ def test_augmentation_changes_image_and_mask_of_training_batches():
 
 def test_the_data_module_takes_patches():
     made = images(num=10)
-    data = DataModule(
-        data_set(made), partial(PatchPreprocessing, patch_size=[8, 8], patches_per_image=3), Split(), 4, 0
-    )
-    x, y = next(iter(data.train_dataloader()))
+    steps = partial(PatchPreprocessing, patch_size=[8, 8], patches_per_image=3)
+    data = DataModule(Prepared(data_set(made), steps, Split()), 4, 0)
+    x, y = next(iter(data.train_batches))
     assert data.input_shape == (2, 8, 8) and x.shape == (4, 2, 8, 8) and y.shape == (4, 8, 8)
     x, y, patient, spacing = next(iter(data.val_dataloader()))
     assert x.shape == (1, 2, 20, 24) and y.shape == (1, 20, 24) and isinstance(patient, int) and list(spacing) == [1, 1]

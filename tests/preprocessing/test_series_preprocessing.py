@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from sklearn.preprocessing import StandardScaler
 
 from medfit import config
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.records import Records
 from medfit.datasets.series import Series
 from medfit.errors import UserError
@@ -711,8 +711,12 @@ class Spy(Callback):
     def __init__(self):
         self.seen = {"train": [], "val": [], "predict": []}
 
-    def on_train_batch_start(self, trainer, module, batch, index):
-        self.seen["train"].append(batch[0].clone())
+    def on_fit_start(self, trainer, module):
+        module.model.register_forward_pre_hook(self.keep)
+
+    def keep(self, model, batch):
+        if model.training:
+            self.seen["train"].append(batch[0].clone())
 
     def on_validation_batch_start(self, trainer, module, batch, index, loader=0):
         self.seen["val"].append(batch[0].clone())
@@ -785,6 +789,6 @@ def test_without_augmentation_training_batches_are_the_stored_series():
 
 def test_the_data_module_outside_a_training_augments_nothing():
     steps = partial(SeriesPreprocessing, **AUGMENTATIONS)
-    data = DataModule(series(noise()), steps, Split(), None, 0)
-    x = torch.cat([x for x, _ in data.train_dataloader()])
-    assert torch.equal(data.on_after_batch_transfer((x, x), 0)[0], x)
+    data = DataModule(Prepared(series(noise()), steps, Split()), None, 0)
+    x = torch.cat([x for x, _ in data.train_batches])
+    assert torch.equal(in_order(x), in_order(data.arrays("train")[0]))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from each_step import EachStep
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 from torch import nn
@@ -269,10 +270,10 @@ def test_generator_learns_the_data(compose):
 
 
 def test_discriminator_takes_its_steps_for_each_of_the_generator(compose):
-    class Count(Callback):
+    class Count(EachStep):
         steps = ()
 
-        def on_before_optimizer_step(self, trainer, task, optimizer):
+        def note(self, trainer, task, optimizer):
             of_generator = optimizer.param_groups[0]["params"][0] is next(task.model.generator.parameters())
             self.steps = (*self.steps, "g" if of_generator else "d")
 
@@ -448,7 +449,7 @@ def test_classes_have_names(names, conditional, expected):
 
 
 def outputs_of(task, batches):
-    loader = SimpleNamespace(dataset=range(sum(len(x) for x, _ in batches)))
+    loader = SimpleNamespace(num_samples=sum(len(x) for x, _ in batches))
     task._trainer = SimpleNamespace(predict_dataloaders=loader, barebones=False)
     with torch.no_grad():
         return task.join([task.predict_step(batch, i) for i, batch in enumerate(batches)])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_iris, load_wine
 
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.records import Records
 from medfit.errors import UserError
 from medfit.models.linear import Linear
@@ -220,7 +220,7 @@ def records(load):
 def test_three_classes_are_learnt_to_nine_in_ten(kind, load):
     L.seed_everything(0, verbose=False)
     regime = Regime(optimizer=partial(torch.optim.Adam, lr=0.02), scheduler=None, epochs=20, batch_size=16)
-    data = DataModule(records(load), TablePreprocessing, Split(), regime.batch_size, seed=0)
+    data = DataModule(Prepared(records(load), TablePreprocessing, Split()), regime.batch_size, seed=0)
     task = kind(
         model=partial(MLP, widths=[16]),
         regime=regime,

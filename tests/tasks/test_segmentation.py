@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from medfit import config
-from medfit.datamodule import DataModule
+from medfit.datamodule import DataModule, Prepared
 from medfit.datasets.images import Image, Images
 from medfit.errors import UserError
 from medfit.evidence.predictions import COUNTS
@@ -463,7 +463,7 @@ def in_memory(images, groups=None, names="{}.nii"):
 
 def learnt(images, epochs, **options):
     """The validation scores of a tiny U-Net after a real training."""
-    data = DataModule(in_memory(images), partial(PatchPreprocessing, **options), Split(), 4, 0)
+    data = DataModule(Prepared(in_memory(images), partial(PatchPreprocessing, **options), Split()), 4, 0)
     task = make(partial(UNet, widths=[4, 8, 16], num_residual_units=1), data.input_shape, ["background", "disc"])
     trainer = L.Trainer(
         max_epochs=epochs,

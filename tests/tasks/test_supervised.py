@@ -7,9 +7,11 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.func import functional_call
 
+from medfit.batches import Batches, Once, Plan
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.models.mlp import MLP
+from medfit.preprocessing.arrays import Arrays
 from medfit.regime import Regime
 from medfit.tasks.classification import Binary, MultiClass, MultiLabel
 from medfit.tasks.codes import MultiClassByCodes
@@ -68,8 +70,9 @@ def make(kind, target=None, names=None, **kwargs):
 
 def step(task, x, y):
     """One step of gradient descent by Lightning."""
-    data = torch.utils.data.TensorDataset(x, y)
-    loader = torch.utils.data.DataLoader(data, batch_size=len(x))
+    data = L.LightningDataModule()
+    data.train_batches = Batches(Arrays(x, y).training(range(len(x))), Plan(len(x), len(x), seed=0))
+    data.train_dataloader = lambda: Once(data.train_batches)
     trainer = L.Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -78,7 +81,7 @@ def step(task, x, y):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, loader)
+    trainer.fit(task, datamodule=data)
 
 
 # Class weights

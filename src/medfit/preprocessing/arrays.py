@@ -1,20 +1,21 @@
 """Prepared samples: what a preprocessing gives the data module."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
 
 MOST_SAMPLES = 512
 MOST_VALUES = 2**22
+DEVICE_SHARE = 0.25  # of a GPU's free memory that data may take
 
 
-class Arrays(TensorDataset):
+class Arrays:
     """Samples of one shape, all in memory.
 
     Another kind of data (volumes of many sizes, say) offers the same to the data module: ``input_shape``,
-    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, and ``augment(x, y)``.
+    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)`` and ``place(device)``.
 
     Args:
         x: In the shape (samples, *input_shape).
@@ -23,8 +24,18 @@ class Arrays(TensorDataset):
     """
 
     def __init__(self, x: Tensor, y: Tensor, augment: Callable[[Tensor], Tensor] | None = None) -> None:
-        super().__init__(x, y)
+        if len(x) != len(y):
+            raise ValueError(f"{len(x)} samples, but {len(y)} targets")
+        self.tensors = self.placed = (x, y)
         self._augment = augment
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, rows: Any) -> tuple[Tensor, ...]:
+        """Returns samples by their numbers."""
+        rows = rows if isinstance(rows, slice | int) else torch.as_tensor(rows)
+        return tuple(tensor[rows] for tensor in self.tensors)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -36,17 +47,44 @@ class Arrays(TensorDataset):
         """Samples that are evaluated at once: fewer of large ones, whose activations take memory."""
         return max(1, min(MOST_SAMPLES, MOST_VALUES // max(1, self.tensors[0][0].numel())))
 
-    def training(self, rows: Sequence[int]) -> Subset:
-        """Returns what a training learns from; a list of places gives a batch ``(x, y)``."""
-        return Subset(self, rows)
+    def place(self, device: torch.device) -> None:
+        """Takes batches from a device's own memory from now on, if the samples have room there."""
+        if device == self.placed[0].device:
+            return
+        needed = sum(tensor.nbytes for tensor in self.tensors)
+        fits = device.type == "cuda" and needed <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        self.placed = tuple(tensor.to(device) for tensor in self.tensors) if fits else self.tensors  # type: ignore[assignment]
 
-    def evaluation(self, rows: Sequence[int]) -> Subset:
-        """Returns what is scored; a list of places gives a batch ``(x, y)``."""
-        return Subset(self, rows)
+    def training(self, rows: Sequence[int]) -> "Rows":
+        """Returns what a training learns from."""
+        return Rows(self, rows)
+
+    def evaluation(self, rows: Sequence[int]) -> "Rows":
+        """Returns what is scored."""
+        return Rows(self, rows)
 
     def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Returns a training batch, changed at random."""
         return (x if self._augment is None else self._augment(x)), y
 
-    def __getitem__(self, rows: int | Sequence[int] | Tensor) -> tuple[Tensor, ...]:
-        return super().__getitem__(torch.as_tensor(rows) if not isinstance(rows, slice | int) else rows)
+
+class Rows:
+    """Some of the samples in memory.
+
+    Args:
+        arrays: All samples.
+        rows: Numbers of those meant.
+    """
+
+    resident = True
+
+    def __init__(self, arrays: Arrays, rows: Sequence[int]) -> None:
+        self.arrays, self.rows = arrays, torch.as_tensor(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, ...]:
+        """Returns the samples ``(x, y)`` at some places; there is nothing random in them."""
+        rows = self.rows[places]
+        return tuple(tensor.index_select(0, rows.to(tensor.device)) for tensor in self.arrays.placed)

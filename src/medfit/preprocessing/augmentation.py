@@ -60,7 +60,7 @@ class Augmentation:
             return x, mask
         if self._transforms is None:
             self._transforms = self._compose(x.ndim - 2, mask is not None)
-            self._transforms.set_random_state(int(torch.randint(2**31, ())))  # the run's seed decides
+        self._transforms.set_random_state(int(torch.randint(2**31, ())))  # the run's seed decides, not an earlier run
         parts = {"x": x.float()} if mask is None else {"x": x.float(), "mask": mask[:, None].float()}
         if self.elastic_px:
             grid = _bent_grid(x, self.elastic_px)

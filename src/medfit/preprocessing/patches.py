@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from medfit.datasets.images import RESIDENT_SHARE
 from medfit.errors import UserError
@@ -165,8 +164,15 @@ class Patches:
             self._kept[row] = case
         return self._kept[row]
 
+    def keeps(self, rows: Sequence[int]) -> bool:
+        """Tells whether some images are all prepared and in memory."""
+        return all(row in self._kept for row in rows)
+
+    def place(self, device: torch.device) -> None:
+        """Leaves the images in the computer's memory, whatever the device: patches are cut there."""
+
     def training(self, rows: Sequence[int]) -> "_Training":
-        """Returns patches at random places; a list of places gives a batch ``(x, y)``."""
+        """Returns patches at random places."""
         return _Training(self, rows)
 
     def evaluation(self, rows: Sequence[int]) -> "_Evaluation":
@@ -184,11 +190,11 @@ class Patches:
         return int(self._patients[row]), self.source.spacing(row)
 
 
-class _Training(Dataset):
+class _Training:
     """Patches of some images, each place a patch."""
 
     def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
-        self.patches = patches
+        self.patches, self.rows = patches, rows
         self.places: list[tuple[int, int | None]] = []
         for row in rows:
             parts = [None] if patches.source.axis is None else list(range(patches.source.shapes[row].size[0]))
@@ -197,32 +203,40 @@ class _Training(Dataset):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        made = [self._patch(*self.places[place]) for place in places]
+    @property
+    def resident(self) -> bool:
+        """Whether all images are prepared and in memory."""
+        return self.patches.keeps(self.rows)
+
+    def batch(self, places: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Returns patches ``(x, y)`` at places in their images that the seed decides."""
+        generator = torch.Generator().manual_seed(seed)
+        made = [self._patch(*self.places[place], generator) for place in places.tolist()]
         x, y = (torch.stack(parts) for parts in zip(*made, strict=True))
         return x, y.long()
 
-    def _patch(self, row: int, part: int | None) -> Case:
+    def _patch(self, row: int, part: int | None, generator: torch.Generator) -> Case:
         x, mask = self.patches.case(row)
         if part is not None:
             x, mask = x[:, part], mask[part]
         size = self.patches.source.patch_size
-        starts = self._starts(mask, size)
+        starts = self._starts(mask, size, generator)
         place = tuple(slice(s, s + n) for s, n in zip(starts, size, strict=True))
         return pad(x[(slice(None), *place)], size), pad(mask[place], size)
 
-    def _starts(self, mask: Tensor, size: Sequence[int]) -> list[int]:
+    def _starts(self, mask: Tensor, size: Sequence[int], generator: torch.Generator) -> list[int]:
         """Returns where a patch begins: anywhere, or around a voxel of the foreground."""
         spare = [max(0, old - new) for old, new in zip(mask.shape, size, strict=True)]
         if not any(spare):
             return [0] * len(spare)
-        centre = _marked(mask) if float(torch.rand(())) < self.patches.source.foreground else None
+        around = float(torch.rand((), generator=generator)) < self.patches.source.foreground
+        centre = _marked(mask, generator) if around else None
         if centre is None:
-            return [int(torch.randint(room + 1, ())) for room in spare]
+            return [int(torch.randint(room + 1, (), generator=generator)) for room in spare]
         return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
 
 
-class _Evaluation(Dataset):
+class _Evaluation:
     """Whole images, one by one."""
 
     def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
@@ -231,20 +245,26 @@ class _Evaluation(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, places: Sequence[int]) -> tuple[Tensor, Tensor, int, tuple[float, ...]]:
-        (place,) = places
+    @property
+    def resident(self) -> bool:
+        """Whether all images are prepared and in memory."""
+        return self.patches.keeps(self.rows)
+
+    def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, int, tuple[float, ...]]:
+        """Returns an image with its mask, the patient's number and the spacing in mm; nothing in it is random."""
+        (place,) = places.tolist()
         x, mask = self.patches.case(self.rows[place])
         return x[None], mask[None].long(), *self.patches.about(self.rows[place])
 
 
-def _marked(mask: Tensor) -> list[int] | None:
+def _marked(mask: Tensor, generator: torch.Generator) -> list[int] | None:
     """Returns a random voxel of the foreground; None where there is none."""
     in_layer = mask.flatten(1).count_nonzero(dim=1)  # one layer is searched then: a volume's voxels are many
     if not in_layer.any():
         return None
-    layer = int(torch.multinomial(in_layer.double(), 1))
+    layer = int(torch.multinomial(in_layer.double(), 1, generator=generator))
     marked = mask[layer].nonzero()
-    return [layer, *marked[int(torch.randint(len(marked), ()))].tolist()]
+    return [layer, *marked[int(torch.randint(len(marked), (), generator=generator))].tolist()]
 
 
 def pad(x: Tensor, size: Sequence[int]) -> Tensor:

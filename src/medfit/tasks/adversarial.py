@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
+from medfit.batches import Batches
 from medfit.errors import UserError, blame
 from medfit.regime import AdversarialRegime, Count, NonNegative
+from medfit.speed import prepare_model, prepare_optimizer
 from medfit.tasks import players
 from medfit.tasks.generative import Generative, GridSize
 
@@ -79,7 +81,6 @@ class Adversarial(Generative):
             feature_network=feature_network,
             grid_size=grid_size,
         )
-        self.automatic_optimization = False
         self.model, self.regime, self.latent_size = made, regime, made.latent_size
         self.loss = players.LOSSES[loss]
         self.gradient_penalty = gradient_penalty if loss == "wasserstein_gp" else 0.0
@@ -88,22 +89,32 @@ class Adversarial(Generative):
         self.average = AveragedModel(made.generator, avg_fn=average, use_buffers=True).requires_grad_(False)
         self.configure_optimizers()
         self._num_steps = 0  # of the discriminator
+        self._sums: dict[str, tuple[Any, int]] = {}  # of an epoch's losses, and of how many images
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Returns the averaged generator's images in [0, 1]."""
         return self.average.eval()(z.to(next(self.average.parameters()).dtype), label)
 
-    def training_step(self, batch: list[Tensor], batch_index: int) -> None:
-        """Takes a step of the discriminator, and after ``discriminator_steps`` of them one of the generator."""
-        x, label = batch[0], self.labels(batch[1])
-        of_generator, of_discriminator = self.optimizers()  # type: ignore[attr-defined]
-        with self.toggled_optimizer(of_discriminator):
-            self._step(of_discriminator, self.discriminator_loss(x, label))
-        self._num_steps += 1
-        if self._num_steps % self.regime.discriminator_steps == 0:
-            with self.toggled_optimizer(of_generator):
-                self._step(of_generator, self.generator_loss(x, label))
-            self.average.update_parameters(self.model.generator)
+    def training_step(self, batches: Batches, number: int) -> None:
+        """Takes an epoch's steps: after ``discriminator_steps`` of the discriminator's one of the generator's."""
+        of_generator, of_discriminator = self._steps
+        self._sums.clear()
+        for x, target in self.on_device(batches):
+            label = self.labels(target)
+            of_discriminator.take(self.discriminator_loss(x, label))
+            self._num_steps += 1
+            if self._num_steps % self.regime.discriminator_steps == 0:
+                self.model.discriminator.requires_grad_(False)
+                of_generator.take(self.generator_loss(x, label))
+                self.model.discriminator.requires_grad_(True)
+                self.average.update_parameters(self.model.generator)
+        self.publish({f"train/{name}": float(total) / count for name, (total, count) in self._sums.items()})
+
+    def on_fit_start(self) -> None:
+        """Prepares the players and their optimisers for the device and the length of the training."""
+        prepare_model(self.model, self.regime, self.device, self.regime.epochs * len(self.train_batches))
+        optimizers: Any = self.optimizers(use_pl_optimizer=False)
+        self._steps = [self.steps(prepare_optimizer(optimizer, self.regime)) for optimizer in optimizers]
 
     def discriminator_loss(self, real: Tensor, label: Tensor | None) -> Tensor:
         """Returns the discriminator's loss on a batch and as many generated images, with its penalties.
@@ -143,14 +154,11 @@ class Adversarial(Generative):
     def _noise(self, real: Tensor) -> Tensor:
         return torch.randn(len(real), self.latent_size, device=real.device, dtype=real.dtype)
 
-    def _step(self, optimizer: Any, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-
     def _log(self, values: dict[str, Tensor], batch_size: int) -> None:
-        named = {f"train/{name}": value.detach() for name, value in values.items()}
-        self.log_dict(named, on_step=False, on_epoch=True, batch_size=batch_size)
+        """Adds to the epoch's means."""
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value.detach() * batch_size, count + batch_size
 
 
 def _check_players(model: Any, regime: Any, penalised: bool) -> None:

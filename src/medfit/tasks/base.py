@@ -1,7 +1,7 @@
 """The task: how a model is trained on a kind of target, and how it is scored."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -9,13 +9,16 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from medfit.batches import Batches
 from medfit.errors import UserError, suggest
+from medfit.tasks.steps import Steps
 
 
 class Task(L.LightningModule):
     """A LightningModule that knows the score it is judged by.
 
-    Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the batches together, and
+    Its ``training_step`` takes a whole epoch's batches and all their optimiser steps, since a step of Lightning's costs
+    more than a small model's own. Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the batches together, and
     ``scores``, ``table`` and ``figures`` take the result.
 
     Args:
@@ -42,10 +45,30 @@ class Task(L.LightningModule):
                 f"task.monitor: '{monitor}' is not logged{suggest(monitor, self.logged())} (logged: {known})"
             )
         self.monitor, self.mode = monitor, mode
+        self.automatic_optimization = False
 
     @abstractmethod
     def logged(self) -> list[str]:
         """Returns the names of the validation scores that it logs."""
+
+    def publish(self, scores: Mapping[str, float]) -> None:
+        """Hands an epoch's scores to the callbacks and the logger, as Lightning's ``log`` would, without its cost."""
+        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in scores.items()})
+        if self.trainer.logger is not None:
+            self.trainer.logger.log_metrics(dict(scores), self.current_epoch)
+
+    @property
+    def train_batches(self) -> Batches:
+        """An epoch's batches, as the trainer's data module has them."""
+        return self.trainer.datamodule.train_batches  # type: ignore[attr-defined]
+
+    def on_device(self, batches: Batches) -> Iterator[Any]:
+        """Yields an epoch's training batches, augmented, on the model's device and in the training's precision."""
+        return batches.on(self.device, self.trainer.precision_plugin.convert_input)
+
+    def steps(self, optimizer: Any, **options: Any) -> Steps:
+        """Returns what takes an optimiser's steps; see :class:`medfit.tasks.steps.Steps` for the options."""
+        return Steps(optimizer, getattr(self.trainer.precision_plugin, "scaler", None), **options)
 
     def join(self, batches: Sequence[Any]) -> tuple[Any, ...]:
         """Returns what ``predict_step`` gave of each batch as one: tensors of all samples, on the CPU."""

@@ -116,10 +116,10 @@ class Segmentation(Supervised):
         self._cases += self._case(batch, thorough=False)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation scores."""
+        """Publishes the validation scores."""
         cases, self._cases = self._cases, []
         scores = {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
-        self.log_dict({f"val/{name}": torch.tensor(score, dtype=torch.float32) for name, score in scores.items()})
+        self.publish({f"val/{name}": score for name, score in scores.items()})
 
     def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
         """Returns what is counted and measured in an image, and a slice to show."""

@@ -1,15 +1,19 @@
 """What all supervised tasks share; each kind of target adds a dozen lines."""
 
 import inspect
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from medfit.batches import Batches
 from medfit.errors import UserError, blame, suggest
 from medfit.regime import Regime
+from medfit.speed import prepare_model, prepare_optimizer
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 
@@ -58,6 +62,7 @@ class Supervised(Task):
             self._check_output(input_shape)
         with blame("regime.optimizer"):
             regime.optimizer(self.model.parameters())
+        self._weights = [p for p in self.model.parameters() if p.ndim > 1]
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @property
@@ -95,16 +100,37 @@ class Supervised(Task):
         """Returns predictions."""
         return self.predict(self.model(x))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Returns the loss with its penalties; logs it without."""
-        x, y = batch
-        loss = self.loss(self.model(x), y)
-        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(x))
-        return loss + self.penalty()
+    def training_step(self, batches: Batches, number: int) -> None:
+        """Takes an epoch's steps; publishes the mean loss, without penalties."""
+        total, count = torch.zeros((), device=self.device), 0
+        penalised, steps = bool(self.regime.l1 or self.regime.l2), self._steps
+        for x, y in self.on_device(batches):
+            loss = self.loss(self.model(x), y)
+            steps.take(loss + self.penalty() if penalised else loss)
+            total += loss.detach() * len(x)
+            count += len(x)
+        steps.end()
+        self.publish({"train/loss": float(total) / count})
+
+    def on_fit_start(self) -> None:
+        """Prepares model and optimiser for the device and the length of the training."""
+        num_steps = self.regime.epochs * self._steps_per_epoch()
+        prepare_model(self.model, self.regime, self.device, num_steps)
+        schedule = self.lr_schedulers() if self._stepwise else None
+        optimizer = prepare_optimizer(self.optimizers(use_pl_optimizer=False), self.regime)  # type: ignore[arg-type]
+        clip, accumulate = self.regime.gradient_clip, self.regime.accumulate
+        self._steps = self.steps(optimizer, schedule=schedule, accumulate=accumulate, clip=clip)
+
+    def on_train_epoch_end(self) -> None:
+        """Moves a schedule on that goes by epochs; one may follow the monitored score."""
+        schedule: Any = self.lr_schedulers()
+        if schedule is not None and not self._stepwise:
+            by_score = isinstance(schedule, ReduceLROnPlateau)
+            schedule.step(*[self.trainer.callback_metrics[self.monitor]] if by_score else [])
 
     def penalty(self) -> Tensor | float:
         """Returns the L1 and L2 penalties on the weights; biases and normalisation are free."""
-        weights = [p for p in self.model.parameters() if p.ndim > 1]
+        weights = self._weights
         l1 = self.regime.l1 * sum(w.abs().sum() for w in weights) if self.regime.l1 else 0.0
         l2 = self.regime.l2 * sum(w.square().sum() for w in weights) if self.regime.l2 else 0.0
         return l1 + l2
@@ -115,11 +141,11 @@ class Supervised(Task):
         self._outputs.append((self.model(x), y))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation scores."""
+        """Publishes the validation scores."""
         output, target = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        scores = {"loss": self.loss(output, target), **self.scores(self.predict(output), target)}
-        self.log_dict({f"val/{name}": torch.as_tensor(score, dtype=torch.float32) for name, score in scores.items()})
+        scores = {"loss": float(self.loss(output, target)), **self.scores(self.predict(output), target)}
+        self.publish({f"val/{name}": score for name, score in scores.items()})
 
     def predict_step(self, batch: Batch, batch_index: int) -> Any:
         """Returns predictions and targets."""
@@ -127,15 +153,18 @@ class Supervised(Task):
         return self.predict(self.model(x)).float(), y
 
     def configure_optimizers(self) -> Any:
-        """Returns the optimiser and its schedule."""
+        """Returns the optimiser and its schedule, which takes every step or every epoch."""
         optimizer = self.regime.optimizer(self.model.parameters())
         if self.regime.scheduler is None:
             return optimizer
-        per_step = "total_steps" in inspect.signature(self.regime.scheduler).parameters
-        arguments = {"total_steps": int(self.trainer.estimated_stepping_batches)} if per_step else {}
-        scheduler = self.regime.scheduler(optimizer, **arguments)
-        interval = "step" if per_step else "epoch"
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": interval, "monitor": self.monitor},
-        }
+        total = {"total_steps": self.regime.epochs * self._steps_per_epoch()} if self._stepwise else {}
+        return [optimizer], [self.regime.scheduler(optimizer, **total)]
+
+    @property
+    def _stepwise(self) -> bool:
+        """Whether the schedule goes by steps."""
+        scheduler = self.regime.scheduler
+        return scheduler is not None and "total_steps" in inspect.signature(scheduler).parameters
+
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train_batches) / self.regime.accumulate)
