@@ -8,7 +8,7 @@ PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 MEDFIT := .venv/bin/medfit
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise test lint clean
+.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -53,6 +53,9 @@ coverage: .venv/.ready  ## count how often intervals hold a known truth (ARGS="-
 
 noise: .venv/.ready  ## sweep pure noise, and see what is reported (ARGS="--seeds 0 1 2")
 	@.venv/bin/python benchmarks/noise.py $(ARGS)
+
+bench: .venv/.ready  ## measure speed beside loops by hand, some twenty minutes (ARGS="--only sweep start --repeats 5")
+	@.venv/bin/python benchmarks/bench.py $(ARGS)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones)
 	@.venv/bin/pytest -n 2 $(ARGS)

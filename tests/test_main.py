@@ -1,6 +1,8 @@
+import gc
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +63,30 @@ def test_a_full_traceback_is_there_for_developers(monkeypatch):
     monkeypatch.setenv("MEDFIT_DEBUG", "1")
     with pytest.raises(Exception, match="unknown key"):
         cli.main(["train", "regime.epcohs=3"])
+
+
+def test_a_mistake_is_told_before_a_commands_module_is_imported(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "import_module", None)
+    assert cli.main(["sweep", "model.dropout=2", "sweep.workers=0"]) == 2
+    assert "model.dropout" in capsys.readouterr().err
+
+
+def test_garbage_is_collected_once_all_is_imported(monkeypatch):
+    collects = []
+
+    def imported(name):
+        collects.append(gc.isenabled())
+        return SimpleNamespace(main=lambda cfg: collects.append(gc.isenabled()))
+
+    monkeypatch.setattr(cli, "import_module", imported)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(sys, "argv", ["medfit", "train", "seed=1,2"])
+    try:
+        assert cli.main() == 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert collects == [False, True, True, True]
 
 
 def test_several_choices_are_run_one_after_another(output_dir, client):

@@ -3,9 +3,9 @@ import math
 
 import pytest
 import torch
-from each_step import EachStep
 from lightning.pytorch.callbacks import Callback
 
+from each_step import EachStep
 from medfit.errors import UserError
 from medfit.regime import AdversarialRegime, Regime, adam, cosine_with_warmup
 from medfit.study.space import read_space

@@ -3,15 +3,10 @@
 import math
 
 import pytest
-import torch
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
-from each_step import EachStep
-from medfit.preprocessing.arrays import Arrays, Rows
+from medfit.preprocessing.arrays import Rows
 from medfit.preprocessing.patches import Patches
-from medfit.regime import Regime
-from medfit.speed import COMPILED_STEPS, prepare_model, prepare_optimizer
 from medfit.train import train
 
 FAMILIES = {

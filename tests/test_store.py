@@ -5,12 +5,13 @@ from pathlib import Path
 from sqlite3 import connect
 from unittest.mock import patch
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import BAD_REQUEST, MlflowException
 from omegaconf import DictConfig, OmegaConf
 
-from medfit import process, store
+from medfit import cache, process, store
 from medfit.errors import StoreError, UserError
 from medfit.store import Store
 
@@ -52,6 +53,22 @@ def test_making_a_database_that_was_cut_off_starts_anew(tmp_path):
     (tmp_path / ".making" / "mlflow.db").write_text("half a database")
     assert not (tmp_path / "mlflow.db").exists()
     Store(config_of(tmp_path)).create_run("questions", "a run", {})
+
+
+@pytest.mark.parametrize("kept", [None, b"nonsense"])
+def test_tables_are_made_once_for_all_databases(kept, tmp_path, monkeypatch, store_template):
+    def initialize(engine):
+        connect(store_template).backup(connect(engine.url.database))
+
+    monkeypatch.setattr(cache, "path", lambda name: tmp_path / name)
+    if kept is not None:
+        cache.write(f"mlflow-{mlflow.__version__}", kept)
+    monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", initialize)
+    Store(config_of(tmp_path / "first"))
+    monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", None)
+    monkeypatch.chdir(tmp_path)
+    client = Store(config_of(tmp_path / "second")).client
+    assert [e.artifact_location for e in client.search_experiments()] == [str(tmp_path / "mlruns" / "0")]
 
 
 WORKER = """

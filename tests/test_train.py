@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from each_step import EachStep
 from mlflow.entities import RunStatus
 
+from each_step import EachStep
 from medfit import config
 from medfit.errors import UserError
 from medfit.models.linear import Linear

@@ -76,7 +76,7 @@ class Batches:
         """Returns an epoch's batches."""
         if self.plain:
             # a generator of its own: it would draw from the one that dropout draws from
-            return iter(DataLoader(_Made(self.data), None, sampler=self.plan, generator=torch.Generator()))  # type: ignore[arg-type]
+            return iter(DataLoader(_Made(self.data), None, sampler=self.plan, generator=torch.Generator()))
         if self.data.resident:
             return (self.data.batch(places, seed) for places, seed in self.plan)
         return self._ahead()

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from medfit import signatures
 from medfit.errors import UserError, suggest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ MOST_SHOWN = 10  # choices in a message
 WORD = re.compile(r"(?i)(?!(null|true|false|nan|inf)$|[-\d_e]+$)[\w/-]+", re.ASCII)  # no quotes needed
 
 
+@signatures.remembered()
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """Returns the checked config that the overrides describe.
 
@@ -77,12 +79,34 @@ def build(node: Any, **kwargs: Any) -> Any:
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
     own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]
-    return _load_dataset(OmegaConf.to_yaml(OmegaConf.create(own)))
+    return _load_dataset(Contents("dataset", own))
 
 
 @functools.lru_cache(maxsize=2)
-def _load_dataset(text: str) -> Any:
-    return build(OmegaConf.create({"dataset": OmegaConf.create(text)}).dataset)
+def _load_dataset(contents: "Contents") -> Any:
+    return contents.build()
+
+
+class Contents:
+    """A config node by its values: two of the same values are the same key of a cache.
+
+    Args:
+        path: The node's, for messages.
+        values: Its values, resolved.
+    """
+
+    def __init__(self, path: str, values: Any) -> None:
+        self.path, self.values, self._text = path, values, repr(values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Contents) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def build(self) -> Any:
+        """Instantiates the node."""
+        return build(OmegaConf.create({self.path: self.values})[self.path])
 
 
 def output_dir(cfg: DictConfig) -> Path:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from medfit.console import say
 from medfit.writes import guarded, meaning, perform, refused, trouble
 
+AWAY = "away"  # a file that says that a run's writes wait because the server was away
 RETRY_S = 10.0  # the shortest time between two tries of a server that is away
 SHARE = 0.1  # of a run's time that such tries may take
 PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
@@ -41,7 +42,7 @@ class Outbox:
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
         """Sends a write, or keeps it while the server is away."""
         if self.holds(run_id):
-            self._keep(run_id, operation, payload, files)
+            self.keep(run_id, operation, payload, files)
             if operation == "end" or time.monotonic() >= self._next_try:
                 self._try(run_id)
             return
@@ -50,7 +51,8 @@ class Outbox:
         except trouble() as error:
             if refused(error):
                 raise
-            self._keep(run_id, operation, payload, files)
+            self.keep(run_id, operation, payload, files)
+            (self.folder / run_id / AWAY).touch()
             self._next_try = time.monotonic() + RETRY_S
             say(f"{self.uri} is away ({meaning(error)}): run {run_id} is kept in {self.folder}, and sent later")
 
@@ -69,7 +71,7 @@ class Outbox:
         return [run_id for _, run_id in sorted(found)]
 
     def send(self, run_ids: list[str], wait_s: float = -1) -> int:
-        """Sends what waits of some runs; returns how many of them the server now has as a whole.
+        """Sends what waits of some runs; returns how many of them the server, which was away, now has as a whole.
 
         Args:
             run_ids: The runs.
@@ -97,8 +99,9 @@ class Outbox:
         return False
 
     def _send(self, run_id: str) -> bool:
-        """Sends what waits of a run, which may grow meanwhile; returns whether the server took it all."""
+        """Sends what waits of a run, which may grow meanwhile; returns whether the server was away, and took it all."""
         took_all = bool(self._waiting(run_id))  # another process may have been quicker
+        was_away = (self.folder / run_id / AWAY).exists()
         while waiting := self._waiting(run_id):
             for path in waiting:
                 write = json.loads(path.read_text())
@@ -113,7 +116,7 @@ class Outbox:
                     path.unlink()
                     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
         self._tidy(run_id)
-        return took_all
+        return took_all and was_away
 
     def _set_aside(self, run_id: str, path: Path, why: str | None) -> None:
         """Moves a refused write out of the way, and says so if there is a reason to."""
@@ -125,7 +128,7 @@ class Outbox:
         if why:
             say(f"{self.uri} refuses what run {run_id} logged ({why}); it lies in {aside.parent}")
 
-    def _keep(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
+    def keep(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
         """Keeps a write under the run's next number; being killed in here leaves nothing that would be sent."""
         folder = self.folder / run_id
         with guarded(f"tracking.uri: {self.uri} is away, and {self.folder}"), self._changing():
@@ -136,7 +139,7 @@ class Outbox:
                     json.dump({"uri": self.uri, "operation": operation, "payload": payload}, file)
                     file.flush()
                     os.fsync(file.fileno())
-                if operation == "files":
+                if files != Path():
                     shutil.copytree(files, Path(made) / "files").rename(path.with_suffix(""))
                 Path(file.name).rename(path)
 

@@ -52,7 +52,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if cuda else None,
         "cuda": torch.version.cuda if cuda else None,
-        "versions": dict(sorted({d.metadata["Name"]: d.version for d in distributions()}.items())),
+        "versions": dict(sorted({m["Name"]: m["Version"] for m in (d.metadata for d in distributions())}.items())),
     }
 
 

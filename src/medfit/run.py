@@ -2,11 +2,12 @@
 
 import json
 import math
+import shutil
 import time
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL.Image import Image
 
 from medfit import config
 from medfit.errors import StoreError, disk_full
+from medfit.writes import MOST_POINTS
 
 if TYPE_CHECKING:
     from medfit.store import Store
@@ -25,7 +27,7 @@ KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
 
 
 class Run:
-    """One MLflow run; metrics are sent in batches.
+    """One MLflow run; metrics are sent in batches, and so is all else where another process does the sending.
 
     Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
     """
@@ -36,6 +38,8 @@ class Run:
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.others_go_on = False  # set where this process leaves a run that other processes work on
         self._points: list[list[Any]] = []
+        self._held: list[tuple[str, list[Any]]] = []  # that go together
+        self._folder: Path | None = None  # of their files
         self._flushed = time.monotonic()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -43,7 +47,7 @@ class Run:
         new = {key: value for key, value in params.items() if key not in self._begun_with}
         pairs = [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in new.items()]
         for start in range(0, len(pairs), 100):
-            self.store.write(self.id, "params", pairs[start : start + 100])
+            self._write("params", pairs[start : start + 100])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Keeps finite values, and sends them now and then."""
@@ -57,29 +61,25 @@ class Run:
             self.flush()
 
     def flush(self) -> None:
-        """Sends the metrics that wait; those that the store fails to take go on waiting."""
-        while self._points:
-            self.store.write(self.id, "metrics", self._points[:1000])
-            del self._points[:1000]
+        """Sends what waits; what the store fails to take goes on waiting."""
+        self._send_points()
+        self._send_held()
         self._flushed = time.monotonic()
 
     def set_tag(self, key: str, value: str) -> None:
         """Sets a tag."""
-        self.store.write(self.id, "tag", [key, value])
+        self._write("tag", [key, value])
 
     def log_files(self, files: Mapping[str, Any]) -> None:
         """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure, weights (as ``.ckpt``)."""
+        if self.store.later:
+            self._folder = self._folder or Path(mkdtemp())
+            _write_all(self._folder / str(len(self._held)), files)
+            self._write("files", [])
+            return
         with TemporaryDirectory() as folder:
-            for name, content in files.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    _write(path, content)
-                except OSError as error:
-                    if disk_full(error):
-                        raise StoreError(f"{path.parent} can't be used (the disk is full)") from error
-                    raise
-            self.store.write(self.id, "files", [], Path(folder))
+            _write_all(Path(folder), files)
+            self._write("files", [], Path(folder))
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:
         """Logs an image of a step, which MLflow shows with a slider over the steps."""
@@ -91,8 +91,8 @@ class Run:
         self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
         self.set_tag("mlflow.loggedImages", "True")
 
-    def log_dataset(self, dataset: Any, proof: Mapping[str, Any]) -> None:
-        """Logs a data set's name, fingerprint, schema and counts; no row and no identifier."""
+    def log_dataset(self, dataset: Any, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
+        """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files."""
         schema = dataset.schema()
         columns = [
             {"name": column["name"], "type": KINDS.get(column["kind"], "double"), "required": True} for column in schema
@@ -105,25 +105,52 @@ class Run:
             "schema": json.dumps({"mlflow_colspec": columns}),
             "profile": json.dumps({"num_rows": len(dataset), **proof}),
         }
-        self.store.write(self.id, "input", [entity, {"mlflow.data.context": "train, val"}])
-        self.log_files(
-            {
-                "data/schema.json": {"columns": schema, "sha256": dataset.fingerprint()},
-                "data/split.json": dict(proof),
-            }
-        )
+        self._write("input", [entity, {"mlflow.data.context": "train, val"}])
+        facts = {"columns": schema, "sha256": dataset.fingerprint()}
+        self.log_files({**(files or {}), "data/schema.json": facts, "data/split.json": dict(proof)})
 
     def end(self, status: str) -> None:
         """Sends what waits and ends the run as FINISHED, FAILED or KILLED; not if others go on with it."""
-        self.flush()
-        if self.others_go_on:
-            return
-        self.store.write(self.id, "end", [status, now_ms()])
+        self._send_points()
+        if not self.others_go_on:
+            self._write("end", [status, now_ms()])
+        self._send_held()
+
+    def _write(self, operation: str, payload: list[Any], files: Path = Path()) -> None:
+        if self.store.later:
+            self._held.append((operation, payload))
+        else:
+            self.store.write(self.id, operation, payload, files)
+
+    def _send_points(self) -> None:
+        while points := self._points[:MOST_POINTS]:
+            self._write("metrics", points)
+            del self._points[:MOST_POINTS]
+
+    def _send_held(self) -> None:
+        if self._held:
+            self.store.write(self.id, "several", self._held, self._folder or Path())
+            self._held = []
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
 
 def now_ms() -> int:
     """Returns the time in MLflow's unit."""
     return int(time.time() * 1000)
+
+
+def _write_all(folder: Path, files: Mapping[str, Any]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(path, content)
+        except OSError as error:
+            if disk_full(error):
+                raise StoreError(f"{path.parent} can't be used (the disk is full)") from error
+            raise
 
 
 def _write(path: Path, content: Any) -> None:

@@ -1,15 +1,17 @@
 """The signature is the schema: every config value is checked against the code that will take it."""
 
 import functools
-import inspect
-import typing
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from medfit import signatures
 from medfit.config import CONF
 from medfit.errors import UserError, suggest
+from medfit.signatures import Signature
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _RESERVED = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _ADDED = {"experiment", "best", "choices", "overrides"}
@@ -22,16 +24,12 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: a key that nothing takes, a missing value, a wrong type or range.
     """
-    root = OmegaConf.load(CONF / "train.yaml")
-    sections = {
-        key.removeprefix("override ").split("/")[-1] for entry in root.defaults if entry != "_self_" for key in entry
-    }
-    known = (set(root) | sections | _ADDED) - {"defaults", "experiments"}
+    known = _known()
     for key in cfg:
         if key not in known:
             raise UserError(f"unknown key '{key!s}'{suggest(str(key), map(str, known))}")
-    _check_value("seed", int, cfg.seed)
-    _check_value("output_dir", str, cfg.output_dir)
+    _check_value("seed", _adapter(int), cfg.seed)
+    _check_value("output_dir", _adapter(str), cfg.output_dir)
     for key in sorted(known - _ADDED - {"seed", "output_dir"}):
         if key in cfg:
             check_node(cfg[key], key)
@@ -53,21 +51,32 @@ def check_node(node: Any, path: str) -> None:
             check_node(node[key], f"{path}.{key!s}")
 
 
+@functools.cache
+def _known() -> frozenset[str]:
+    """Returns the keys that a whole config may have."""
+    root = OmegaConf.load(CONF / "train.yaml")
+    sections = {
+        key.removeprefix("override ").split("/")[-1] for entry in root.defaults if entry != "_self_" for key in entry
+    }
+    return (frozenset(map(str, root)) | sections | _ADDED) - {"defaults", "experiments"}
+
+
 def _check_call(node: DictConfig, path: str) -> None:
-    parameters, hints = _signature(_locate(node._target_, path))
+    signature = _signature(node._target_, path)
+    parameters = signature.parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     shared = _SHARED.get(path, {})
     for name, hint in shared.items():
         if name in node:
-            _check_value(f"{path}.{name}", hint, node[name])
+            _check_value(f"{path}.{name}", _adapter(hint), node[name])
     for key in [key for key in node if key not in _RESERVED | shared.keys()]:
         if key not in parameters and not open_ended:
             known = (f"{path}.{p}" for p in [*parameters, *shared])
             raise UserError(f"unknown key '{path}.{key!s}'{suggest(f'{path}.{key!s}', known)}")
         if OmegaConf.is_missing(node, key):
             raise UserError(f"{path}.{key!s} is needed: give {path}.{key!s}=...")
-        if key in hints:
-            _check_value(f"{path}.{key!s}", hints[key], node[key])
+        if key in signature.hints:
+            _check_value(f"{path}.{key!s}", _parameter(signature, str(key)), node[key])
     if node.get("_partial_"):
         return
     for name, parameter in parameters.items():
@@ -79,38 +88,23 @@ def _check_call(node: DictConfig, path: str) -> None:
             raise UserError(f"{path}.{name} is needed: give +{path}.{name}=...")
 
 
-@functools.cache
-def _signature(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    parameters = dict(inspect.signature(target).parameters)
+def _signature(target: str, path: str) -> Signature:
     try:
-        owner = target.__init__ if inspect.isclass(target) else target
-        hints = typing.get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError):
-        hints = {}
-    return parameters, hints
-
-
-@functools.cache
-def _locate(target: str, path: str) -> Callable[..., Any]:
-    from hydra.utils import get_object
-
-    try:
-        return get_object(target)
+        return signatures.of(target)
     except Exception as error:
         raise UserError(f"{path}._target_: cannot find '{target}' ({str(error).splitlines()[0]})") from error
 
 
-def _check_value(path: str, hint: Any, value: Any) -> None:
+def _check_value(path: str, adapter: "TypeAdapter[Any] | None", value: Any) -> None:
     """Checks a plain value with pydantic; nodes that build something are checked by their own signature."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-    from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+    from pydantic import PydanticUserError, ValidationError
 
     plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    if "_target_" in str(plain):
+    if adapter is None or "_target_" in str(plain):
         return
     try:
-        _adapter(hint, ConfigDict, TypeAdapter).validate_python(plain)
-    except (PydanticSchemaGenerationError, PydanticUserError):
+        adapter.validate_python(plain)
+    except PydanticUserError:  # of a type that names one that is not there
         return
     except ValidationError as error:
         first = error.errors()[0]
@@ -118,8 +112,19 @@ def _check_value(path: str, hint: Any, value: Any) -> None:
         raise UserError(f"{path}: {reason}, not {plain!r}") from None
 
 
-def _adapter(hint: Any, config: Any, adapter: Any) -> Any:
+@functools.cache
+def _parameter(signature: Signature, name: str) -> "TypeAdapter[Any] | None":
+    return _adapter(signature.hints[name])
+
+
+def _adapter(hint: Any) -> "TypeAdapter[Any] | None":
+    """Returns what checks values of a type; None for a type that pydantic does not know."""
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
     try:
-        return adapter(hint, config=config(arbitrary_types_allowed=True))
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except Exception:  # types that bring their own config
-        return adapter(hint)
+        try:
+            return TypeAdapter(hint)
+        except PydanticUserError:
+            return None

@@ -17,7 +17,11 @@ def prepare_optimizer(optimizer: Optimizer, regime: "Training") -> Optimizer:
     wanted = regime.fused if regime.fused is not None else regime.speed == "auto"
     able = {"cpu", "cuda", "mps"}
     for group in optimizer.param_groups:
-        if wanted and "fused" in group and all(p.device.type in able and p.is_floating_point() for p in group["params"]):
+        if (
+            wanted
+            and "fused" in group
+            and all(p.device.type in able and p.is_floating_point() for p in group["params"])
+        ):
             group["fused"], group["foreach"] = True, False
     return optimizer
 
@@ -35,6 +39,6 @@ def prepare_model(model: nn.Module, regime: "Training", device: torch.device, nu
     if regime.channels_last if regime.channels_last is not None else auto and gpu:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if regime.compile if regime.compile is not None else auto and gpu and num_steps >= COMPILED_STEPS:
         model.compile(mode="reduce-overhead" if gpu else "default")  # on a GPU it replays graphs, too

@@ -1,18 +1,19 @@
 """The MLflow store and its runs: with :mod:`medfit.run`, the only place that writes to MLflow."""
 
+import functools
 import logging
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from omegaconf import DictConfig
 
-from medfit import config, process, provenance
+from medfit import cache, config, process, provenance
 from medfit.console import say
 from medfit.errors import UserError
 from medfit.outbox import Outbox
@@ -26,6 +27,19 @@ OPENING_S = 120  # to wait for another process that makes the database
 PAGE = 1000  # runs in an answer
 RUNNING = "attributes.status = 'RUNNING'"
 PROCESS = "medfit.process"  # the tag that tells which process works on a run
+
+
+_SENT_BY_OTHERS: set[str] = set()
+
+
+def leave_sending_to_others(cfg: DictConfig) -> None:
+    """Keeps what this process writes to a store's runs on disk from now on: another process sends it."""
+    _SENT_BY_OTHERS.add(address(cfg))
+
+
+def address(cfg: DictConfig) -> str:
+    """Returns a store's address."""
+    return cfg.tracking.uri or f"sqlite:///{config.output_dir(cfg) / 'mlflow.db'}"
 
 
 class Store:
@@ -49,30 +63,21 @@ class Store:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
         self.folder = config.output_dir(cfg)
-        self.uri = cfg.tracking.uri or f"sqlite:///{self.folder / 'mlflow.db'}"
+        self.uri = address(cfg)
         self.local = self.uri.startswith("sqlite:")
+        self.later = self.uri in _SENT_BY_OTHERS
         with self._guarded():
             self.client = self._open()
         self._outbox = Outbox(self.folder, self.uri, self.client)
-        if sent := self.send_kept():
+        if not self.later and (sent := self.send_kept()):
             were, have = ("run that was", "has") if sent == 1 else ("runs that were", "have")
             say(f"{sent} {were} kept while the server was away {have} been sent")
 
     def experiment_id(self, name: str) -> str:
         """Returns the experiment's id; makes the experiment at its first run."""
-        from mlflow.exceptions import MlflowException
-
         location = (self.folder / "artifacts" / name).as_uri() if self.local else None
         with self._guarded():
-            if found := self.client.get_experiment_by_name(name):
-                return found.experiment_id
-            try:
-                return self.client.create_experiment(name, artifact_location=location)
-            except MlflowException as error:
-                found = self.client.get_experiment_by_name(name)  # another process's, of this moment
-                if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
-                    raise
-                return found.experiment_id
+            return _experiment_id(self.client, name, location)
 
     def count(self, experiment_id: str, kind: str) -> int:
         """Returns how many runs of a kind an experiment has."""
@@ -163,7 +168,9 @@ class Store:
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
         """Writes to a run as :func:`medfit.writes.perform` says; keeps it for later if a server is away."""
         with self._guarded():
-            if self.local:
+            if self.later:
+                self._outbox.keep(run_id, operation, payload, files)
+            elif self.local:
                 perform(self.client, run_id, operation, payload, files)
             else:
                 self._outbox.write(run_id, operation, payload, files)
@@ -178,13 +185,11 @@ class Store:
         return len(self._outbox.runs())
 
     def _open(self) -> Any:
-        from mlflow import MlflowClient
-
-        if self.local:
-            _make_database(self.uri)
-        client = MlflowClient(self.uri)
-        client.search_experiments(max_results=1)
-        return client
+        if not self.local:
+            client = _client(self.uri)
+            client.search_experiments(max_results=1)
+            return client
+        return _client(self.uri, _make_database(self.uri))
 
     def _search(self, experiment_ids: list[str], query: str) -> "list[mlflow.entities.Run]":
         return self._pages(
@@ -212,26 +217,78 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
-def _make_database(uri: str) -> None:
-    """Makes a SQLite database where there is none, whole at once: one that is half made could never be opened."""
+@functools.lru_cache(maxsize=8)
+def _client(uri: str, file: int | None = None) -> Any:
+    """Returns MLflow's client, and for a database's file, told by its number, one that has opened it."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    if file is not None:
+        client.search_experiments(max_results=1)
+    return client
+
+
+@functools.lru_cache(maxsize=64)
+def _experiment_id(client: Any, name: str, location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)  # another process's, of this moment
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
+            raise
+        return found.experiment_id
+
+
+def _make_database(uri: str) -> int:
+    """Makes a SQLite database where there is none; returns the file's number on the disk, 0 for one in memory."""
     from sqlalchemy import make_url
 
     path = Path(make_url(uri).database or ":memory:")
-    if path.exists() or path.name == ":memory:":
-        return
+    if path.name == ":memory:":
+        return 0
+    if not path.exists():
+        _make_file(path)
+    return path.stat().st_ino
+
+
+def _make_file(path: Path) -> None:
+    """Makes a database whole at once: one that is half made could never be opened."""
     making = path.parent / ".making"
     with FileLock(path.parent / ".store.lock", timeout=OPENING_S):
         if path.exists():  # by another process meanwhile
             return
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
-        _make_tables(making / "mlflow.db")
-        with closing(sqlite3.connect(making / "mlflow.db")) as made:
+        with closing(sqlite3.connect(_filled(making))) as made:
             made.execute("VACUUM INTO ?", [str(making / "whole.db")])  # a copy that MLflow does not hold open
         with closing(sqlite3.connect(making / "whole.db")) as whole:
             whole.execute("PRAGMA journal_mode=WAL")  # several processes read and write side by side
         (making / "whole.db").rename(path)
         shutil.rmtree(making)
+
+
+def _filled(folder: Path) -> Path:
+    """Returns a database with MLflow's tables: a copy of those it made once for all, if they are what it expects."""
+    import mlflow
+
+    name = f"mlflow-{mlflow.__version__}"
+    if content := cache.read(name):
+        with suppress(Exception):  # they are broken
+            (folder / "copied.db").write_bytes(content)
+            _make_tables(folder / "copied.db")
+            return folder / "copied.db"
+    _make_tables(folder / "mlflow.db")
+    with closing(sqlite3.connect(folder / "mlflow.db")) as made:
+        made.execute("VACUUM INTO ?", [str(folder / "empty.db")])
+    with closing(sqlite3.connect(folder / "empty.db")) as empty, empty:
+        empty.execute("PRAGMA secure_delete=ON")
+        empty.execute("DELETE FROM experiments")  # MLflow makes its first, which tells a folder, with each database
+    cache.write(name, (folder / "empty.db").read_bytes())
+    return folder / "mlflow.db"
 
 
 def _make_tables(path: Path) -> None:

@@ -234,3 +234,5 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
         run.log_metrics(chosen.user_attrs["scores"], 0)
         files["best.yaml"] = best.as_yaml(cfg, study)
     run.log_files(files)
+    with suppress(UserError):  # a run whose files are still kept for a server that is away
+        best.draw(cfg, study, run.store)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import pandas as pd
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -64,8 +65,8 @@ def start_run(
     run = store.reopen(resume) or store.create_run(experiment_name(cfg, dataset), name, tags)
     try:
         run.log_params(chosen | dict(params(cfg)))
-        run.log_files(_facts(cfg))
-        run.log_dataset(dataset, proof)
+        run.log_dataset(dataset, proof, _facts(cfg))
+        run.flush()
         yield run
     except BaseException as error:
         _end_badly(run, error)
@@ -108,6 +109,11 @@ def log_predictions(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, .
         parts: Of the training: its task makes the table, its data module knows the patients.
         outputs: By split, what the task's ``table`` takes.
     """
+    run.log_files(prediction_files(run, parts, outputs))
+
+
+def prediction_files(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, pd.DataFrame]:
+    """Returns what :func:`log_predictions` stores, by the files' names."""
     files = {}
     for split, output in outputs.items():
         if (table := parts.task.table(*output)) is not None:
@@ -115,7 +121,7 @@ def log_predictions(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, .
             patients = pseudonyms(run.store.folder, module.dataset.name, module.groups(split))
             table.insert(0, "patient", patients)
             files[f"predictions/{split}.csv"] = table
-    run.log_files(files)
+    return files
 
 
 def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:

@@ -19,11 +19,10 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from medfit import config, tracking
+from medfit import config, drawing, tracking
 from medfit.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
 from medfit.evidence import leaks
-from medfit.plots.predictions import learning_curves
 from medfit.regime import Training
 from medfit.tasks.base import Task
 
@@ -55,6 +54,7 @@ def train(
     tags: Mapping[str, str] | None = None,
     splits: Sequence[str] = ("val",),
     on_scores: Callable[[dict[str, float]], None] | None = None,
+    plots: bool = True,
 ) -> dict[str, float]:
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
@@ -64,6 +64,7 @@ def train(
         tags: Of the run.
         splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
         on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
+        plots: Whether plots are drawn if the config asks for them.
 
     Raises:
         UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
@@ -80,19 +81,24 @@ def train(
         _fit(cfg, trainer, parts)
         seconds = time.perf_counter() - started
         parts.task.load_state_dict(best.weights)
-        scores = {name: value for split in splits for name, value in _score(cfg, parts, trainer, run, split).items()}
+        outputs = predictions(parts, trainer, splits)
+        scores = {
+            f"{split}/{name}": value for split in splits for name, value in parts.task.scores(*outputs[split]).items()
+        }
         last = {name: value for name, value in scores.items() if name.startswith("val/")}
         run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
         once = {name: value for name, value in scores.items() if name not in last}
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
         shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
-        files: dict[str, Any] = {
-            "checkpoint/best.ckpt": {"state_dict": best.weights},
-            "checkpoint/shapes.json": shapes,
-        }
-        if cfg.tracking.plots:
-            files["plots/learning_curves.png"] = learning_curves(run.history)
-        run.log_files(files)
+        drawn = drawing.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
+        run.log_files(
+            {
+                **tracking.prediction_files(run, parts, outputs),
+                **drawn,
+                drawing.CHECKPOINT: {"state_dict": best.weights},
+                "checkpoint/shapes.json": shapes,
+            }
+        )
         if on_scores:
             run.flush()
             on_scores(scores)
@@ -111,7 +117,7 @@ def prepare(cfg: DictConfig) -> Parts:
     regime: Training = config.build(cfg.regime)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {_sizes(cfg, 'the size of the model')}"):
-        prepared = _prepared(dataset, OmegaConf.to_yaml(cfg.preprocessing), OmegaConf.to_yaml(cfg.split))
+        prepared = _prepared(dataset, *(config.Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, regime.batch_size, cfg.seed, plain=regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
@@ -121,10 +127,13 @@ def prepare(cfg: DictConfig) -> Parts:
 
 
 @functools.lru_cache(maxsize=2)
-def _prepared(dataset: Any, preprocessing: str, split: str) -> Prepared:
-    """Returns data as two configs, given as yaml, divide and prepare them: once for all trainings that share these."""
-    nodes = OmegaConf.create({"preprocessing": OmegaConf.create(preprocessing), "split": OmegaConf.create(split)})
-    return Prepared(dataset, config.build(nodes.preprocessing), config.build(nodes.split))
+def _prepared(dataset: Any, preprocessing: config.Contents, split: config.Contents) -> Prepared:
+    """Returns data as two configs divide and prepare them, once for all trainings that share these."""
+    return Prepared(dataset, preprocessing.build(), split.build())
+
+
+def _values(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
 
 
 def make_task(
@@ -175,6 +184,12 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
+
+
+def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Returns what the task predicts for some splits, by split, as its ``scores`` takes it."""
+    made = {split: trainer.predict(parts.task, parts.datamodule.batches(split)) for split in splits}
+    return {split: parts.task.join(batches or []) for split, batches in made.items()}
 
 
 class BestWeights(Callback):
@@ -249,16 +264,6 @@ def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:
 def _sizes(cfg: DictConfig, first: str) -> str:
     """Returns a config path, and those that set how large a sample becomes."""
     return " or ".join([first, *(f"preprocessing.{key}" for key in cfg.preprocessing if str(key).endswith("size"))])
-
-
-def _score(cfg: DictConfig, parts: Parts, trainer: L.Trainer, run: tracking.Run, split: str) -> dict[str, float]:
-    """Returns a split's scores under the best weights; logs its predictions and plots."""
-    task, datamodule = parts.task, parts.datamodule
-    outputs = task.join(trainer.predict(task, datamodule.batches(split)) or [])
-    tracking.log_predictions(run, parts, {split: outputs})
-    if cfg.tracking.plots:
-        run.log_files({f"plots/{split}_{name}.png": figure for name, figure in task.figures(*outputs).items()})
-    return {f"{split}/{name}": value for name, value in task.scores(*outputs).items()}
 
 
 def _quiet() -> None:

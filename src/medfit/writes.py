@@ -10,6 +10,7 @@ from medfit.errors import StoreError, UserError, disk_full
 
 MENDABLE = (401, 403, 407, 408, 429)  # statuses that time or an administrator mends
 NOT_FOR_GOOD = ("BAD_REQUEST", "ENDPOINT_NOT_FOUND")  # trouble in the server's database; a proxy's, its server gone
+MOST_POINTS = 1000  # that MLflow takes at once
 SIGNS = {
     "is locked": "locked by another program",
     "could not be acquired": "locked by another process",
@@ -26,10 +27,10 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
     Args:
         client: MLflow's.
         run_id: The run.
-        operation: params, metrics, tag, files, input or end.
+        operation: params, metrics, tag, files, input, end, or several: of these, in their order.
         payload: What JSON can hold: pairs; points (name, value, time, step); key and value; nothing; a data set and
-            its tags; status and time. Times are in milliseconds since 1970.
-        files: The folder of an operation that has one.
+            its tags; status and time; operations with their payloads. Times are in milliseconds since 1970.
+        files: The folder of an operation that has one; of several, a folder of such folders, named by their places.
     """
     from mlflow.entities import Metric, Param
 
@@ -37,7 +38,8 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
         case "params":
             client.log_batch(run_id, params=[Param(*pair) for pair in payload])
         case "metrics":
-            client.log_batch(run_id, metrics=[Metric(*point) for point in payload])
+            for start in range(0, len(payload), MOST_POINTS):
+                client.log_batch(run_id, metrics=[Metric(*point) for point in payload[start : start + MOST_POINTS]])
         case "tag":
             client.set_tag(run_id, *payload)
         case "files":
@@ -46,6 +48,9 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
             _log_input(client, run_id, *payload)
         case "end":
             client.set_terminated(run_id, *payload)
+        case "several":
+            for place, (one, its_payload) in enumerate(payload):
+                perform(client, run_id, one, its_payload, files / str(place))
         case _:
             raise ValueError(operation)
 

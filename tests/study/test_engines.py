@@ -17,6 +17,7 @@ from medfit.progress import SweepDisplay
 from medfit.store import Store
 from medfit.study import job, ray_engine, repair, storage, submitit_engine, trials, watch
 from medfit.study.job import STOP, Outcome, Told
+from medfit.study.notes import flush
 from medfit.study.space import read_space
 from medfit.study.trial import Plan
 
@@ -255,6 +256,7 @@ def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, 
     study = sweep.open_study(cfg, read_space(cfg), config.load_dataset(cfg))
     with storage.quiet():
         study.ask().set_user_attr("worker", f"{process.identity().split('/')[0]}/1/another")
+    flush(study)
     retry = repair._retry
 
     def slowly(*args):

@@ -9,13 +9,13 @@ import yaml
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-import medfit.train
 from medfit import best, sweep, tracking
 from medfit.errors import UserError
 from medfit.store import Store
 from medfit.study import repair, trial, trials
 from medfit.study.space import read_space
 from medfit.study.trial import Plan, halved, run_trial
+from medfit.tasks.classification import Binary
 from medfit.train import prepare, train
 
 SMALL = ["regime=smoke", "regime.epochs=1", "sweep/sampler=random", "sweep/pruner=none"]
@@ -47,7 +47,7 @@ def scored(monkeypatch):
     def by(score):
         asked = []
 
-        def pretended(cfg, callbacks, tags):
+        def pretended(cfg, callbacks, tags, **_):
             asked.append((int(tags["trial"]), int(tags["fold"])))
             return {"val/cross_entropy": score(*asked[-1])}
 
@@ -157,7 +157,7 @@ def test_wilcoxons_test_without_folds_is_refused(compose):
 
 
 def test_an_error_in_a_fold_fails_the_trial_and_leaves_nothing_running(compose, monkeypatch, runs):
-    def flaky(cfg, callbacks, tags):
+    def flaky(cfg, callbacks, tags, **_):
         if tags["fold"] == "1" and tags["trial"] == "0":
             cfg.model.fault = "raise"
         return train(cfg, callbacks, tags)
@@ -184,7 +184,7 @@ def test_a_score_that_is_no_number_in_a_fold_and_no_objective_is_no_failure(comp
     scored(lambda number, fold: 1.0)
     pretended = trial.train
     odd = lambda *args: {**pretended(*args), "val/auroc": math.nan if args[2]["fold"] == "1" else 0.5}  # noqa: E731
-    monkeypatch.setattr(trial, "train", lambda cfg, callbacks, tags: odd(cfg, callbacks, tags))
+    monkeypatch.setattr(trial, "train", lambda cfg, callbacks, tags, **_: odd(cfg, callbacks, tags))
     study = sweep.sweep(compose(*FOLDS))
     assert study.best_value == 1.0
     (run,) = runs("trial")
@@ -193,9 +193,13 @@ def test_a_score_that_is_no_number_in_a_fold_and_no_objective_is_no_failure(comp
 
 @pytest.mark.parametrize("lines", [[], ["sweep.folds=2"]], ids=["one split", "folds"])
 def test_a_score_that_is_no_number_fails_trial_and_run(compose, monkeypatch, runs, lines):
-    score = medfit.train._score
-    spoilt = lambda *args: {**score(*args), "val/cross_entropy": math.nan}  # noqa: E731
-    monkeypatch.setattr(medfit.train, "_score", spoilt)
+    score = Binary.scores
+
+    def spoilt(task, *outputs):
+        of_best_weights = task.trainer.state.fn == "predict"
+        return {**score(task, *outputs), **({"cross_entropy": math.nan} if of_best_weights else {})}
+
+    monkeypatch.setattr(Binary, "scores", spoilt)
     cfg = compose(*SMALL, *lines, "sweep.num_trials=1")
     with pytest.raises(UserError, match="no trial finished; .*val/cross_entropy became nan"):
         sweep.sweep(cfg)

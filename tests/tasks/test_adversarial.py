@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from each_step import EachStep
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 from torch import nn
 
+from each_step import EachStep
 from medfit.datasets.images import Image, Images
 from medfit.errors import UserError
 from medfit.models.gan import GAN

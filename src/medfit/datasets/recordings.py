@@ -18,7 +18,6 @@ from medfit.datasets.roles import check_columns, take_roles
 from medfit.datasets.series import Series, points
 from medfit.datasets.windows import Marks, Windows
 from medfit.errors import UserError
-from medfit.preprocessing.series import fill, resample
 
 Positive = Annotated[float, Field(gt=0)]
 RECORDING, ANNOTATION = " recording", "annotation"  # columns of our own; the space keeps clear of the user's own
@@ -214,6 +213,8 @@ def _read_labels(labels: str, **text: Any) -> pd.DataFrame:
 
 def _resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:
     """Returns a signal at another rate, missing where it was."""
+    from medfit.preprocessing.series import fill, resample
+
     gaps = np.isnan(signal)
     x = resample(fill(signal[None], "interpolate").astype(np.float64), old, new)[0]
     nearest = np.round(np.arange(len(x)) * old / new).astype(int).clip(max=len(signal) - 1)

@@ -211,7 +211,8 @@ class _Training:
     def batch(self, places: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Returns patches ``(x, y)`` at places in their images that the seed decides."""
         generator = torch.Generator().manual_seed(seed)
-        made = [self._patch(*self.places[place], generator) for place in places.tolist()]
+        chosen = [self.places[place] for place in places.tolist()]
+        made = [self._patch(row, part, generator) for row, part in chosen]
         x, y = (torch.stack(parts) for parts in zip(*made, strict=True))
         return x, y.long()
 

@@ -15,6 +15,7 @@ from medfit.progress import SweepDisplay, WorkerState
 from medfit.store import Store
 from medfit.study import devices, repair, storage, worker
 from medfit.study.repair import Reason
+from medfit.study.sender import Sender
 from medfit.study.signals import Stop
 from medfit.study.slot import Slot
 from medfit.study.target import Target
@@ -65,6 +66,7 @@ class Pool:
         places = devices.assign(self.plan.cfg)
         self.folder = TemporaryDirectory(prefix="medfit-")
         self.stop.__enter__()
+        self.sender = Sender(self.plan.cfg)
         missing = self.plan.cfg.sweep.num_trials - len(self.target.done)
         for place in places[: max(0, missing)]:
             self.slots.append(Slot(self.plan, self.study.study_name, place, self.folder.name))
@@ -74,6 +76,7 @@ class Pool:
         try:
             for slot in self.slots:
                 slot.kill()
+            self.sender.stop()
             with contextlib.suppress(StoreError):  # what can't be written now is repaired at the next start
                 why = self.stop.why or Reason(worker.INTERRUPTED, "again")
                 self._repair({slot.identity: why for slot in self.slots})

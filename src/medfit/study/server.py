@@ -4,20 +4,9 @@ import functools
 import multiprocessing
 import os
 import signal
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
-
-IMPORTED = [  # what a first trial would import otherwise, in each worker
-    "medfit.study.worker",
-    "medfit.models.mlp",
-    "medfit.preprocessing.table",
-    "medfit.tasks.classification",
-    "mlflow.tracking.client",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "optuna.storages._rdb.storage",
-    "sklearn.compose",
-    "sklearn.model_selection",
-]
 
 
 @functools.cache
@@ -26,7 +15,7 @@ def context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     chosen = multiprocessing.get_context("forkserver")
-    chosen.set_forkserver_preload(IMPORTED)
+    chosen.set_forkserver_preload(["medfit.study.preload"])
     return chosen
 
 
@@ -39,3 +28,11 @@ def warm_up() -> None:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of its imports
         forkserver.ensure_running()
         signal.signal(signal.SIGINT, before)
+
+
+def give_up() -> None:
+    """Ends the imports at once, as they are not needed: the process would end after them, and hold the terminal."""
+    if pid := getattr(forkserver._forkserver, "_forkserver_pid", None):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]

@@ -132,13 +132,15 @@ def _main(connection: Connection, plan: Plan, name: str, device: Device, folder:
     """Runs a trial for each word from the supervisor, until there is no supervisor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _end_with_parent()
+    end_with_parent()
     _be_first_to_go()
     tempfile.tempdir = folder
     device.take()
     console.file = _Lines(connection)  # type: ignore[assignment]
+    from medfit import store
     from medfit.study import worker
 
+    store.leave_sending_to_others(plan.cfg)
     last = 0.0
 
     def report(unit: str, done: int, of: int, score: float) -> None:
@@ -179,7 +181,7 @@ def _word(connection: Connection) -> bool:
         return False
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ends this process when its supervisor ends, however that comes about."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -14,10 +14,10 @@ import optuna
 from filelock import FileLock
 from omegaconf import DictConfig
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 
 from medfit import config
 from medfit.errors import StoreError, disk_full
+from medfit.study.notes import NotingStorage
 
 LOCKED_S = 60  # to wait for another process that writes
 LOCK = 0x6D6564666974  # "medfit", for a server's locks are numbers
@@ -29,7 +29,7 @@ def url(cfg: DictConfig) -> str:
     return cfg.sweep.storage or f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}"
 
 
-def open_storage(cfg: DictConfig) -> RDBStorage:
+def open_storage(cfg: DictConfig) -> NotingStorage:
     """Returns the studies' storage, with its tables.
 
     Raises:
@@ -50,7 +50,7 @@ def open_storage(cfg: DictConfig) -> RDBStorage:
 
 
 def load(
-    cfg: DictConfig, name: str, store: RDBStorage | None = None, sampler: optuna.samplers.BaseSampler | None = None
+    cfg: DictConfig, name: str, store: NotingStorage | None = None, sampler: optuna.samplers.BaseSampler | None = None
 ) -> optuna.Study:
     """Returns a study that there is, with the config's pruner."""
     with guarded(url(cfg)), quiet():
@@ -124,14 +124,22 @@ def _pruner(cfg: DictConfig) -> optuna.pruners.BasePruner:
     return config.build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
 
 
-def _storage(address: str, heartbeat_s: int) -> RDBStorage:
-    connect = {"timeout": LOCKED_S} if _file(address) else {}
-    return RDBStorage(
+def _storage(address: str, heartbeat_s: int) -> NotingStorage:
+    connect = {"timeout": LOCKED_S, "factory": _Connection} if _file(address) else {}
+    return NotingStorage(
         address,
         heartbeat_interval=heartbeat_s,
         grace_period=GRACE * heartbeat_s,
         engine_kwargs={"connect_args": connect, "pool_pre_ping": not _file(address)},
     )
+
+
+class _Connection(sqlite3.Connection):
+    """Lets the system say when a write reaches the disk: a killed process loses none, a power cut perhaps the last."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextmanager

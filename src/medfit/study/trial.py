@@ -15,6 +15,7 @@ from medfit import tracking
 from medfit.errors import UserError
 from medfit.study import goals
 from medfit.study.goals import objectives
+from medfit.study.notes import Recent, flush
 from medfit.study.space import Entry
 from medfit.study.values import set_values, suggest_config
 from medfit.train import prepare, train
@@ -59,7 +60,7 @@ def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
     watch = Watch(trial, cfg.sweep, report)
     if cfg.sweep.folds:
         return _train_folds(cfg, watch, tags)
-    return train(cfg, callbacks=[watch], tags=tags, on_scores=watch.finish)
+    return train(cfg, callbacks=[watch], tags=tags, on_scores=watch.finish, plots=False)  # the best one's are drawn
 
 
 def halved(cfg: DictConfig) -> DictConfig:
@@ -73,12 +74,14 @@ class Watch(Callback):
 
     def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
         self.trial, self.sweep, self.report = trial, sweep, report
+        self.trial.study = Recent(trial.study)  # whom pruners ask
         self.names, self.unit, self.pruned = objectives(sweep), "epoch", False
 
     def start(self, run: tracking.Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)
+        flush(self.trial.study)
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Notes the run of a trial that is one training."""
@@ -109,6 +112,7 @@ class Watch(Callback):
         self.trial.set_user_attr("scores", scores)
         self.trial.set_user_attr("values", [scores[name] for name in self.names])
         self.trial.set_user_attr("pruned", self.pruned)
+        flush(self.trial.study)
         self.run.set_tag("pruned", str(self.pruned).lower())
 
 
@@ -136,7 +140,7 @@ def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scor
 def _train_fold(cfg: DictConfig, fold: int, watch: Watch, tags: Mapping[str, str]) -> Scores:
     own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
     fold_cfg = set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
-    return train(fold_cfg, callbacks=[watch], tags={**tags, **own})
+    return train(fold_cfg, callbacks=[watch], tags={**tags, **own}, plots=False)
 
 
 def _ends_early(watch: Watch, found: Sequence[Scores]) -> bool:

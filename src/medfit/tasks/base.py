@@ -18,8 +18,8 @@ class Task(L.LightningModule):
     """A LightningModule that knows the score it is judged by.
 
     Its ``training_step`` takes a whole epoch's batches and all their optimiser steps, since a step of Lightning's costs
-    more than a small model's own. Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the batches together, and
-    ``scores``, ``table`` and ``figures`` take the result.
+    more than a small model's own. Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the
+    batches together, and ``scores``, ``table`` and ``figures`` take the result.
 
     Args:
         monitor: The validation score that early stopping, the checkpoint, pruning and the sweep read.

@@ -130,7 +130,7 @@ class Generative(Task):
 
     def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
         """Keeps real and generated features, to be scored at the epoch's end."""
-        count = self._num_scored(self.trainer.val_dataloaders.num_samples)
+        count = self._num_scored(_num_images(self.trainer.val_dataloaders))
         self._outputs.append(self._compare(batch, count if batch_index == 0 else 0))
 
     def on_validation_epoch_end(self) -> None:
@@ -150,7 +150,7 @@ class Generative(Task):
 
         All that is generated comes with the first batch; of the images those generated come last.
         """
-        count = self._num_scored(self.trainer.predict_dataloaders.num_samples)
+        count = self._num_scored(_num_images(self.trainer.predict_dataloaders))
         if self.num_classes and self.features.train_features is not None:
             count = max(count, min(len(self.features.train_features), MOST_SYNTHETIC))
         return self._compare(batch, count if batch_index == 0 else 0)
@@ -230,6 +230,10 @@ def _chunks(count: int, seed: int) -> Iterator[tuple[int, int, torch.Generator]]
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, count, CHUNK):
         yield start, min(CHUNK, count - start), generator
+
+
+def _num_images(batches: Any) -> int:
+    return batches.num_samples
 
 
 def _as_arrays(*tensors: Any) -> list[np.ndarray]:
