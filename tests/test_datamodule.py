@@ -189,7 +189,7 @@ def test_evaluation_batches_come_in_the_data_sets_order(split):
 
 def test_validation_batches_are_those_of_the_validation_split():
     made = module()
-    assert order(made.val_dataloader()) == made.rows["val"].tolist()
+    assert order(made.batches("val")) == made.rows["val"].tolist()
 
 
 def test_evaluation_batches_are_cut_where_a_split_is_large_and_leave_nothing_out():

@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from medfit.preprocessing.arrays import Rows
-from medfit.preprocessing.patches import Patches
+from medfit.preprocessing.patches import _Images
 from medfit.train import train
 
 FAMILIES = {
@@ -60,6 +60,6 @@ def test_the_fast_path_gives_the_same_losses_as_the_plain_one(compose, family):
 def test_losses_are_the_same_for_data_that_do_not_stay_in_memory(compose, family, monkeypatch):
     resident = history(compose, *FAMILIES[family])
     monkeypatch.setattr(Rows, "resident", False)
-    monkeypatch.setattr(Patches, "keeps", lambda *_: False)
+    monkeypatch.setattr(_Images, "resident", False)
     for epoch, again in zip(resident, history(compose, *FAMILIES[family]), strict=True):
         assert again == pytest.approx(epoch, nan_ok=True, rel=1e-6)

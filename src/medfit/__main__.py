@@ -39,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         sys.unraisablehook = _interrupt_again
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other take each other's cores
         gc.disable()  # until all is imported, which leaves no garbage: looking for it takes a third of the time
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):

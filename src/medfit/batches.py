@@ -38,11 +38,12 @@ class Plan:
         return full + self._keeps(rest)
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
-        """Yields the places of a batch, and a seed."""
+        """Returns the places of each batch, and a seed."""
         order = torch.arange(self.num_samples) if self._order is None else torch.tensor(list(self._order))
-        for places in order.split(self.batch_size)[: len(self)]:
-            seed = 0 if self._order is None else int(torch.randint(2**62, (), generator=self._seeds))
-            yield places, seed
+        batches = order.split(self.batch_size)[: len(self)]
+        drawn = self._order is not None
+        seeds = torch.randint(2**62, (len(batches),), generator=self._seeds).tolist() if drawn else [0] * len(batches)
+        return zip(batches, seeds, strict=True)
 
     def _keeps(self, rest: int) -> bool:
         """Tells whether a last, smaller batch is one: a single sample has no variance to normalise."""
@@ -53,7 +54,8 @@ class Batches:
     """Batches of samples that lie in memory, or that are made while the model works on others.
 
     Args:
-        data: Has ``batch(places, seed)``, and ``resident``, whether that takes no time to speak of.
+        data: Has ``batch(places, seed)``; ``resident``, whether that takes no time to speak of; and ``batches(plan)``,
+            all batches then.
         plan: Which samples make up a batch.
         plain: Whether PyTorch's loader is used in any case.
         augment: Changes a batch at random, on the device.
@@ -78,7 +80,7 @@ class Batches:
             # a generator of its own: it would draw from the one that dropout draws from
             return iter(DataLoader(_Made(self.data), None, sampler=self.plan, generator=torch.Generator()))
         if self.data.resident:
-            return (self.data.batch(places, seed) for places, seed in self.plan)
+            return self.data.batches(self.plan)
         return self._ahead()
 
     def on(self, device: torch.device, convert: Callable[[Any], Any]) -> Iterator[Any]:
@@ -94,7 +96,7 @@ class Batches:
             with _own_precision(device) if lowered else nullcontext():
                 if (batch := next(batches, None)) is None:
                     return
-                made = self.augment(*(part.to(device, non_blocking=True) for part in convert(batch)))
+                made = self.augment(*(_on(device, part) for part in convert(batch)))
             yield made
 
     def _ahead(self) -> Iterator[Any]:
@@ -124,6 +126,10 @@ class Once:
 
     def __iter__(self) -> Iterator[Batches]:
         yield self.batches
+
+
+def _on(device: torch.device, part: Any) -> Any:
+    return part.to(device, non_blocking=True) if isinstance(part, Tensor) and part.device != device else part
 
 
 @contextmanager

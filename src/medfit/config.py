@@ -76,6 +76,13 @@ def build(node: Any, **kwargs: Any) -> Any:
         raise
 
 
+def located(node: DictConfig) -> Any:
+    """Returns the class or function that a node names, which its values are for."""
+    from hydra.utils import get_object
+
+    return get_object(node._target_)
+
+
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
     own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]

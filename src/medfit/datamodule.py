@@ -78,10 +78,6 @@ class DataModule(L.LightningDataModule):
         """Returns a whole epoch's training batches as what Lightning takes for one, whose own costs are paid once."""
         return Once(self.train_batches)
 
-    def val_dataloader(self) -> Batches:
-        """Returns the validation batches."""
-        return self.batches("val")
-
     def batches(self, split: str) -> Batches:
         """Returns a split's batches in the data set's order."""
         data = self.data.evaluation(self.rows[split])

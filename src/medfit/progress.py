@@ -64,7 +64,7 @@ class EpochBar(Callback):
         """Shows the bar: what could be wrong with the config has been found by now."""
         self._bar.start()
 
-    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Moves on by an epoch."""
         if trainer.logger is not None:
             self.run_id = str(trainer.logger.version)

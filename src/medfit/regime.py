@@ -128,4 +128,14 @@ def cosine_with_warmup(
             return (step + 1) / rising
         return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total_steps - rising)))
 
-    return LambdaLR(optimizer, factor)
+    return _EachStep(optimizer, factor)
+
+
+class _EachStep(LambdaLR):
+    """A schedule by factors whose steps cost next to nothing: there is one for every step of a small model."""
+
+    def step(self, epoch: int | None = None) -> None:
+        """Moves on by a step, or to one."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        for group, rate, factor in zip(self.optimizer.param_groups, self.base_lrs, self.lr_lambdas, strict=True):
+            group["lr"] = rate * factor(self.last_epoch)

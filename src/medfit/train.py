@@ -109,21 +109,20 @@ def prepare(cfg: DictConfig) -> Parts:
     """Builds everything, and so finds every mistake that shows before training."""
     _quiet()
     dataset = config.load_dataset(cfg)
-    fits = config.build(cfg.task).func.fits
+    fits = config.located(cfg.task).fits
     if dataset.task not in fits:
         raise UserError(
             f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
         )
-    regime: Training = config.build(cfg.regime)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {_sizes(cfg, 'the size of the model')}"):
         prepared = _prepared(dataset, *(config.Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
-        datamodule = DataModule(prepared, regime.batch_size, cfg.seed, plain=regime.speed == "plain")
+        datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
     proof["leaks"] = list(found)
-    return Parts(datamodule, task, regime, found)
+    return Parts(datamodule, task, task.regime, found)
 
 
 @functools.lru_cache(maxsize=2)
@@ -208,10 +207,8 @@ class BestWeights(Callback):
         self.weights: dict[str, Any] = {}
         self._score = -math.inf
 
-    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Keeps the weights if they are better than all before; the first ones in any case."""
-        if trainer.state.fn != "fit":
-            return
         score = self.sign * float(trainer.callback_metrics[self.monitor])
         if score > self._score or not self.weights:  # never where it is no number
             self._score = -math.inf if math.isnan(score) else score

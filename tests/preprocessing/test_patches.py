@@ -451,7 +451,7 @@ def test_the_data_module_takes_patches():
     data = DataModule(Prepared(data_set(made), steps, Split()), 4, 0)
     x, y = next(iter(data.train_batches))
     assert data.input_shape == (2, 8, 8) and x.shape == (4, 2, 8, 8) and y.shape == (4, 8, 8)
-    x, y, patient, spacing = next(iter(data.val_dataloader()))
+    x, y, patient, spacing = next(iter(data.batches("val")))
     assert x.shape == (1, 2, 20, 24) and y.shape == (1, 20, 24) and isinstance(patient, int) and list(spacing) == [1, 1]
 
 

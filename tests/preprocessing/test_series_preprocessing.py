@@ -712,14 +712,13 @@ class Spy(Callback):
         self.seen = {"train": [], "val": [], "predict": []}
 
     def on_fit_start(self, trainer, module):
-        module.model.register_forward_pre_hook(self.keep)
+        module.model.register_forward_pre_hook(lambda *given: self.keep(*given))
 
     def keep(self, model, batch):
-        if model.training:
-            self.seen["train"].append(batch[0].clone())
+        self.seen["train" if model.training else "val"].append(batch[0].clone())
 
-    def on_validation_batch_start(self, trainer, module, batch, index, loader=0):
-        self.seen["val"].append(batch[0].clone())
+    def on_fit_end(self, trainer, module):
+        self.keep = lambda *_: None
 
     def on_predict_batch_start(self, trainer, module, batch, index, loader=0):
         self.seen["predict"].append(batch[0].clone())
@@ -767,7 +766,7 @@ def test_each_epoch_is_augmented_anew(augmented):
 
 def test_validation_batches_are_not_augmented(augmented):
     seen, data = augmented
-    assert len(seen["val"]) == 3  # before training and after each epoch
+    assert len(seen["val"]) == 2  # after each epoch
     assert all(torch.equal(x, data.arrays("val")[0]) for x in seen["val"])
 
 

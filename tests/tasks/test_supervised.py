@@ -22,7 +22,6 @@ from medfit.train import prepare, train
 pytestmark = [  # Lightning's advice
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
-    pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),
     pytest.mark.filterwarnings("ignore:The number of training batches"),
 ]
 YES_OR_NO = torch.tensor([[1.0], [0], [0], [0], [1], [0], [0], [0]])
@@ -73,6 +72,7 @@ def step(task, x, y):
     data = L.LightningDataModule()
     data.train_batches = Batches(Arrays(x, y).training(range(len(x))), Plan(len(x), len(x), seed=0))
     data.train_dataloader = lambda: Once(data.train_batches)
+    data.batches = lambda split: data.train_batches
     trainer = L.Trainer(
         max_epochs=1,
         accelerator="cpu",

@@ -1,6 +1,6 @@
 """Prepared samples: what a preprocessing gives the data module."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 MOST_SAMPLES = 512
 MOST_VALUES = 2**22
+MOST_GATHERED = 2**20  # values
 DEVICE_SHARE = 0.25  # of a GPU's free memory that data may take
 
 
@@ -88,3 +89,12 @@ class Rows:
         """Returns the samples ``(x, y)`` at some places; there is nothing random in them."""
         rows = self.rows[places]
         return tuple(tensor.index_select(0, rows.to(tensor.device)) for tensor in self.arrays.placed)
+
+    def batches(self, plan: Iterable[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, ...]]:
+        """Yields the samples of all batches; those of several small batches are gathered at once, and cut apart."""
+        batches = [places for places, _ in plan]
+        at_once = max(1, MOST_GATHERED // max(1, len(batches[0]) * self.arrays.tensors[0][0].numel()))
+        for start in range(0, len(batches), at_once):
+            block = batches[start : start + at_once]
+            sizes = [len(places) for places in block]
+            yield from zip(*(part.split(sizes) for part in self.batch(torch.cat(block))), strict=True)

@@ -1,6 +1,6 @@
 """Preprocessing of images with masks: patches or slices to train on, whole images to score."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -145,7 +145,7 @@ class Patches:
     def __init__(self, source: PatchPreprocessing) -> None:
         import psutil
 
-        self.source, self._kept = source, dict[int, Case]()
+        self.source, self.kept = source, dict[int, Case]()
         self._room = RESIDENT_SHARE * psutil.virtual_memory().available
         self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
 
@@ -156,17 +156,13 @@ class Patches:
 
     def case(self, row: int) -> Case:
         """Returns a prepared image and its mask."""
-        if row not in self._kept:
+        if row not in self.kept:
             case = self.source.case(row)
             if (needed := sum(part.nbytes for part in case)) > self._room:
                 return case
             self._room -= needed
-            self._kept[row] = case
-        return self._kept[row]
-
-    def keeps(self, rows: Sequence[int]) -> bool:
-        """Tells whether some images are all prepared and in memory."""
-        return all(row in self._kept for row in rows)
+            self.kept[row] = case
+        return self.kept[row]
 
     def place(self, device: torch.device) -> None:
         """Leaves the images in the computer's memory, whatever the device: patches are cut there."""
@@ -190,11 +186,27 @@ class Patches:
         return int(self._patients[row]), self.source.spacing(row)
 
 
-class _Training:
-    """Patches of some images, each place a patch."""
+class _Images:
+    """Some of the images."""
 
     def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
         self.patches, self.rows = patches, rows
+
+    @property
+    def resident(self) -> bool:
+        """Whether all of them are prepared and in memory."""
+        return all(row in self.patches.kept for row in self.rows)
+
+    def batches(self, plan: Iterable[tuple[Tensor, int]]) -> Iterator[Any]:
+        """Yields all batches."""
+        return (self.batch(places, seed) for places, seed in plan)  # type: ignore[attr-defined]
+
+
+class _Training(_Images):
+    """Patches of some images, each place a patch."""
+
+    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
+        super().__init__(patches, rows)
         self.places: list[tuple[int, int | None]] = []
         for row in rows:
             parts = [None] if patches.source.axis is None else list(range(patches.source.shapes[row].size[0]))
@@ -202,11 +214,6 @@ class _Training:
 
     def __len__(self) -> int:
         return len(self.places)
-
-    @property
-    def resident(self) -> bool:
-        """Whether all images are prepared and in memory."""
-        return self.patches.keeps(self.rows)
 
     def batch(self, places: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Returns patches ``(x, y)`` at places in their images that the seed decides."""
@@ -237,19 +244,11 @@ class _Training:
         return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
 
 
-class _Evaluation:
+class _Evaluation(_Images):
     """Whole images, one by one."""
-
-    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
-        self.patches, self.rows = patches, rows
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def resident(self) -> bool:
-        """Whether all images are prepared and in memory."""
-        return self.patches.keeps(self.rows)
 
     def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, int, tuple[float, ...]]:
         """Returns an image with its mask, the patient's number and the spacing in mm; nothing in it is random."""

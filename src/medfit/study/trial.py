@@ -89,10 +89,8 @@ class Watch(Callback):
             assert isinstance(trainer.logger, tracking.RunLogger)
             self.start(trainer.logger.run)
 
-    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Reports the epoch's score."""
-        if trainer.state.fn != "fit":
-            return
         epoch, score = trainer.current_epoch, float(trainer.callback_metrics[self.names[0]])
         self.report(self.unit, epoch + 1, trainer.max_epochs or 0, score)
         if len(self.names) == 1 and not self.sweep.folds:

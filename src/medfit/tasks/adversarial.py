@@ -95,7 +95,7 @@ class Adversarial(Generative):
         """Returns the averaged generator's images in [0, 1]."""
         return self.average.eval()(z.to(next(self.average.parameters()).dtype), label)
 
-    def training_step(self, batches: Batches, number: int) -> None:
+    def train_epoch(self, batches: Batches) -> dict[str, float]:
         """Takes an epoch's steps: after ``discriminator_steps`` of the discriminator's one of the generator's."""
         of_generator, of_discriminator = self._steps
         self._sums.clear()
@@ -108,7 +108,7 @@ class Adversarial(Generative):
                 of_generator.take(self.generator_loss(x, label))
                 self.model.discriminator.requires_grad_(True)
                 self.average.update_parameters(self.model.generator)
-        self.publish({f"train/{name}": float(total) / count for name, (total, count) in self._sums.items()})
+        return {name: float(total) / count for name, (total, count) in self._sums.items()}
 
     def on_fit_start(self) -> None:
         """Prepares the players and their optimisers for the device and the length of the training."""

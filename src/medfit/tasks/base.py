@@ -17,8 +17,8 @@ from medfit.tasks.steps import Steps
 class Task(L.LightningModule):
     """A LightningModule that knows the score it is judged by.
 
-    Its ``training_step`` takes a whole epoch's batches and all their optimiser steps, since a step of Lightning's costs
-    more than a small model's own. Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the
+    Its ``training_step`` is a whole epoch, validation included, since a step of Lightning's costs more than a small
+    model's own. Its ``predict_step`` gives a tuple of what is needed of each batch; ``join`` puts the
     batches together, and ``scores``, ``table`` and ``figures`` take the result.
 
     Args:
@@ -27,9 +27,11 @@ class Task(L.LightningModule):
 
     Attributes:
         fits: The kinds of target (a data set's ``task``) that it can learn.
+        regime: How it is trained.
         has_baselines: Whether it scores predictions of a number or a class, as scikit-learn's estimators give them.
     """
 
+    regime: Any
     fits: frozenset[str] = frozenset()
     has_baselines = False
 
@@ -51,9 +53,30 @@ class Task(L.LightningModule):
     def logged(self) -> list[str]:
         """Returns the names of the validation scores that it logs."""
 
+    @abstractmethod
+    def train_epoch(self, batches: Batches) -> dict[str, float]:
+        """Takes an epoch's steps, and returns mean losses, by name."""
+
+    @abstractmethod
+    def score_epoch(self, batches: Batches) -> dict[str, float]:
+        """Returns the scores of every epoch, by metric, of a split's batches."""
+
+    def training_step(self, batches: Batches, number: int) -> None:
+        """Trains for an epoch, and publishes its losses and the validation scores."""
+        losses = self.train_epoch(batches)
+        self.eval()
+        with torch.inference_mode():
+            scores = self.score_epoch(self.trainer.datamodule.batches("val"))  # type: ignore[attr-defined]
+        self.train()
+        self.publish(
+            {f"train/{name}": loss for name, loss in losses.items()}
+            | {f"val/{name}": score for name, score in scores.items()}
+        )
+
     def publish(self, scores: Mapping[str, float]) -> None:
         """Hands an epoch's scores to the callbacks and the logger, as Lightning's ``log`` would, without its cost."""
-        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in scores.items()})
+        values = torch.tensor(list(scores.values()), dtype=torch.float32).unbind()
+        self.trainer.callback_metrics.update(zip(scores, values, strict=True))
         if self.trainer.logger is not None:
             self.trainer.logger.log_metrics(dict(scores), self.current_epoch)
 
@@ -63,7 +86,7 @@ class Task(L.LightningModule):
         return self.trainer.datamodule.train_batches  # type: ignore[attr-defined]
 
     def on_device(self, batches: Batches) -> Iterator[Any]:
-        """Yields an epoch's training batches, augmented, on the model's device and in the training's precision."""
+        """Yields batches on the model's device and in the training's precision, augmented if they are to be."""
         return batches.on(self.device, self.trainer.precision_plugin.convert_input)
 
     def steps(self, optimizer: Any, **options: Any) -> Steps:

@@ -42,7 +42,8 @@ class MultiLabel(Columns):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the mean binary cross-entropy."""
-        weight = torch.where(target > 0.5, self.weights[1], self.weights[0])
+        weighted = self.class_weight is not None
+        weight = torch.where(target > 0.5, self.weights[1], self.weights[0]) if weighted else None
         return F.binary_cross_entropy_with_logits(output, target, weight)
 
     def predict(self, output: Tensor) -> Tensor:
@@ -87,6 +88,8 @@ class MultiClass(Supervised):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the mean cross-entropy, each sample weighted by its class."""
+        if self.class_weight is None:
+            return F.cross_entropy(output, target)
         return (F.cross_entropy(output, target, reduction="none") * self.weights[target]).mean()
 
     def predict(self, output: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
+from medfit.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import generation
 from medfit.plots import generation as figures
@@ -79,7 +80,6 @@ class Generative(Task):
         self.register_buffer("class_share", torch.zeros(num_classes))
         if train_arrays is not None:
             self._learn_from(*train_arrays())
-        self._outputs: list[tuple[Tensor, ...]] = []
 
     @abstractmethod
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -128,16 +128,17 @@ class Generative(Task):
             return None
         return (target[:, 0] if target.ndim == 2 else target).long()
 
-    def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
-        """Keeps real and generated features, to be scored at the epoch's end."""
-        count = self._num_scored(_num_images(self.trainer.val_dataloaders))
-        self._outputs.append(self._compare(batch, count if batch_index == 0 else 0))
+    def score_epoch(self, batches: Batches) -> dict[str, float]:
+        """Returns how far generated images are from real ones; logs the epoch's samples."""
+        outputs: list[tuple[Tensor, ...]] = []
+        for batch in self.on_device(batches):
+            count = 0 if outputs else self._num_scored(batches.num_samples)
+            outputs.append(self._compare(batch, count))
+        real, _, fake, *_ = self.join(outputs)
+        self._log_samples()
+        return self._distances(real, fake)
 
-    def on_validation_epoch_end(self) -> None:
-        """Publishes the validation scores and the epoch's samples."""
-        real, _, fake, *_ = self.join(self._outputs)
-        self._outputs.clear()
-        self.publish({f"val/{name}": score for name, score in self._distances(real, fake).items()})
+    def _log_samples(self) -> None:
         log_image = getattr(self.logger, "log_image", None)
         if self.grid_size and log_image is not None:
             rows = torch.arange(self.grid_size**2) // self.grid_size
@@ -150,7 +151,7 @@ class Generative(Task):
 
         All that is generated comes with the first batch; of the images those generated come last.
         """
-        count = self._num_scored(_num_images(self.trainer.predict_dataloaders))
+        count = self._num_scored(self.trainer.predict_dataloaders.num_samples)  # type: ignore[union-attr]
         if self.num_classes and self.features.train_features is not None:
             count = max(count, min(len(self.features.train_features), MOST_SYNTHETIC))
         return self._compare(batch, count if batch_index == 0 else 0)
@@ -230,10 +231,6 @@ def _chunks(count: int, seed: int) -> Iterator[tuple[int, int, torch.Generator]]
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, count, CHUNK):
         yield start, min(CHUNK, count - start), generator
-
-
-def _num_images(batches: Any) -> int:
-    return batches.num_samples
 
 
 def _as_arrays(*tensors: Any) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
+from medfit.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
 from medfit.evidence.predictions import COUNTS
@@ -72,7 +73,6 @@ class Segmentation(Supervised):
         super().__init__(**kwargs)
         self.overlap, self.window = overlap, kwargs["input_shape"][1:]
         self.criterion = _loss(loss, false_negative_weight, focus)
-        self._cases: list[Case] = []
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Returns the shape of a patch's output: (classes, *size)."""
@@ -111,15 +111,10 @@ class Segmentation(Supervised):
         output: Tensor = torch.cat(made)  # type: ignore[arg-type]
         return output.movedim(0, 1)[None] if sliced else output
 
-    def validation_step(self, batch: Any, batch_index: int) -> None:
-        """Keeps what is counted in an image."""
-        self._cases += self._case(batch, thorough=False)
-
-    def on_validation_epoch_end(self) -> None:
-        """Publishes the validation scores."""
-        cases, self._cases = self._cases, []
-        scores = {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
-        self.publish({f"val/{name}": score for name, score in scores.items()})
+    def score_epoch(self, batches: Batches) -> dict[str, float]:
+        """Returns the mean loss of the images, and the metrics that are quick to have."""
+        cases = [case for batch in self.on_device(batches) for case in self._case(batch, thorough=False)]
+        return {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
 
     def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
         """Returns what is counted and measured in an image, and a slice to show."""

@@ -56,7 +56,8 @@ class Steps:
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        self.optimizer.zero_grad()
+        for param in self._params:
+            param.grad = None  # as optimizer.zero_grad(), whose own bookkeeping costs more than a small step's backward
         torch.clear_autocast_cache()  # it holds the weights of before the step, in lower precision
         if self.schedule is not None:
             self.schedule.step()

@@ -63,7 +63,6 @@ class Supervised(Task):
         with blame("regime.optimizer"):
             regime.optimizer(self.model.parameters())
         self._weights = [p for p in self.model.parameters() if p.ndim > 1]
-        self._outputs: list[tuple[Tensor, Tensor]] = []
 
     @property
     def output_size(self) -> int:
@@ -100,17 +99,24 @@ class Supervised(Task):
         """Returns predictions."""
         return self.predict(self.model(x))
 
-    def training_step(self, batches: Batches, number: int) -> None:
-        """Takes an epoch's steps; publishes the mean loss, without penalties."""
-        total, count = torch.zeros((), device=self.device), 0
-        penalised, steps = bool(self.regime.l1 or self.regime.l2), self._steps
+    def train_epoch(self, batches: Batches) -> dict[str, float]:
+        """Takes an epoch's steps; returns the mean loss, without penalties."""
+        model, penalised, steps = self.model, bool(self.regime.l1 or self.regime.l2), self._steps
+        losses, sizes = [], []
         for x, y in self.on_device(batches):
-            loss = self.loss(self.model(x), y)
+            loss = self.loss(model(x), y)
             steps.take(loss + self.penalty() if penalised else loss)
-            total += loss.detach() * len(x)
-            count += len(x)
+            losses.append(loss.detach())
+            sizes.append(len(x))
         steps.end()
-        self.publish({"train/loss": float(total) / count})
+        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+        return {"loss": float(torch.stack(losses).double().cpu() @ weights)}
+
+    def score_epoch(self, batches: Batches) -> dict[str, float]:
+        """Returns the loss and the metrics."""
+        outputs = [(self.model(x), y) for x, y in self.on_device(batches)]
+        output, target = outputs[0] if len(outputs) == 1 else (torch.cat(parts) for parts in zip(*outputs, strict=True))
+        return {"loss": float(self.loss(output, target)), **self.scores(self.predict(output), target)}
 
     def on_fit_start(self) -> None:
         """Prepares model and optimiser for the device and the length of the training."""
@@ -134,18 +140,6 @@ class Supervised(Task):
         l1 = self.regime.l1 * sum(w.abs().sum() for w in weights) if self.regime.l1 else 0.0
         l2 = self.regime.l2 * sum(w.square().sum() for w in weights) if self.regime.l2 else 0.0
         return l1 + l2
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Keeps the model's output, to be scored at the epoch's end."""
-        x, y = batch
-        self._outputs.append((self.model(x), y))
-
-    def on_validation_epoch_end(self) -> None:
-        """Publishes the validation scores."""
-        output, target = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
-        self._outputs.clear()
-        scores = {"loss": float(self.loss(output, target)), **self.scores(self.predict(output), target)}
-        self.publish({f"val/{name}": score for name, score in scores.items()})
 
     def predict_step(self, batch: Batch, batch_index: int) -> Any:
         """Returns predictions and targets."""
