@@ -1,5 +1,6 @@
 """How far a study has come, and when it is over."""
 
+import functools
 import time
 from collections.abc import Sequence
 
@@ -31,6 +32,11 @@ class Target:
         self.refresh()
         self.before = len(self.done)
 
+    @functools.cached_property
+    def objective(self) -> str:
+        """The objectives' names."""
+        return ", ".join(objectives(self.sweep))
+
     def refresh(self) -> None:
         """Reads the trials, and what is noted with the study."""
         self.trials, self.attrs = self.study.get_trials(deepcopy=False), self.study.user_attrs
@@ -38,6 +44,7 @@ class Target:
         waiting = [trial for trial in self.trials if trial.state is TrialState.WAITING]
         self.waiting = sum(trials.place(trial, self.trials) < self.sweep.num_trials for trial in waiting)
         self.running = sum(trial.state is TrialState.RUNNING for trial in self.trials)
+        self.best = self._best()
 
     def wants(self, granted: int = 0) -> bool:
         """Tells whether one more trial can begin, beside those that were granted and have not begun."""
@@ -89,13 +96,13 @@ class Target:
         states = [trial.state for trial in self.done]
         return SweepState(
             num_trials=self.sweep.num_trials,
-            objective=", ".join(objectives(self.sweep)),
+            objective=self.objective,
             done=len(self.done),
             finished=states.count(TrialState.COMPLETE),
             pruned=states.count(TrialState.PRUNED),
             failed=states.count(TrialState.FAIL),
             running=self.running,
-            best=self._best(),
+            best=self.best,
             before=self.before,
             workers=list(workers),
             note=note,

@@ -12,14 +12,19 @@ from medfit import config
 from medfit.study.space import Entry, groups_of, values_of
 
 
+MOST_READ = 64
+_READ: dict[int, tuple[DictConfig, dict[str, Entry]]] = {}  # by the config's identity
+
+
 def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) -> DictConfig:
     """Returns the config of a trial: groups are chosen first, then values at the paths that there are then."""
     chosen: dict[str, Any] = {}
     for group, entry in groups_of(space).items():
-        if "/" not in group or group in set_values(cfg, chosen).choices:
+        if "/" not in group or group in _with_groups(cfg, chosen).choices:
             chosen[group] = _suggest(trial, group, entry.distribution)
-    cfg = set_values(cfg, chosen)
-    for path, entry in values_of(cfg).items():
+    base = _with_groups(cfg, chosen)
+    cfg = base.copy()
+    for path, entry in _entries(base).items():
         if applies(entry, cfg):
             OmegaConf.update(cfg, path, plain(_suggest(trial, path, entry.distribution)))
     return cfg
@@ -28,8 +33,7 @@ def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) ->
 def set_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     """Returns a copy of a config with values set at their paths, and groups chosen."""
     known = config.groups()
-    groups = tuple(f"{key}={value}" for key, value in values.items() if key in known)
-    cfg = (_composed(cfg.experiment, cfg.best, tuple(cfg.overrides), groups) if groups else cfg).copy()
+    cfg = _with_groups(cfg, {key: value for key, value in values.items() if key in known}).copy()
     for path, value in values.items():
         if path not in known:
             OmegaConf.update(cfg, path, plain(value))
@@ -86,6 +90,21 @@ def _suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:
         case CategoricalDistribution() as d:
             return trial.suggest_categorical(path, d.choices)
     raise TypeError(distribution)
+
+
+def _with_groups(cfg: DictConfig, chosen: Mapping[str, Any]) -> DictConfig:
+    """Returns a config with groups chosen, the same object for the same choices: it is not to be changed."""
+    lines = tuple(f"{key}={value}" for key, value in chosen.items())
+    return _composed(cfg.experiment, cfg.best, tuple(cfg.overrides), lines) if lines else cfg
+
+
+def _entries(cfg: DictConfig) -> dict[str, Entry]:
+    """Returns what :func:`values_of` does, read once for a config, which all trials of a study share."""
+    if id(cfg) not in _READ:
+        if len(_READ) == MOST_READ:
+            del _READ[next(iter(_READ))]
+        _READ[id(cfg)] = cfg, values_of(cfg)  # held, so that no other config gets its identity
+    return _READ[id(cfg)][1]
 
 
 @functools.lru_cache(maxsize=64)

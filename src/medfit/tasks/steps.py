@@ -1,5 +1,6 @@
 """An optimiser's steps: backward, accumulated, clipped, and along the schedule."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ class Steps:
         schedule: Moves on with every step; None for no such schedule.
         accumulate: Losses whose gradients are averaged for a step.
         clip: Largest norm of the gradient; None for no limit.
+        penalise: Adds the gradients of penalties, times a share of them: quicker than to differentiate their sums.
     """
 
     def __init__(
@@ -25,9 +27,10 @@ class Steps:
         schedule: Any = None,
         accumulate: int = 1,
         clip: float | None = None,
+        penalise: Callable[[float], None] | None = None,
     ) -> None:
         self.optimizer, self.scaler, self.schedule = optimizer, scaler, schedule
-        self.accumulate, self.clip = accumulate, clip
+        self.accumulate, self.clip, self.penalise = accumulate, clip, penalise
         self._params = [param for group in optimizer.param_groups for param in group["params"]]
         self._waiting = 0  # losses that are in the gradients and have made no step
         optimizer.zero_grad()
@@ -47,9 +50,11 @@ class Steps:
             self._step()
 
     def _step(self) -> None:
+        if self.scaler is not None and (self.penalise or self.clip):
+            self.scaler.unscale_(self.optimizer)
+        if self.penalise:
+            self.penalise(self._waiting / self.accumulate)
         if self.clip is not None:
-            if self.scaler is not None:
-                self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self._params, self.clip)
         if self.scaler is None:
             self.optimizer.step()

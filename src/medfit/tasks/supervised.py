@@ -62,7 +62,7 @@ class Supervised(Task):
             self._check_output(input_shape)
         with blame("regime.optimizer"):
             regime.optimizer(self.model.parameters())
-        self._weights = [p for p in self.model.parameters() if p.ndim > 1]
+        self._weights = [p for p in self.model.parameters() if p.ndim > 1 and p.requires_grad]
 
     @property
     def output_size(self) -> int:
@@ -101,11 +101,11 @@ class Supervised(Task):
 
     def train_epoch(self, batches: Batches) -> dict[str, float]:
         """Takes an epoch's steps; returns the mean loss, without penalties."""
-        model, penalised, steps = self.model, bool(self.regime.l1 or self.regime.l2), self._steps
+        model, steps = self.model, self._steps
         losses, sizes = [], []
         for x, y in self.on_device(batches):
             loss = self.loss(model(x), y)
-            steps.take(loss + self.penalty() if penalised else loss)
+            steps.take(loss)
             losses.append(loss.detach())
             sizes.append(len(x))
         steps.end()
@@ -124,8 +124,13 @@ class Supervised(Task):
         prepare_model(self.model, self.regime, self.device, num_steps)
         schedule = self.lr_schedulers() if self._stepwise else None
         optimizer = prepare_optimizer(self.optimizers(use_pl_optimizer=False), self.regime)  # type: ignore[arg-type]
-        clip, accumulate = self.regime.gradient_clip, self.regime.accumulate
-        self._steps = self.steps(optimizer, schedule=schedule, accumulate=accumulate, clip=clip)
+        self._steps = self.steps(
+            optimizer,
+            schedule=schedule,
+            accumulate=self.regime.accumulate,
+            clip=self.regime.gradient_clip,
+            penalise=self.penalise if self.regime.l1 or self.regime.l2 else None,
+        )
 
     def on_train_epoch_end(self) -> None:
         """Moves a schedule on that goes by epochs; one may follow the monitored score."""
@@ -134,12 +139,20 @@ class Supervised(Task):
             by_score = isinstance(schedule, ReduceLROnPlateau)
             schedule.step(*[self.trainer.callback_metrics[self.monitor]] if by_score else [])
 
-    def penalty(self) -> Tensor | float:
-        """Returns the L1 and L2 penalties on the weights; biases and normalisation are free."""
-        weights = self._weights
-        l1 = self.regime.l1 * sum(w.abs().sum() for w in weights) if self.regime.l1 else 0.0
-        l2 = self.regime.l2 * sum(w.square().sum() for w in weights) if self.regime.l2 else 0.0
-        return l1 + l2
+    @torch.no_grad()
+    def penalise(self, share: float = 1.0) -> None:
+        """Adds the gradients of the L1 and L2 penalties on the weights; biases and normalisation are free.
+
+        Args:
+            share: Of the penalties that is meant.
+        """
+        for weight in self._weights:
+            if weight.grad is None:  # of a weight that no output depends on
+                weight.grad = torch.zeros_like(weight)
+            if self.regime.l1:
+                weight.grad.add_(weight.sign(), alpha=share * self.regime.l1)
+            if self.regime.l2:
+                weight.grad.add_(weight, alpha=share * 2 * self.regime.l2)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Any:
         """Returns predictions and targets."""
