@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import RandomSampler
 
 from medfit import config
 from medfit.datamodule import DataModule, Prepared
@@ -213,3 +214,9 @@ def test_what_can_not_be_divided_is_refused():
 def test_the_proof_counts_rows_that_preprocessing_could_not_use():
     flow = module(records(missing=True), missing="drop").proof["flow"]
     assert (flow["read"], flow["unusable"], flow["divided"]) == (NUM_ROWS, 4, NUM_ROWS - 4)
+
+
+def test_the_order_is_that_of_pytorchs_sampler_with_the_seed():
+    made, sampler = module(seed=3), RandomSampler(range(24), generator=torch.Generator().manual_seed(3))
+    for _ in range(3):
+        assert order(made.train_batches) == made.rows["train"][list(sampler)].tolist()

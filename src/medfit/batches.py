@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset
 
 AHEAD = 2  # batches that are made while the model works on another
 
@@ -27,11 +27,9 @@ class Plan:
 
     def __init__(self, num_samples: int, batch_size: int, seed: int | None = None) -> None:
         self.num_samples, self.batch_size = num_samples, max(1, min(batch_size, num_samples))
-        self._order = None
+        self.random = seed is not None
         if seed is not None:
-            self._generator = torch.Generator().manual_seed(seed)
-            self._seeds = torch.Generator().manual_seed(seed)
-            self._order = RandomSampler(range(num_samples), generator=self._generator)
+            self._orders, self._seeds = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
@@ -39,15 +37,15 @@ class Plan:
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         """Returns the places of each batch, and a seed."""
-        order = torch.arange(self.num_samples) if self._order is None else torch.tensor(list(self._order))
-        batches = order.split(self.batch_size)[: len(self)]
-        drawn = self._order is not None
-        seeds = torch.randint(2**62, (len(batches),), generator=self._seeds).tolist() if drawn else [0] * len(batches)
-        return zip(batches, seeds, strict=True)
+        if not self.random:
+            return ((places, 0) for places in torch.arange(self.num_samples).split(self.batch_size))
+        order, _ = (torch.randperm(self.num_samples, generator=self._orders) for _ in range(2))  # as RandomSampler does
+        seeds = torch.randint(2**62, (len(self),), generator=self._seeds).tolist()
+        return zip(order.split(self.batch_size), seeds, strict=False)  # a last, single sample is left out
 
     def _keeps(self, rest: int) -> bool:
         """Tells whether a last, smaller batch is one: a single sample has no variance to normalise."""
-        return rest > 1 or (rest == 1 and self._order is None)
+        return rest > 1 or (rest == 1 and not self.random)
 
 
 class Batches:

@@ -11,7 +11,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from medfit import config
 from medfit.study.space import Entry, groups_of, values_of
 
-
 MOST_READ = 64
 _READ: dict[int, tuple[DictConfig, dict[str, Entry]]] = {}  # by the config's identity
 

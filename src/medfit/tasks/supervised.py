@@ -1,5 +1,6 @@
 """What all supervised tasks share; each kind of target adds a dozen lines."""
 
+import functools
 import inspect
 import math
 from abc import abstractmethod
@@ -109,8 +110,8 @@ class Supervised(Task):
             losses.append(loss.detach())
             sizes.append(len(x))
         steps.end()
-        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        return {"loss": float(torch.stack(losses).double().cpu() @ weights)}
+        found = torch.stack(losses).tolist()
+        return {"loss": sum(loss * size for loss, size in zip(found, sizes, strict=True)) / sum(sizes)}
 
     def score_epoch(self, batches: Batches) -> dict[str, float]:
         """Returns the loss and the metrics."""
@@ -167,7 +168,7 @@ class Supervised(Task):
         total = {"total_steps": self.regime.epochs * self._steps_per_epoch()} if self._stepwise else {}
         return [optimizer], [self.regime.scheduler(optimizer, **total)]
 
-    @property
+    @functools.cached_property
     def _stepwise(self) -> bool:
         """Whether the schedule goes by steps."""
         scheduler = self.regime.scheduler
