@@ -11,7 +11,7 @@ MOST = 1.15
 FAMILIES = {  # epochs: so that a training takes seconds
     "mlp": ["experiment=breast_cancer_diagnosis", "regime.epochs=300"],
     "cnn1d": ["dataset=ecg5000", "regime.epochs=10"],
-    "unet": ["dataset=mni_tissue", "regime.epochs=2"],
+    "unet": ["dataset=mni_tissue", "regime.epochs=5"],
     "gan": ["experiment=xray_generation", "regime.epochs=1"],
 }
 OTHER_IMAGES = ["dataset=mni_slices", "regime.epochs=10"]  # bundled; where the X-rays are not there
@@ -101,11 +101,11 @@ class _Medfit(_Side):
     """medfit's training, without a run to log to."""
 
     def ready(self) -> Callable[[], Any]:
-        from medfit.train import BestWeights, make_trainer
+        from medfit.train import BestWeights, fit, make_trainer
 
         task = self.parts.task
         trainer = make_trainer(self.parts, callbacks=[BestWeights(task.monitor, task.mode)], logger=None)
-        return lambda: trainer.fit(task, self.parts.datamodule)
+        return lambda: fit(trainer, self.parts)
 
 
 class _ByHand(_Side):

@@ -9,13 +9,12 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from medfit import config, drawing
+from medfit import config
 from medfit.console import say, show_table
 from medfit.errors import UserError
-from medfit.store import Store
 from medfit.study import trials
 from medfit.study.goals import feasible, objectives
-from medfit.study.trial import halved
+from medfit.study.plan import halved
 from medfit.study.values import parsed, plain, set_values
 
 NUM_SHOWN = 5
@@ -141,13 +140,6 @@ def _write_whole(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
     part.write_text(text)
     part.replace(path)
-
-
-def draw(cfg: DictConfig, study: optuna.Study, store: Store) -> None:
-    """Draws the chosen trial's plots, if plots are asked for and it is a single training."""
-    chosen = choose(study, cfg)
-    if cfg.tracking.plots and not cfg.sweep.folds and chosen is not None:
-        drawing.draw(set_values(cfg, tuned(cfg, chosen)), store, chosen.user_attrs["run_id"])
 
 
 def shortest(paths: Sequence[str]) -> list[str]:

@@ -35,13 +35,12 @@ def plots(
     return {**figures, CURVES: learning_curves(history)}
 
 
-def draw(cfg: DictConfig, store: Store, run_id: str) -> None:
+def draw(cfg: DictConfig, run_id: str) -> None:
     """Draws the plots of a finished training that has none, from the weights and the curve that it stored.
 
     Args:
         cfg: Of the training.
-        store: That holds the run.
-        run_id: Its id.
+        run_id: Its run's id.
 
     Raises:
         UserError: the run has no weights.
@@ -50,6 +49,7 @@ def draw(cfg: DictConfig, store: Store, run_id: str) -> None:
 
     from medfit.train import make_trainer, predictions, prepare
 
+    store = Store(cfg)
     if any(file.path == CURVES for file in store.client.list_artifacts(run_id, "plots")):
         return
     with TemporaryDirectory() as folder:

@@ -36,9 +36,26 @@ def source() -> str:
     return digest.hexdigest()
 
 
-@functools.cache
+_SEEN: dict[str, Any] = {}
+
+
+def remember(seen: dict[str, Any]) -> None:
+    """Takes the environment from another process of this machine, which has imported what it takes to tell."""
+    _SEEN.update(seen)
+
+
+def remembers_no_gpu() -> bool:
+    """Tells whether another process has found that there is no GPU."""
+    return bool(_SEEN) and _SEEN["gpu"] is None
+
+
 def environment() -> dict[str, Any]:
     """Returns the installed versions and the machine; no user's or host's name."""
+    return _SEEN or _environment()
+
+
+@functools.cache
+def _environment() -> dict[str, Any]:
     import psutil
     import torch
 

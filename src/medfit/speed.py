@@ -1,5 +1,8 @@
 """What makes a training faster and leaves its results as they are: chosen where it pays."""
 
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +12,7 @@ from torch.optim import Optimizer
 if TYPE_CHECKING:
     from medfit.regime import Training
 
+SMALL = 2**25  # products of a batch's forward pass, at most, that one thread computes
 COMPILED_STEPS = 10_000  # a minute of compiling, at the 5 to 7 ms that a step of a small U-Net on a GPU wins by it
 
 
@@ -24,6 +28,29 @@ def prepare_optimizer(optimizer: Optimizer, regime: "Training") -> Optimizer:
         ):
             group["fused"], group["foreach"] = True, False
     return optimizer
+
+
+@contextmanager
+def suiting_threads(
+    regime: "Training", num_parameters: int, batch_size: int, input_shape: Sequence[int]
+) -> Iterator[None]:
+    """Lets a small model compute in one thread: several would wait for each other longer than they work.
+
+    Where another process keeps a core from one of them, that takes ten times as long.
+
+    Args:
+        regime: Its ``speed``.
+        num_parameters: Of the model.
+        batch_size: Of training.
+        input_shape: Of a sample, its channels first.
+    """
+    before = torch.get_num_threads()
+    if regime.speed == "auto" and num_parameters * batch_size * math.prod(input_shape[1:]) < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def prepare_model(model: nn.Module, regime: "Training", device: torch.device, num_steps: int) -> None:

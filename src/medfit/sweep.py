@@ -1,8 +1,10 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import optuna
@@ -12,22 +14,23 @@ from optuna.trial import TrialState
 from pydantic import Field
 from rich.console import Console
 
-from medfit import best, config, tracking
+from medfit import best, config, drawing, provenance, tracking
 from medfit.console import say
-from medfit.errors import StoreError, UserError, suggest
+from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay
-from medfit.study import facts, goals, repair, start, storage, trials
+from medfit.study import facts, goals, repair, server, start, storage, trials
+from medfit.study.checked import Checked, check_trainings
 from medfit.study.goals import objectives
-from medfit.study.space import Entry, read_space, variants_of
+from medfit.study.plan import Plan
+from medfit.study.space import Entry, read_space
 from medfit.study.target import Target
-from medfit.study.trial import Plan
-from medfit.study.values import suggest_config
+from medfit.study.values import set_values, suggest_config
 from medfit.study.worker import make_sampler
-from medfit.train import Parts, prepare
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Direction = Literal["min", "max"]
+STORES = ("mlflow.store.tracking.sqlalchemy_store", "optuna.storages")  # slow to import, and needed soon
 SILENT = Console(quiet=True, force_terminal=False)
 
 
@@ -103,17 +106,19 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         KeyboardInterrupt: the user stopped it; finished trials stay, the parent run is KILLED.
     """
     space = read_space(cfg)
-    parts = check(cfg, space)
-    dataset = parts.datamodule.dataset
+    checked = check(cfg, space)
+    provenance.remember(checked.environment)
+    dataset = checked.dataset
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
     with ExitStack() as stack:
         with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):  # commands of one study share a run
             resume = study.user_attrs.get("run_id")
-            run = stack.enter_context(tracking.start_run(cfg, dataset, parts.datamodule.proof, tags, resume))
+            run = stack.enter_context(tracking.start_run(cfg, dataset, checked.proof, tags, resume))
             study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
         repair.agree(study, run.store)
+        threading.Thread(target=import_module, args=["medfit.plots.study"], daemon=True).start()  # for the end
         try:
             config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
         except (KeyboardInterrupt, StoreError):
@@ -127,8 +132,8 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     return study
 
 
-def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
-    """Finds every mistake that shows before the first trial; returns what the config builds.
+def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
+    """Finds every mistake that shows before the first trial; returns what there is to know of the data.
 
     Raises:
         UserError: a mistake.
@@ -146,16 +151,14 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Parts:
         )
     if isinstance(pruner, WilcoxonPruner) and not cfg.sweep.folds:
         raise UserError("sweep.pruner: Wilcoxon's test compares folds; add sweep.folds=5")
-    parts = None
-    for variant in variants_of(cfg, space):
-        made = prepare(variant)
-        parts = parts or made
-        _check_logged(variant, made.task.logged())
+    here = cfg.sweep.workers == 0
+    checked: Checked = (
+        check_trainings(cfg, space) if here else server.call(check_trainings, cfg, space, meanwhile=STORES)
+    )
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
     _rehearse(cfg, space)
-    assert parts is not None
-    return parts
+    return checked
 
 
 def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
@@ -194,21 +197,6 @@ def _others_run(study: optuna.Study) -> bool:
         return False
 
 
-def _check_logged(cfg: DictConfig, logged: list[str]) -> None:
-    for objective in objectives(cfg.sweep):
-        if not objective.startswith("val/"):
-            raise UserError(
-                f"sweep.objective: '{objective}' is no validation metric; a sweep must not see other splits"
-            )
-        if objective not in logged:
-            known = ", ".join(logged)
-            raise UserError(
-                f"sweep.objective: '{objective}' is not logged{suggest(objective, logged)} (logged: {known})"
-            )
-    for text in cfg.sweep.constraints:
-        goals.read_constraint(text, logged)
-
-
 def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
     """Lets the sampler propose a trial or two of a study that is not kept, to see that it can."""
     names = objectives(cfg.sweep)
@@ -234,5 +222,7 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
         run.log_metrics(chosen.user_attrs["scores"], 0)
         files["best.yaml"] = best.as_yaml(cfg, study)
     run.log_files(files)
-    with suppress(UserError):  # a run whose files are still kept for a server that is away
-        best.draw(cfg, study, run.store)
+    if cfg.tracking.plots and not cfg.sweep.folds and chosen is not None:
+        asked = set_values(cfg, best.tuned(cfg, chosen)), chosen.user_attrs["run_id"]
+        with suppress(UserError):  # a run whose files are still kept for a server that is away
+            drawing.draw(*asked) if cfg.sweep.workers == 0 else server.call(drawing.draw, *asked)

@@ -23,7 +23,9 @@ from medfit import config, drawing, tracking
 from medfit.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
 from medfit.evidence import leaks
+from medfit.logger import RunLogger
 from medfit.regime import Training
+from medfit.speed import suiting_threads
 from medfit.tasks.base import Task
 
 
@@ -72,7 +74,7 @@ def train(
     """
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    logger = tracking.RunLogger()
+    logger = RunLogger()
     best = BestWeights(parts.task.monitor, parts.task.mode)
     trainer = make_trainer(parts, [best, *callbacks], logger)
     with tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
@@ -191,6 +193,13 @@ def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict
     return {split: parts.task.join(batches or []) for split, batches in made.items()}
 
 
+def fit(trainer: L.Trainer, parts: Parts) -> None:
+    """Trains the task, in as many threads as suit it."""
+    data, num_parameters = parts.datamodule, sum(parameter.numel() for parameter in parts.task.parameters())
+    with suiting_threads(parts.regime, num_parameters, data.batch_size, data.input_shape):
+        trainer.fit(parts.task, data)
+
+
 class BestWeights(Callback):
     """Keeps the best epoch's weights in memory; they are stored once, after training.
 
@@ -221,7 +230,7 @@ class BestWeights(Callback):
 def main(cfg: DictConfig) -> None:
     """Trains one model and says how it went and where the results lie."""
     from medfit.console import say, show_table
-    from medfit.progress import EpochBar
+    from medfit.epoch_bar import EpochBar
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         scores = train(cfg, callbacks=[bar])
@@ -251,7 +260,7 @@ def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:
     told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
     try:
         with in_memory(lambda: told + _sizes(cfg, "regime.batch_size")):
-            trainer.fit(parts.task, parts.datamodule)
+            fit(trainer, parts)
     except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     if trainer.interrupted:

@@ -18,8 +18,8 @@ from medfit.store import Store
 from medfit.study import job, ray_engine, repair, storage, submitit_engine, trials, watch
 from medfit.study.job import STOP, Outcome, Told
 from medfit.study.notes import flush
+from medfit.study.plan import Plan
 from medfit.study.space import read_space
-from medfit.study.trial import Plan
 
 SMALL = ["dataset=breast_cancer", "regime=smoke", "sweep=smoke", "regime.accelerator=cpu", "sweep.workers=1"]
 LOCAL = ["sweep/engine=submitit", "sweep.engine.cluster=local", "sweep.engine.num_jobs=2"]

@@ -13,8 +13,9 @@ from medfit import best, sweep, tracking
 from medfit.errors import UserError
 from medfit.store import Store
 from medfit.study import repair, trial, trials
+from medfit.study.plan import Plan, halved
 from medfit.study.space import read_space
-from medfit.study.trial import Plan, halved, run_trial
+from medfit.study.trial import run_trial
 from medfit.tasks.classification import Binary
 from medfit.train import prepare, train
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
+from medfit import provenance
 from medfit.errors import UserError
 
 
@@ -52,6 +53,8 @@ def assign(cfg: DictConfig) -> list[Device]:
 
 def visible_gpus() -> list[str]:
     """Returns the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if provenance.remembers_no_gpu():
+        return []
     import torch
 
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]

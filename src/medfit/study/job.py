@@ -11,11 +11,11 @@ from medfit import config
 from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay
 from medfit.study import facts, storage, worker
+from medfit.study.plan import Plan
 from medfit.study.pool import Local
 from medfit.study.repair import Reason
 from medfit.study.signals import Stop
 from medfit.study.target import Target
-from medfit.study.trial import Plan
 
 STOP = "stop"  # the study's attribute: which command ends its jobs, and 1: after the running trials, 2: now
 MARGIN_S = 120.0  # of a job's time, for the scheduler's signal and for what comes after a trial

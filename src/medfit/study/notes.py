@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import insert
 
 WAIT_S = 2.0  # that a note may wait, so that others see how far a trial has come
 RECENT_S = 1.0  # that what is known of other trials may be old
@@ -57,7 +58,9 @@ class NotingStorage(RDBStorage):
                     self.check_trial_is_updatable(trial_id, state)
                 for (trial_id, key), value in attrs.items():
                     self._set_trial_attr_without_commit(session, models.TrialUserAttributeModel, trial_id, key, value)
-                session.add_all(_report(trial_id, step, value) for (trial_id, step), value in reports.items())
+                if reports:
+                    rows = [_report(trial_id, step, value) for (trial_id, step), value in reports.items()]
+                    session.execute(insert(models.TrialIntermediateValueModel), rows)
         except (UpdateFinishedTrialError, KeyError):
             self._attrs, self._reports = {}, {}
             raise
@@ -112,8 +115,6 @@ def flush(study: optuna.Study) -> None:
         storage.flush()
 
 
-def _report(trial_id: int, step: int, value: float) -> models.TrialIntermediateValueModel:
+def _report(trial_id: int, step: int, value: float) -> dict[str, Any]:
     stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    return models.TrialIntermediateValueModel(
-        trial_id=trial_id, step=step, intermediate_value=stored, intermediate_value_type=kind
-    )
+    return {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}

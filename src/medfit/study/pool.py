@@ -14,12 +14,12 @@ from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay, WorkerState
 from medfit.store import Store
 from medfit.study import devices, repair, storage, worker
+from medfit.study.plan import Plan
 from medfit.study.repair import Reason
 from medfit.study.sender import Sender
 from medfit.study.signals import Stop
 from medfit.study.slot import Slot
 from medfit.study.target import Target
-from medfit.study.trial import Plan
 
 TICK_S = 0.2  # between two looks at the workers
 REFRESH_S = 2.0  # between two looks at the study

@@ -19,8 +19,8 @@ from medfit.errors import UserError
 from medfit.progress import SweepDisplay
 from medfit.study import watch
 from medfit.study.job import Outcome, Told, work
+from medfit.study.plan import Plan
 from medfit.study.signals import ENDS
-from medfit.study.trial import Plan
 
 MEMORY = 100 * 2**20  # bytes for the objects that actors share, which are few
 PRIVATE = {

@@ -15,7 +15,7 @@ from medfit import process, schema
 from medfit.errors import UserError
 from medfit.store import PROCESS, Store
 from medfit.study import storage, trials
-from medfit.study.trial import halved
+from medfit.study.plan import halved
 from medfit.study.values import set_values
 
 LONGEST = 500  # characters of a reason

@@ -4,9 +4,15 @@ import functools
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from typing import Any
+
+from medfit.errors import UserError
 
 
 @functools.cache
@@ -28,6 +34,46 @@ def warm_up() -> None:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of its imports
         forkserver.ensure_running()
         signal.signal(signal.SIGINT, before)
+
+
+def call(function: Callable[..., Any], *arguments: Any, meanwhile: Sequence[str] = ()) -> Any:
+    """Returns what a function of a module returns, called in a process that has the imports which this one lacks.
+
+    Args:
+        function: To call.
+        *arguments: To call it with.
+        meanwhile: Modules that this process imports while it waits.
+
+    Raises:
+        UserError: the function raised it, or its process ended without a word.
+    """
+    here, there = context().Pipe(duplex=False)
+    process = context().Process(target=_answer, args=(there, function, arguments), daemon=True)  # type: ignore[attr-defined]
+    process.start()
+    there.close()
+    try:
+        for name in meanwhile:
+            import_module(name)
+        result, error = here.recv()
+    except EOFError:
+        process.join()
+        raise UserError(f"the process that prepares ended with status {process.exitcode}") from None
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    if error is not None:
+        raise error
+    return result
+
+
+def _answer(answer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        answer.send((function(*arguments), None))
+    except UserError as error:
+        answer.send((None, error))
 
 
 def give_up() -> None:

@@ -21,8 +21,8 @@ from medfit.errors import StoreError, UserError
 from medfit.progress import WorkerState
 from medfit.study import server
 from medfit.study.devices import Device
+from medfit.study.plan import Plan
 from medfit.study.repair import Reason
-from medfit.study.trial import Plan
 
 REPORT_S = 0.1  # between two reports of a worker
 MIB = 2**20

@@ -24,8 +24,8 @@ from medfit.errors import UserError
 from medfit.progress import SweepDisplay
 from medfit.study import watch
 from medfit.study.job import Outcome, Told, work
+from medfit.study.plan import Plan
 from medfit.study.signals import ENDS
-from medfit.study.trial import Plan
 
 Count = Annotated[int, Field(ge=1)]
 ASK_S = 10.0  # between two questions to SLURM

@@ -1,7 +1,6 @@
 """One trial: a training, or one for each fold, with values that a study proposes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from statistics import mean, stdev
 
@@ -13,30 +12,15 @@ from optuna.pruners import WilcoxonPruner
 
 from medfit import tracking
 from medfit.errors import UserError
+from medfit.logger import RunLogger
 from medfit.study import goals
 from medfit.study.goals import objectives
 from medfit.study.notes import Recent, flush
-from medfit.study.space import Entry
+from medfit.study.plan import Plan, Report, halved
 from medfit.study.values import set_values, suggest_config
 from medfit.train import prepare, train
 
-Report = Callable[[str, int, int, float], None]  # unit, number done, of how many, score of the objective
 Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What every trial of a study is made from.
-
-    Args:
-        cfg: The sweep's config.
-        space: What is searched.
-        parent: The sweep's run.
-    """
-
-    cfg: DictConfig
-    space: Mapping[str, Entry]
-    parent: str
 
 
 def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
@@ -63,12 +47,6 @@ def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
     return train(cfg, callbacks=[watch], tags=tags, on_scores=watch.finish, plots=False)  # the best one's are drawn
 
 
-def halved(cfg: DictConfig) -> DictConfig:
-    """Returns a config whose steps need half the memory: half the batch, and gradients added up over twice as many."""
-    size = cfg.regime.batch_size or prepare(cfg).datamodule.batch_size
-    return set_values(cfg, {"regime.batch_size": -(-size // 2), "regime.accumulate": 2 * cfg.regime.accumulate})
-
-
 class Watch(Callback):
     """Follows a trial's training: reports each epoch, stops it when it is to be pruned, notes what it reached."""
 
@@ -86,7 +64,7 @@ class Watch(Callback):
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Notes the run of a trial that is one training."""
         if not self.sweep.folds:
-            assert isinstance(trainer.logger, tracking.RunLogger)
+            assert isinstance(trainer.logger, RunLogger)
             self.start(trainer.logger.run)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:

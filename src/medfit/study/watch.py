@@ -17,10 +17,10 @@ from medfit.progress import SweepDisplay, SweepState, WorkerState
 from medfit.store import Store
 from medfit.study import repair, storage
 from medfit.study.job import STOP, Outcome
+from medfit.study.plan import Plan
 from medfit.study.pool import of_trial
 from medfit.study.signals import ENDS, Stop
 from medfit.study.target import Target
-from medfit.study.trial import Plan
 
 TICK_S = 0.2  # between two looks at Ctrl-C
 REFRESH_S = 2.0  # between two looks at the study and the jobs

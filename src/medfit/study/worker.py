@@ -10,9 +10,9 @@ from medfit import config, process
 from medfit.errors import StoreError, disk_full, out_of_memory
 from medfit.store import Store
 from medfit.study import repair, storage, trials
+from medfit.study.plan import Plan, Report
 from medfit.study.repair import Reason
 from medfit.study.sampler import Resumable
-from medfit.study.trial import Plan, Report, run_trial
 
 INTERRUPTED = "it was interrupted"
 
@@ -63,6 +63,8 @@ def _take(study: optuna.Study, cfg: DictConfig) -> optuna.Trial | None:
 
 
 def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> None:
+    from medfit.study.trial import run_trial
+
     try:
         run_trial(trial, plan, report)
     except KeyboardInterrupt:
