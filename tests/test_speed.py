@@ -1,12 +1,26 @@
 """What makes trainings faster changes no result, and what a trial does is counted."""
 
 import math
+from collections import Counter
 
 import pytest
+import torch
 from lightning.pytorch.callbacks import Callback
+from mlflow import MlflowClient
+from torch import nn
 
+import medfit.run
+import medfit.train
+from medfit import store, sweep
+from medfit.datamodule import Prepared
+from medfit.evidence import leaks
+from medfit.outbox import Outbox
 from medfit.preprocessing.arrays import Rows
 from medfit.preprocessing.patches import _Images
+from medfit.regime import Regime
+from medfit.speed import COMPILED_STEPS, prepare_model, prepare_optimizer, suiting_threads
+from medfit.study.notes import NotingStorage
+from medfit.tasks.supervised import Supervised
 from medfit.train import train
 
 FAMILIES = {
@@ -63,3 +77,159 @@ def test_losses_are_the_same_for_data_that_do_not_stay_in_memory(compose, family
     monkeypatch.setattr(_Images, "resident", False)
     for epoch, again in zip(resident, history(compose, *FAMILIES[family]), strict=True):
         assert again == pytest.approx(epoch, nan_ok=True, rel=1e-6)
+
+
+# What makes it fast
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])
+@pytest.mark.parametrize(("options", "expected"), [({}, True), ({"speed": "plain"}, None), ({"fused": False}, None)])
+def test_optimisers_that_can_update_all_weights_at_once_do(optimizer, options, expected):
+    made = prepare_optimizer(optimizer(nn.Linear(2, 2).parameters(), lr=0.1), regime(**options))
+    assert made.param_groups[0]["fused"] == expected
+
+
+def test_an_optimiser_that_knows_no_such_kernel_is_left_alone():
+    made = prepare_optimizer(torch.optim.RMSprop(nn.Linear(2, 2).parameters()), regime())
+    assert "fused" not in made.param_groups[0]
+
+
+def regime(**options):
+    return Regime(optimizer=torch.optim.SGD, scheduler=None, epochs=1, batch_size=None, **options)
+
+
+class Compiled(nn.Sequential):
+    """Notes how it is asked to be compiled."""
+
+    mode = None
+
+    def compile(self, mode):
+        self.mode = mode
+
+
+@pytest.mark.parametrize(
+    ("device", "num_steps", "options", "mode"),
+    [
+        ("cuda", COMPILED_STEPS, {}, "reduce-overhead"),
+        ("cuda", COMPILED_STEPS - 1, {}, None),
+        ("cuda", COMPILED_STEPS, {"speed": "plain"}, None),
+        ("cuda", COMPILED_STEPS, {"compile": False}, None),
+        ("cpu", COMPILED_STEPS, {}, None),
+        ("cpu", 1, {"compile": True}, "default"),
+    ],
+)
+def test_a_model_is_compiled_where_it_is_asked_for_or_pays(device, num_steps, options, mode):
+    model = Compiled(nn.Linear(2, 2))
+    prepare_model(model, regime(**options), torch.device(device), num_steps)
+    assert model.mode == mode
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, False), ({"channels_last": True}, True)])
+def test_weights_of_convolutions_lie_by_pixel_if_asked_for(options, expected):
+    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv3d(4, 4, 3))
+    prepare_model(model, regime(**options), torch.device("cpu"), 1)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options", "expected"), [(4000, {}, 1), (10**9, {}, 2), (4000, {"speed": "plain"}, 2)]
+)
+def test_a_small_model_computes_in_one_thread(parameters, options, expected):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with suiting_threads(regime(**options), parameters, 32, (30,)):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# What a trial does, counted: a guard that needs no clock
+
+
+@pytest.fixture
+def counted(compose, monkeypatch):
+    """Counts what two trials of five epochs do, in this process or as in a worker's, whose writes others send."""
+
+    def by(*overrides, later=False):
+        counts = Counter()
+
+        def count(owner, name, what=None):
+            original = getattr(owner, name)
+
+            def counting(*args, **kwargs):
+                counts[what or name] += 1
+                return original(*args, **kwargs)
+
+            monkeypatch.setattr(owner, name, counting)
+
+        cfg = compose("experiment=breast_cancer_diagnosis", "regime.epochs=5", "sweep.num_trials=2", *overrides)
+        medfit.train._prepared.cache_clear()
+        if later:
+            monkeypatch.setattr(store, "_SENT_BY_OTHERS", {store.address(cfg)})
+        for name in ("create_run", "log_batch", "log_inputs", "log_artifacts", "set_tag", "set_terminated"):
+            count(MlflowClient, name)
+        count(MlflowClient, "get_experiment_by_name")
+        count(MlflowClient, "__init__", "clients")
+        count(Prepared, "__init__", "preparations")
+        count(leaks, "scan", "leak scans")
+        count(torch, "save", "checkpoints")
+        count(Outbox, "keep")
+        count(medfit.run.Run, "log_metrics", "epochs logged")
+        count(NotingStorage, "flush")
+        monkeypatch.setattr(medfit.run, "FLUSH_S", math.inf)  # as many writes on a slow machine
+        sweep.sweep(cfg)
+        return counts
+
+    return by
+
+
+TRIALS, SWEEPS = 2, 1
+
+
+def test_a_trial_makes_few_calls_of_the_tracker(counted):
+    counts = counted()
+    assert counts["create_run"] == counts["set_terminated"] == counts["log_inputs"] == TRIALS + SWEEPS
+    assert counts["log_batch"] == 2 * (TRIALS + SWEEPS)  # params, and all metrics
+    assert counts["log_artifacts"] == 2 * (TRIALS + SWEEPS)  # facts, and results
+    assert counts["set_tag"] == TRIALS  # whether it was pruned
+    assert counts["clients"] == 1 and counts["get_experiment_by_name"] == 1
+
+
+def test_a_trial_of_a_worker_keeps_three_times_what_another_process_sends(counted):
+    counts = counted(later=True)
+    assert counts["keep"] == 3 * TRIALS + 2 * SWEEPS  # as one begins, before a trial's scores count, as one ends
+    assert counts["create_run"] == TRIALS + SWEEPS
+
+
+def test_trials_share_data_and_the_leak_scan(counted):
+    counts = counted()
+    assert counts["preparations"] == 1 and counts["leak scans"] <= 1
+
+
+def test_a_trial_writes_one_checkpoint(counted):
+    assert counted()["checkpoints"] == TRIALS
+
+
+@pytest.mark.parametrize("batch_size", [128, 8])
+def test_an_epochs_steps_wait_for_the_device_once_however_many_they_are(compose, monkeypatch, batch_size):
+    waits = []
+    for name in ("item", "tolist", "__float__", "__bool__", "__int__"):
+        original = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor, name, lambda tensor, name=name, call=original: (waits.append(name), call(tensor))[1]
+        )
+    original = Supervised.train_epoch
+    found = []
+
+    def train_epoch(*args):
+        waits.clear()
+        losses = original(*args)
+        found.append(list(waits))
+        return losses
+
+    monkeypatch.setattr(Supervised, "train_epoch", train_epoch)
+    train(compose("dataset=breast_cancer", "regime.epochs=3", f"regime.batch_size={batch_size}"))
+    # the seeds of the batches, on the CPU, and the losses at the end
+    assert found == [["tolist", "tolist"]] * 3

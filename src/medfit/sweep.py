@@ -107,7 +107,6 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     """
     space = read_space(cfg)
     checked = check(cfg, space)
-    provenance.remember(checked.environment)
     dataset = checked.dataset
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
@@ -151,10 +150,11 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
         )
     if isinstance(pruner, WilcoxonPruner) and not cfg.sweep.folds:
         raise UserError("sweep.pruner: Wilcoxon's test compares folds; add sweep.folds=5")
-    here = cfg.sweep.workers == 0
-    checked: Checked = (
-        check_trainings(cfg, space) if here else server.call(check_trainings, cfg, space, meanwhile=STORES)
-    )
+    if cfg.sweep.workers == 0:
+        checked = check_trainings(cfg, space)
+    else:
+        checked = server.call(check_trainings, cfg, space, meanwhile=STORES)
+        provenance.remember(checked.environment)
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
     _rehearse(cfg, space)

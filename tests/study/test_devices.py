@@ -4,6 +4,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from medfit import provenance
 from medfit.errors import UserError
 from medfit.study import devices
 from medfit.study.devices import Device, assign, visible_gpus
@@ -16,6 +17,7 @@ def machine(monkeypatch):
     def seen(cores=8, gpus=0, **environment):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(provenance, "_SEEN", {})
         for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
