@@ -165,7 +165,7 @@ def counted(compose, monkeypatch):
             monkeypatch.setattr(owner, name, counting)
 
         cfg = compose("experiment=breast_cancer_diagnosis", "regime.epochs=5", "sweep.num_trials=2", *overrides)
-        medfit.train._prepared.cache_clear()
+        medfit.train._PREPARED.clear()
         if later:
             monkeypatch.setattr(store, "_SENT_BY_OTHERS", {store.address(cfg)})
         for name in ("create_run", "log_batch", "log_inputs", "log_artifacts", "set_tag", "set_terminated"):

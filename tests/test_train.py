@@ -12,6 +12,7 @@ from mlflow.entities import RunStatus
 
 from each_step import EachStep
 from medfit import config
+from medfit import train as train_module
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.tasks.supervised import Supervised
@@ -224,3 +225,19 @@ def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, mo
     small = ["dataset.resolution_mm=8", "dataset.slab_slices=2", "model.widths=[4,8]", "regime.batch_size=4"]
     with pytest.raises(UserError, match=r"lower regime\.batch_size or preprocessing\.patch_size$"):
         train(compose("dataset=mni_tissue", *small))
+
+
+def test_trainings_share_prepared_data_only_where_split_and_preprocessing_are_the_same(compose):
+    def data(*overrides):
+        return prepare(compose("dataset=breast_cancer", *overrides)).datamodule.data
+
+    assert data("seed=1", "regime.optimizer.lr=0.5") is data("seed=2")
+    assert data("split.seed=1") is not data() and data("preprocessing.pca=3") is not data()
+
+
+def test_large_prepared_data_make_room_for_the_next(compose, monkeypatch):
+    monkeypatch.setattr(train_module, "MOST_KEPT_BYTES", 1000)
+    train_module._PREPARED.clear()
+    for seed in (1, 2, 3):
+        prepare(compose("dataset=breast_cancer", f"split.seed={seed}"))
+        assert len(train_module._PREPARED) == 1

@@ -1,6 +1,5 @@
 """``medfit train``: a run is one function."""
 
-import functools
 import logging
 import math
 import tempfile
@@ -127,10 +126,18 @@ def prepare(cfg: DictConfig) -> Parts:
     return Parts(datamodule, task, task.regime, found)
 
 
-@functools.lru_cache(maxsize=2)
+_PREPARED: dict[tuple[Any, ...], Prepared] = {}
+MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
+
+
 def _prepared(dataset: Any, preprocessing: config.Contents, split: config.Contents) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
-    return Prepared(dataset, preprocessing.build(), split.build())
+    key = dataset, preprocessing, split
+    if key not in _PREPARED:
+        if len(_PREPARED) >= MOST_KEPT or sum(made.data.nbytes for made in _PREPARED.values()) > MOST_KEPT_BYTES:
+            _PREPARED.clear()  # before others are made: there may be no room for both
+        _PREPARED[key] = Prepared(dataset, preprocessing.build(), split.build())
+    return _PREPARED[key]
 
 
 def _values(node: DictConfig) -> Any:

@@ -16,7 +16,7 @@ class Arrays:
     """Samples of one shape, all in memory.
 
     Another kind of data (volumes of many sizes, say) offers the same to the data module: ``input_shape``,
-    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)`` and ``place(device)``.
+    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)``, ``place(device)``, ``nbytes``.
 
     Args:
         x: In the shape (samples, *input_shape).
@@ -39,6 +39,11 @@ class Arrays:
         return tuple(tensor[rows] for tensor in self.tensors)
 
     @property
+    def nbytes(self) -> int:
+        """What the samples take of the memory."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one sample's ``x``."""
         return tuple(self.tensors[0].shape[1:])
@@ -52,8 +57,7 @@ class Arrays:
         """Takes batches from a device's own memory from now on, if the samples have room there."""
         if device == self.placed[0].device:
             return
-        needed = sum(tensor.nbytes for tensor in self.tensors)
-        fits = device.type == "cuda" and needed <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        fits = device.type == "cuda" and self.nbytes <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
         self.placed = tuple(tensor.to(device) for tensor in self.tensors) if fits else self.tensors  # type: ignore[assignment]
 
     def training(self, rows: Sequence[int]) -> "Rows":

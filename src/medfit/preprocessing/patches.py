@@ -164,6 +164,11 @@ class Patches:
             self.kept[row] = case
         return self.kept[row]
 
+    @property
+    def nbytes(self) -> int:
+        """What the images that are kept take of the memory."""
+        return sum(part.nbytes for case in self.kept.values() for part in case)
+
     def place(self, device: torch.device) -> None:
         """Leaves the images in the computer's memory, whatever the device: patches are cut there."""
 
