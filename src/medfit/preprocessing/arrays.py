@@ -16,7 +16,8 @@ class Arrays:
     """Samples of one shape, all in memory.
 
     Another kind of data (volumes of many sizes, say) offers the same to the data module: ``input_shape``,
-    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)``, ``place(device)``, ``nbytes``.
+    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)``, ``place(device)``,
+    ``nbytes``.
 
     Args:
         x: In the shape (samples, *input_shape).

@@ -42,29 +42,25 @@ class NotingStorage(RDBStorage):
         self._flush_in_time()
 
     def flush(self) -> None:
-        """Writes what waits.
+        """Writes what waits; what can't be written is lost, as it would be had it not waited.
 
         Raises:
-            UpdateFinishedTrialError: the trial has ended; its notes are dropped.
+            UpdateFinishedTrialError: the trial has ended.
+            StorageInternalError: the database can't be written to.
         """
         attrs, reports = self._attrs, self._reports
-        self._flushed = time.monotonic()
+        self._attrs, self._reports, self._flushed = {}, {}, time.monotonic()
         if not attrs and not reports:
             return
-        try:
-            with _create_scoped_session(self.scoped_session, True) as session:
-                for trial_id in {trial_id for trial_id, _ in [*attrs, *reports]}:
-                    state: Any = models.TrialModel.find_or_raise_by_id(trial_id, session).state
-                    self.check_trial_is_updatable(trial_id, state)
-                for (trial_id, key), value in attrs.items():
-                    self._set_trial_attr_without_commit(session, models.TrialUserAttributeModel, trial_id, key, value)
-                if reports:
-                    rows = [_report(trial_id, step, value) for (trial_id, step), value in reports.items()]
-                    session.execute(insert(models.TrialIntermediateValueModel), rows)
-        except (UpdateFinishedTrialError, KeyError):
-            self._attrs, self._reports = {}, {}
-            raise
-        self._attrs, self._reports = {}, {}
+        with _create_scoped_session(self.scoped_session, True) as session:
+            for trial_id in {trial_id for trial_id, _ in [*attrs, *reports]}:
+                state: Any = models.TrialModel.find_or_raise_by_id(trial_id, session).state
+                self.check_trial_is_updatable(trial_id, state)
+            for (trial_id, key), value in attrs.items():
+                self._set_trial_attr_without_commit(session, models.TrialUserAttributeModel, trial_id, key, value)
+            if reports:
+                rows = [_report(trial_id, step, value) for (trial_id, step), value in reports.items()]
+                session.execute(insert(models.TrialIntermediateValueModel), rows)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Returns a trial, with its notes."""
