@@ -14,7 +14,7 @@ from typing import Any
 # the default experiment's data set and model, named by themselves: no best.yaml is written
 SETTINGS = ["experiment=", "dataset=breast_cancer", "model=mlp"]
 SHORT = ["regime.epochs=20"]
-SAMPLE_S = 0.05  # between two looks at memory
+SAMPLE_S = 1.0  # between two looks at memory, each of which stops the process for a moment
 MIB = 2**20
 
 
