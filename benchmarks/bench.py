@@ -35,7 +35,7 @@ ROWS: dict[str, Row] = {
 NOTES = [
     "Each row is run once untimed before: Python's bytecode and medfit's caches are made by the first run.",
     "`trial` and `memory` come from the same sweeps. Memory is the sum over all processes of the sweep, looked at "
-    "every second; what processes share counts once (PSS; where the system does not tell it, USS, which leaves it out).",
+    "every second; what processes share counts once (PSS; where the system does not tell it, USS, which leaves it out)",
     "`workers`: both sides run the same 40 trainings, of values drawn at random and without pruning; with the default "
     "sampler and pruner two workers would run other trainings than one.",
     "`sweep`: by hand, each trial runs as many epochs as in the sweep; the import of the metrics' library is left out.",
