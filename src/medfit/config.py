@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from medfit import signatures
+from medfit.contents import Contents
 from medfit.errors import UserError, suggest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,13 +77,6 @@ def build(node: Any, **kwargs: Any) -> Any:
         raise
 
 
-def located(node: DictConfig) -> Any:
-    """Returns the class or function that a node names, which its values are for."""
-    from hydra.utils import get_object
-
-    return get_object(node._target_)
-
-
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
     own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]
@@ -90,30 +84,8 @@ def load_dataset(cfg: DictConfig) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _load_dataset(contents: "Contents") -> Any:
-    return contents.build()
-
-
-class Contents:
-    """A config node by its values: two of the same values are the same key of a cache.
-
-    Args:
-        path: The node's, for messages.
-        values: Its values, resolved.
-    """
-
-    def __init__(self, path: str, values: Any) -> None:
-        self.path, self.values, self._text = path, values, repr(values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Contents) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def build(self) -> Any:
-        """Instantiates the node."""
-        return build(OmegaConf.create({self.path: self.values})[self.path])
+def _load_dataset(contents: Contents) -> Any:
+    return build(contents.node)
 
 
 def output_dir(cfg: DictConfig) -> Path:

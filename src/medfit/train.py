@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.utils import get_object
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from medfit import config, drawing, tracking
+from medfit.contents import Contents
 from medfit.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
 from medfit.evidence import leaks
@@ -110,14 +112,14 @@ def prepare(cfg: DictConfig) -> Parts:
     """Builds everything, and so finds every mistake that shows before training."""
     _quiet()
     dataset = config.load_dataset(cfg)
-    fits = config.located(cfg.task).fits
+    fits = get_object(cfg.task._target_).fits
     if dataset.task not in fits:
         raise UserError(
             f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
         )
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {_sizes(cfg, 'the size of the model')}"):
-        prepared = _prepared(dataset, *(config.Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
+        prepared = _prepared(dataset, *(Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
@@ -130,13 +132,13 @@ _PREPARED: dict[tuple[Any, ...], Prepared] = {}
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
 
 
-def _prepared(dataset: Any, preprocessing: config.Contents, split: config.Contents) -> Prepared:
+def _prepared(dataset: Any, preprocessing: Contents, split: Contents) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
     key = dataset, preprocessing, split
     if key not in _PREPARED:
         if len(_PREPARED) >= MOST_KEPT or sum(made.data.nbytes for made in _PREPARED.values()) > MOST_KEPT_BYTES:
             _PREPARED.clear()  # before others are made: there may be no room for both
-        _PREPARED[key] = Prepared(dataset, preprocessing.build(), split.build())
+        _PREPARED[key] = Prepared(dataset, config.build(preprocessing.node), config.build(split.node))
     return _PREPARED[key]
 
 

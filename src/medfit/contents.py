@@ -1,0 +1,28 @@
+"""Config nodes as keys of caches."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+class Contents:
+    """A config node by its values: two of the same values are the same key of a cache.
+
+    Args:
+        path: The node's, for messages.
+        values: Its values, resolved.
+    """
+
+    def __init__(self, path: str, values: Any) -> None:
+        self.path, self.values, self._text = path, values, repr(values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Contents) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @property
+    def node(self) -> DictConfig:
+        """The node, to be built."""
+        return OmegaConf.create({self.path: self.values})[self.path]
