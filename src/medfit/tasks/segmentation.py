@@ -1,6 +1,8 @@
 """Segmentation: a class for every pixel or voxel, scored by patient."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, islice
+from math import prod
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -113,12 +115,12 @@ class Segmentation(Supervised):
 
     def score_epoch(self, batches: Batches) -> dict[str, float]:
         """Returns the mean loss of the images, and the metrics that are quick to have."""
-        cases = [case for batch in self.on_device(batches) for case in self._case(batch, thorough=False)]
+        cases = [case for alike in self._alike(batches) for case in self._cases(alike, thorough=False)]
         return {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
 
     def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
         """Returns what is counted and measured in an image, and a slice to show."""
-        return self._case(batch, thorough=True)
+        return self._cases([batch], thorough=True)
 
     def join(self, batches: Sequence[list[Case]]) -> tuple[list[Case]]:
         """Returns the images of all batches."""
@@ -159,10 +161,22 @@ class Segmentation(Supervised):
             made[f"overlay_{name}"] = overlay(shown, self.target_names, f"{name} patient, Dice {dice[place]:.3f}")
         return made
 
-    def _case(self, batch: Any, thorough: bool) -> list[Case]:
-        """Returns the case of a batch of one image."""
+    def _alike(self, batches: Batches) -> Iterator[list[Any]]:
+        """Yields images of one size that follow each other, which go through the network together."""
+        for size, alike in groupby(self.on_device(batches), key=lambda batch: tuple(batch[0].shape[2:])):
+            flat = len(size) == len(self.window) == 2
+            most = max(1, SLICES_AT_ONCE * prod(self.window) // prod(size)) if flat else 1
+            while images := list(islice(alike, most)):
+                yield images
+
+    def _cases(self, batches: list[Any], thorough: bool) -> list[Case]:
+        """Returns the cases of batches of one image each, all of one size."""
+        output = self.infer(torch.cat([x for x, *_ in batches]))
+        made = output.split(1) if len(batches) > 1 else [output]
+        return [self._case(batch, own, thorough) for batch, own in zip(batches, made, strict=True)]
+
+    def _case(self, batch: Any, output: Tensor, thorough: bool) -> Case:
         x, y, patient, spacing_mm = batch
-        output = self.infer(x)
         preds = output.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
         target = y[0].cpu().numpy().astype(np.uint8)
         size = len(self.target_names)
@@ -171,7 +185,7 @@ class Segmentation(Supervised):
         # numpy knows no bfloat16
         shown = slice_of(x[0, 0].float().cpu().numpy(), target, preds, spacing_mm) if thorough else None
         counts = evidence.counts(preds, target, size)
-        return [Case(patient, counts, distances, shown, float(self.loss(output, y)))]
+        return Case(patient, counts, distances, shown, float(self.loss(output, y)))
 
     def _counts(self, cases: list[Case]) -> tuple[list[int], np.ndarray]:
         """Returns the patients, and the counts of each one's images together, in the shape (patients, 3, classes)."""
