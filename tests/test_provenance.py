@@ -2,6 +2,7 @@ import subprocess
 from importlib.metadata import version
 
 import pytest
+import torch
 
 from medfit import provenance
 
@@ -50,3 +51,8 @@ def test_a_folder_without_repository_is_unknown(tmp_path, monkeypatch):
 
 def test_versions_are_those_installed():
     assert provenance.environment()["versions"]["optuna"] == version("optuna")
+
+
+def test_the_threads_are_those_that_a_process_has_now(monkeypatch):
+    monkeypatch.setattr(provenance, "_SEEN", {**provenance.environment(), "threads": 64})
+    assert provenance.environment()["threads"] == torch.get_num_threads() != 64

@@ -1,6 +1,8 @@
 """What makes trainings faster changes no result, and what a trial does is counted."""
 
 import math
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -167,7 +169,7 @@ def counted(compose, monkeypatch):
         cfg = compose("experiment=breast_cancer_diagnosis", "regime.epochs=5", "sweep.num_trials=2", *overrides)
         medfit.train._PREPARED.clear()
         if later:
-            monkeypatch.setattr(store, "_SENT_BY_OTHERS", {store.address(cfg)})
+            monkeypatch.setattr(store, "_OTHERS", {store.address(cfg): lambda tags: None})
         for name in ("create_run", "log_batch", "log_inputs", "log_artifacts", "set_tag", "set_terminated"):
             count(MlflowClient, name)
         count(MlflowClient, "get_experiment_by_name")
@@ -201,6 +203,24 @@ def test_a_trial_of_a_worker_keeps_three_times_what_another_process_sends(counte
     counts = counted(later=True)
     assert counts["keep"] == 3 * TRIALS + 2 * SWEEPS  # as one begins, before a trial's scores count, as one ends
     assert counts["create_run"] == TRIALS + SWEEPS
+
+
+WITHOUT_MLFLOW = """
+import sys
+from medfit import config, store
+from medfit.study import preload
+from medfit.train import train
+cfg = config.compose(["dataset=breast_cancer", "regime=smoke", f"output_dir={sys.argv[1]}"])
+store.leave_to_others(cfg, lambda tags: ("0" * 32, "1"))
+train(cfg, tags={"kind": "trial", "trial": "0"}, plots=False)
+print("mlflow" in sys.modules)
+"""
+
+
+def test_a_worker_whose_runs_others_make_and_send_does_not_import_mlflow(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_MLFLOW, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
+    assert len(list((tmp_path / "outbox" / ("0" * 32)).glob("*.json"))) == 2
 
 
 def test_trials_share_data_and_the_leak_scan(counted):

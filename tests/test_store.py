@@ -11,7 +11,7 @@ import pytest
 from mlflow.exceptions import BAD_REQUEST, MlflowException
 from omegaconf import DictConfig, OmegaConf
 
-from medfit import cache, process, store
+from medfit import cache, database, process, store
 from medfit.errors import StoreError, UserError
 from medfit.store import Store
 
@@ -33,8 +33,10 @@ def local(output_dir: Path) -> Store:
 @pytest.fixture
 def made_quickly(store_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets MLflow copy its tables."""
-    make = store._make_tables
-    monkeypatch.setattr(store, "_make_tables", lambda path: path.write_bytes(store_template.read_bytes()) or make(path))
+    make = database._make_tables
+    monkeypatch.setattr(
+        database, "_make_tables", lambda path: path.write_bytes(store_template.read_bytes()) or make(path)
+    )
 
 
 @pytest.mark.usefixtures("made_quickly")
@@ -48,7 +50,7 @@ def test_a_new_database_takes_several_writers(tmp_path):
 
 @pytest.mark.usefixtures("made_quickly")
 def test_making_a_database_that_was_cut_off_starts_anew(tmp_path):
-    with patch.object(store, "_make_tables", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+    with patch.object(database, "_make_tables", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         Store(config_of(tmp_path))
     (tmp_path / ".making" / "mlflow.db").write_text("half a database")
     assert not (tmp_path / "mlflow.db").exists()

@@ -154,7 +154,7 @@ def _log(cfg: DictConfig, run: Run, found: Evaluation) -> None:
 def _count_opening(run: Run, resumed: bool) -> int:
     """Returns how many evaluations of the experiment have opened the test split, and keeps it in the run."""
     if resumed:
-        return int(run.client.get_run(run.id).data.tags["test_opening"])
+        return int(run.store.client.get_run(run.id).data.tags["test_opening"])
     opening = run.store.count(run.experiment_id, "evaluation")
     run.set_tag("test_opening", str(opening))
     return opening

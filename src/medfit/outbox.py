@@ -1,13 +1,12 @@
-"""What a tracking server could not be told while it was away: kept on disk, in order, and sent later."""
+"""What the tracking store is not told at once, as it is away or another process tells it: kept on disk, in order."""
 
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,26 +17,32 @@ from medfit.writes import guarded, meaning, perform, refused, trouble
 
 AWAY = "away"  # a file that says that a run's writes wait because the server was away
 RETRY_S = 10.0  # the shortest time between two tries of a server that is away
+POLL_S = 0.002  # between two tries of a lock that is held for a moment
 SHARE = 0.1  # of a run's time that such tries may take
 PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
 
 
 class Outbox:
-    """The writes that wait for a server; behind a run's first one all later ones wait too, so that none overtakes.
+    """The writes that wait for a store; behind a run's first one all later ones wait too, so that none overtakes.
 
     A write lies in ``outbox/<run>/<number>.json``, its files in a folder beside it.
 
     Args:
         folder: Where results go; the outbox is made in it when first needed.
         uri: The server's; writes that wait for another one are left alone.
-        client: MLflow's.
+        client: Returns MLflow's.
+
+    Attributes:
+        away: Whether the server was away when something was last sent.
     """
 
-    def __init__(self, folder: Path, uri: str, client: Any) -> None:
-        self.folder, self.client = folder / "outbox", client
+    def __init__(self, folder: Path, uri: str, client: Callable[[], Any]) -> None:
+        self.folder, self._client = folder / "outbox", client
         parts = urlsplit(uri)
         self.uri = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")  # without a password
+        self._is_local = self.uri.startswith("sqlite:")
         self._next_try = 0.0
+        self.away = False
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
         """Sends a write, or keeps it while the server is away."""
@@ -47,7 +52,7 @@ class Outbox:
                 self._try(run_id)
             return
         try:
-            perform(self.client, run_id, operation, payload, files)
+            perform(self._client(), run_id, operation, payload, files)
         except trouble() as error:
             if refused(error):
                 raise
@@ -66,7 +71,8 @@ class Outbox:
         for folder in self.folder.glob("[0-9a-f]*/"):  # a run's id is a hexadecimal number
             with suppress(FileNotFoundError):  # another process has just sent it
                 for first in self._waiting(folder.name)[:1]:
-                    if json.loads(first.read_text())["uri"] == self.uri:
+                    write = _read(first)
+                    if write is None or write["uri"] == self.uri:  # a broken one is set aside by whoever sends
                         found.append((first.stat().st_mtime, folder.name))
         return [run_id for _, run_id in sorted(found)]
 
@@ -81,7 +87,8 @@ class Outbox:
         if run_ids:
             with suppress(Timeout), FileLock(self.folder / ".sending", timeout=wait_s):
                 for run_id in run_ids:
-                    if not self._answers():
+                    self.away = not self._answers()
+                    if self.away:
                         break
                     sent += self._send(run_id)
         return sent
@@ -93,8 +100,10 @@ class Outbox:
         self._next_try = now + max(RETRY_S, (now - started) / SHARE)
 
     def _answers(self) -> bool:
+        if self._is_local:
+            return True
         with _environment(PROBE), suppress(*trouble()):
-            self.client.search_experiments(max_results=1)
+            self._client().search_experiments(max_results=1)
             return True
         return False
 
@@ -104,13 +113,20 @@ class Outbox:
         was_away = (self.folder / run_id / AWAY).exists()
         while waiting := self._waiting(run_id):
             for path in waiting:
-                write = json.loads(path.read_text())
+                if (write := _read(path)) is None:
+                    self._set_aside(run_id, path, f"a part of what run {run_id} logged is broken")
+                    took_all = False
+                    continue
+                if write["uri"] != self.uri:
+                    return False
                 try:
-                    perform(self.client, run_id, write["operation"], write["payload"], path.with_suffix(""))
+                    perform(self._client(), run_id, write["operation"], write["payload"], path.with_suffix(""))
                 except trouble() as error:
                     if not refused(error):
+                        self.away = True
                         return False
-                    self._set_aside(run_id, path, meaning(error) if took_all else None)
+                    told = f"{self.uri} refuses what run {run_id} logged ({meaning(error)})"
+                    self._set_aside(run_id, path, told if took_all else None)
                     took_all = False
                 else:
                     path.unlink()
@@ -119,29 +135,36 @@ class Outbox:
         return took_all and was_away
 
     def _set_aside(self, run_id: str, path: Path, why: str | None) -> None:
-        """Moves a refused write out of the way, and says so if there is a reason to."""
+        """Moves a write out of the way, and says why if there is a reason to."""
         aside = self.folder / "refused" / f"{run_id}-{time.time_ns()}.json"
         aside.parent.mkdir(exist_ok=True)
         path.rename(aside)
         if path.with_suffix("").exists():
             path.with_suffix("").rename(aside.with_suffix(""))
         if why:
-            say(f"{self.uri} refuses what run {run_id} logged ({why}); it lies in {aside.parent}")
+            say(f"{why}; it lies in {aside.parent}")
 
-    def keep(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
-        """Keeps a write under the run's next number; being killed in here leaves nothing that would be sent."""
+    def keep(self, run_id: str, operation: str, payload: list[Any], files: Path, sure: bool = True) -> None:
+        """Keeps a write under the run's next number; being killed in here leaves nothing that would be sent.
+
+        Args:
+            run_id: The run.
+            operation: See :func:`medfit.writes.perform`, as with the rest.
+            payload: The operation's.
+            files: The operation's.
+            sure: Whether to wait until the disk has it, in case the power fails.
+        """
+        text = json.dumps({"uri": self.uri, "operation": operation, "payload": payload})
         folder = self.folder / run_id
-        with guarded(f"tracking.uri: {self.uri} is away, and {self.folder}"), self._changing():
+        why = "" if self._is_local else f"{self.uri} is away, and "
+        with guarded(f"tracking.uri: {why}{self.folder}"), self._changing():
             folder.mkdir(exist_ok=True)
             path = folder / f"{max((int(old.stem) for old in folder.glob('[0-9]*')), default=0) + 1:06}.json"
-            with TemporaryDirectory(dir=folder, prefix=".") as made:
-                with (Path(made) / "write.json").open("w") as file:
-                    json.dump({"uri": self.uri, "operation": operation, "payload": payload}, file)
-                    file.flush()
-                    os.fsync(file.fileno())
+            with _whole(folder) as making:
+                _write(making, text, sure)
                 if files != Path():
-                    shutil.copytree(files, Path(made) / "files").rename(path.with_suffix(""))
-                Path(file.name).rename(path)
+                    shutil.copytree(files, making.with_suffix(".files")).rename(path.with_suffix(""))
+                making.rename(path)
 
     def _tidy(self, run_id: str) -> None:
         with self._changing():
@@ -152,11 +175,40 @@ class Outbox:
     def _changing(self) -> Iterator[None]:
         """Keeps other processes from adding to a folder that is about to go."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".changing"):
+        with FileLock(self.folder / ".changing", poll_interval=POLL_S):
             yield
 
     def _waiting(self, run_id: str) -> list[Path]:
         return sorted((self.folder / run_id).glob("[0-9]*.json"), key=lambda path: int(path.stem))
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """Gives the path of a file to be made; if that fails, nothing of it stays, nor of its folder of files."""
+    making = folder / f".{os.getpid()}"
+    shutil.rmtree(making.with_suffix(".files"), ignore_errors=True)  # of a process of that number that was killed
+    try:
+        yield making
+    except BaseException:
+        making.unlink(missing_ok=True)
+        shutil.rmtree(making.with_suffix(".files"), ignore_errors=True)
+        raise
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Returns a write that was kept; None if it is broken, as one may be that a power cut kept from the disk."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return None
+
+
+def _write(path: Path, text: str, sure: bool) -> None:
+    with path.open("w") as file:
+        file.write(text)
+        if sure:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def remembers_no_gpu() -> bool:
 
 def environment() -> dict[str, Any]:
     """Returns the installed versions and the machine; no user's or host's name."""
-    return _SEEN or _environment()
+    seen = _SEEN or _environment()
+    torch = sys.modules.get("torch")  # whose threads a worker may have been given since
+    return {**seen, "threads": torch.get_num_threads()} if torch else seen
 
 
 @functools.cache

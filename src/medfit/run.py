@@ -33,7 +33,7 @@ class Run:
     """
 
     def __init__(self, store: "Store", run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
-        self.store, self.client, self.id, self.experiment_id = store, store.client, run_id, experiment_id
+        self.store, self.id, self.experiment_id = store, run_id, experiment_id
         self._begun_with = begun_with  # params, which MLflow lets nobody change
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.others_go_on = False  # set where this process leaves a run that other processes work on
@@ -45,9 +45,7 @@ class Run:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs values by their config paths, spelled as overrides; a run that goes on keeps those it has."""
         new = {key: value for key, value in params.items() if key not in self._begun_with}
-        pairs = [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in new.items()]
-        for start in range(0, len(pairs), 100):
-            self._write("params", pairs[start : start + 100])
+        self._write("params", [[key, config.as_override(value)[:LONGEST_PARAM]] for key, value in new.items()])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Keeps finite values, and sends them now and then."""
@@ -70,12 +68,20 @@ class Run:
         """Sets a tag."""
         self._write("tag", [key, value])
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._write("tags", [list(pair) for pair in tags.items()])
+
     def log_files(self, files: Mapping[str, Any]) -> None:
         """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure, weights (as ``.ckpt``)."""
         if self.store.later:
-            self._folder = self._folder or Path(mkdtemp())
-            _write_all(self._folder / str(len(self._held)), files)
-            self._write("files", [])
+            texts = {name: text for name, content in files.items() if (text := _text(name, content)) is not None}
+            if texts:
+                self._write("texts", [texts])
+            if others := {name: content for name, content in files.items() if name not in texts}:
+                self._folder = self._folder or Path(mkdtemp())
+                _write_all(self._folder / str(len(self._held)), others)
+                self._write("files", [])
             return
         with TemporaryDirectory() as folder:
             _write_all(Path(folder), files)
@@ -153,18 +159,27 @@ def _write_all(folder: Path, files: Mapping[str, Any]) -> None:
             raise
 
 
-def _write(path: Path, content: Any) -> None:
+def _text(name: str, content: Any) -> str | None:
+    """Returns a file's text; None if it has none."""
     match content:
         case str():
-            path.write_text(content)
-        case dict() if path.suffix == ".ckpt":
+            return content
+        case dict() if not name.endswith(".ckpt"):
+            return json.dumps(content, indent=2)
+        case pd.DataFrame():
+            return content.to_csv(index=False)
+    return None
+
+
+def _write(path: Path, content: Any) -> None:
+    if (text := _text(path.name, content)) is not None:
+        path.write_text(text)
+        return
+    match content:
+        case dict():
             import torch
 
             torch.save(content, path)
-        case dict():
-            path.write_text(json.dumps(content, indent=2))
-        case pd.DataFrame():
-            content.to_csv(path, index=False)
         case Path():
             path.write_bytes(content.read_bytes())
         case Image():

@@ -1,19 +1,14 @@
 """The MLflow store and its runs: with :mod:`medfit.run`, the only place that writes to MLflow."""
 
 import functools
-import logging
-import os
-import shutil
-import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
 from omegaconf import DictConfig
 
-from medfit import cache, config, process, provenance
+from medfit import config, database, process, provenance
 from medfit.console import say
 from medfit.errors import UserError
 from medfit.outbox import Outbox
@@ -23,18 +18,23 @@ from medfit.writes import guarded, perform, refused, trouble
 if TYPE_CHECKING:
     import mlflow.entities
 
-OPENING_S = 120  # to wait for another process that makes the database
 PAGE = 1000  # runs in an answer
 RUNNING = "attributes.status = 'RUNNING'"
 PROCESS = "medfit.process"  # the tag that tells which process works on a run
 
+Made = tuple[str, str]  # a run's id, and its experiment's
 
-_SENT_BY_OTHERS: set[str] = set()
+_OTHERS: dict[str, Callable[[Mapping[str, str]], Made | None]] = {}
 
 
-def leave_sending_to_others(cfg: DictConfig) -> None:
-    """Keeps what this process writes to a store's runs on disk from now on: another process sends it."""
-    _SENT_BY_OTHERS.add(address(cfg))
+def leave_to_others(cfg: DictConfig, made: Callable[[Mapping[str, str]], Made | None] = lambda tags: None) -> None:
+    """Keeps what this process writes to a store's runs on disk from now on: another process sends it.
+
+    Args:
+        cfg: That tells the store.
+        made: Returns the run that another process has made for some tags.
+    """
+    _OTHERS[address(cfg)] = made
 
 
 def address(cfg: DictConfig) -> str:
@@ -42,36 +42,38 @@ def address(cfg: DictConfig) -> str:
     return cfg.tracking.uri or f"sqlite:///{config.output_dir(cfg) / 'mlflow.db'}"
 
 
+def is_local(cfg: DictConfig) -> bool:
+    """Tells whether a store is a database on this machine, not a server."""
+    return address(cfg).startswith("sqlite:")
+
+
 class Store:
     """An MLflow store, opened and known to work; sends what was kept while a server was away.
+
+    One in a local database whose writes are left to another process is opened when it is first read.
 
     Raises:
         StoreError: it can't be reached, read or written.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves this machine
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        import mlflow  # noqa: F401
-
-        for name in ("mlflow", "alembic"):  # after the import, which sets them itself
-            logging.getLogger(name).setLevel(logging.WARNING)
-        for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):  # what fails is told by us
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-
         self.folder = config.output_dir(cfg)
         self.uri = address(cfg)
-        self.local = self.uri.startswith("sqlite:")
-        self.later = self.uri in _SENT_BY_OTHERS
-        with self._guarded():
-            self.client = self._open()
-        self._outbox = Outbox(self.folder, self.uri, self.client)
+        self.local = is_local(cfg)
+        self.later = self.uri in _OTHERS
+        if not (self.local and self.later):
+            _ = self.client
+        self._outbox = Outbox(self.folder, self.uri, lambda: self.client)
         if not self.later and (sent := self.send_kept()):
             were, have = ("run that was", "has") if sent == 1 else ("runs that were", "have")
             say(f"{sent} {were} kept while the server was away {have} been sent")
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """MLflow's client."""
+        database.import_mlflow()
+        with self._guarded():
+            return self._open()
 
     def experiment_id(self, name: str) -> str:
         """Returns the experiment's id; makes the experiment at its first run."""
@@ -145,19 +147,26 @@ class Store:
 
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
         """Returns a new run, RUNNING."""
+        if self.later and (made := _OTHERS[self.uri](tags)):
+            run = Run(self, *made)
+            run.set_tags(tags)
+            return run
+        experiment_id = self.experiment_id(experiment)
+        return Run(self, self.make_run(experiment_id, name, tags, process.identity()), experiment_id)
+
+    def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str], worker: str) -> str:
+        """Makes a run that a process works on; returns its id."""
         state = provenance.code()
         tags = {
             "mlflow.source.name": "medfit",
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": state["commit"],
             "git.dirty": state["dirty"],
-            PROCESS: process.identity(),
+            PROCESS: worker,
             **tags,
         }
-        experiment_id = self.experiment_id(experiment)
         with self._guarded():
-            run = self.client.create_run(experiment_id, tags=tags, run_name=name)
-        return Run(self, run.info.run_id, experiment_id)
+            return self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
 
     def close(self, run_id: str, status: str, failure: str | None = None) -> None:
         """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED."""
@@ -166,10 +175,10 @@ class Store:
         self.write(run_id, "end", [status, now_ms()])
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
-        """Writes to a run as :func:`medfit.writes.perform` says; keeps it for later if a server is away."""
+        """Writes to a run as :func:`medfit.writes.perform` says; keeps it if a server is away, or others send it."""
         with self._guarded():
             if self.later:
-                self._outbox.keep(run_id, operation, payload, files)
+                self._outbox.keep(run_id, operation, payload, files, sure=False)  # it is sent in a moment
             elif self.local:
                 perform(self.client, run_id, operation, payload, files)
             else:
@@ -180,16 +189,21 @@ class Store:
         with self._guarded():
             return self._outbox.send(self._outbox.runs())
 
+    @property
+    def away(self) -> bool:
+        """Whether the server was away when something was last sent."""
+        return self._outbox.away
+
     def kept(self) -> int:
         """Returns of how many runs something still waits for the server."""
         return len(self._outbox.runs())
 
     def _open(self) -> Any:
         if not self.local:
-            client = _client(self.uri)
+            client = database.client(self.uri)
             client.search_experiments(max_results=1)
             return client
-        return _client(self.uri, _make_database(self.uri))
+        return database.client(self.uri, database.make(self.uri))
 
     def _search(self, experiment_ids: list[str], query: str) -> "list[mlflow.entities.Run]":
         return self._pages(
@@ -217,17 +231,6 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
-@functools.lru_cache(maxsize=8)
-def _client(uri: str, file: int | None = None) -> Any:
-    """Returns MLflow's client, and for a database's file, told by its number, one that has opened it."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
-    if file is not None:
-        client.search_experiments(max_results=1)
-    return client
-
-
 @functools.lru_cache(maxsize=64)
 def _experiment_id(client: Any, name: str, location: str | None) -> str:
     from mlflow.exceptions import MlflowException
@@ -241,57 +244,3 @@ def _experiment_id(client: Any, name: str, location: str | None) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
             raise
         return found.experiment_id
-
-
-def _make_database(uri: str) -> int:
-    """Makes a SQLite database where there is none; returns the file's number on the disk, 0 for one in memory."""
-    from sqlalchemy import make_url
-
-    path = Path(make_url(uri).database or ":memory:")
-    if path.name == ":memory:":
-        return 0
-    if not path.exists():
-        _make_file(path)
-    return path.stat().st_ino
-
-
-def _make_file(path: Path) -> None:
-    """Makes a database whole at once: one that is half made could never be opened."""
-    making = path.parent / ".making"
-    with FileLock(path.parent / ".store.lock", timeout=OPENING_S):
-        if path.exists():  # by another process meanwhile
-            return
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir()
-        with closing(sqlite3.connect(_filled(making))) as made:
-            made.execute("VACUUM INTO ?", [str(making / "whole.db")])  # a copy that MLflow does not hold open
-        with closing(sqlite3.connect(making / "whole.db")) as whole:
-            whole.execute("PRAGMA journal_mode=WAL")  # several processes read and write side by side
-        (making / "whole.db").rename(path)
-        shutil.rmtree(making)
-
-
-def _filled(folder: Path) -> Path:
-    """Returns a database with MLflow's tables: a copy of those it made once for all, if they are what it expects."""
-    import mlflow
-
-    name = f"mlflow-{mlflow.__version__}"
-    if content := cache.read(name):
-        with suppress(Exception):  # they are broken
-            (folder / "copied.db").write_bytes(content)
-            _make_tables(folder / "copied.db")
-            return folder / "copied.db"
-    _make_tables(folder / "mlflow.db")
-    with closing(sqlite3.connect(folder / "mlflow.db")) as made:
-        made.execute("VACUUM INTO ?", [str(folder / "empty.db")])
-    with closing(sqlite3.connect(folder / "empty.db")) as empty, empty:
-        empty.execute("PRAGMA secure_delete=ON")
-        empty.execute("DELETE FROM experiments")  # MLflow makes its first, which tells a folder, with each database
-    cache.write(name, (folder / "empty.db").read_bytes())
-    return folder / "mlflow.db"
-
-
-def _make_tables(path: Path) -> None:
-    from mlflow import MlflowClient
-
-    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)

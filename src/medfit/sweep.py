@@ -1,9 +1,9 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
@@ -17,11 +17,13 @@ from rich.console import Console
 from medfit import best, config, drawing, provenance, tracking
 from medfit.console import say
 from medfit.errors import StoreError, UserError
+from medfit.plots.study import study_page
 from medfit.progress import SweepDisplay
 from medfit.study import facts, goals, repair, server, start, storage, trials
 from medfit.study.checked import Checked, check_trainings
 from medfit.study.goals import objectives
 from medfit.study.plan import Plan
+from medfit.study.pool import Local
 from medfit.study.space import Entry, read_space
 from medfit.study.target import Target
 from medfit.study.values import set_values, suggest_config
@@ -111,17 +113,20 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
     with ExitStack() as stack:
+        stack.callback(server.dismiss)
         with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):  # commands of one study share a run
             resume = study.user_attrs.get("run_id")
             run = stack.enter_context(tracking.start_run(cfg, dataset, checked.proof, tags, resume))
             study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
         repair.agree(study, run.store)
-        threading.Thread(target=import_module, args=["medfit.plots.study"], daemon=True).start()  # for the end
         try:
             config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
         except (KeyboardInterrupt, StoreError):
             run.others_go_on = _others_run(study)
+            if run.store.local:  # where a trial may have been given back before its run was in use
+                with suppress(UserError), storage.guarded(storage.url(cfg)):
+                    repair.agree(study, run.store)
             raise
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
@@ -137,7 +142,8 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
     Raises:
         UserError: a mistake.
     """
-    config.build(cfg.sweep.engine).check(cfg)
+    engine = config.build(cfg.sweep.engine)
+    engine.check(cfg)
     names = objectives(cfg.sweep)
     if len(names) != len(goals.directions(cfg.sweep)):
         raise UserError(f"sweep.direction: needs min or max for each of {len(names)} objectives")
@@ -153,7 +159,11 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
     if cfg.sweep.workers == 0:
         checked = check_trainings(cfg, space)
     else:
-        checked = server.call(check_trainings, cfg, space, meanwhile=STORES)
+        with server.helping(keep=isinstance(engine, Local)) as helper:  # who becomes a worker
+            helper.begin(check_trainings, cfg, space)
+            for name in STORES:
+                import_module(name)
+            checked = helper.result()
         provenance.remember(checked.environment)
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
@@ -212,17 +222,31 @@ def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
 
 
 def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
-    """Logs the study's plots and table, and the best trial's scores, to the parent run."""
-    from medfit.plots.study import study_page
+    """Logs the study's page and table, and the best trial's scores, to the parent run; draws that trial's plots."""
+    chosen = best.choose(study, cfg)
+    with ExitStack() as stack:
+        begin = partial(_begin, stack if cfg.sweep.workers else None)
+        # first, as it takes longest, and gets the helper that has MLflow open
+        if draws := chosen is not None and cfg.tracking.plots and not cfg.sweep.folds:
+            drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), chosen.user_attrs["run_id"])
+        page = begin(study_page, study)
+        score: Any = "value" if len(study.directions) == 1 else "values"
+        files: dict[str, Any] = {
+            "trials.csv": study.trials_dataframe(attrs=("number", "state", score, "duration", "params"))
+        }
+        if chosen is not None:
+            run.log_metrics(chosen.user_attrs["scores"], 0)
+            files["best.yaml"] = best.as_yaml(cfg, study)
+        run.log_files({**files, "study.html": page()})
+        if draws:
+            with suppress(UserError):  # a run whose files are still kept for a server that is away
+                drawn()
 
-    score: Any = "value" if len(study.directions) == 1 else "values"
-    table = study.trials_dataframe(attrs=("number", "state", score, "duration", "params"))
-    files: dict[str, Any] = {"study.html": study_page(study), "trials.csv": table}
-    if (chosen := best.choose(study, cfg)) is not None:
-        run.log_metrics(chosen.user_attrs["scores"], 0)
-        files["best.yaml"] = best.as_yaml(cfg, study)
-    run.log_files(files)
-    if cfg.tracking.plots and not cfg.sweep.folds and chosen is not None:
-        asked = set_values(cfg, best.tuned(cfg, chosen)), chosen.user_attrs["run_id"]
-        with suppress(UserError):  # a run whose files are still kept for a server that is away
-            drawing.draw(*asked) if cfg.sweep.workers == 0 else server.call(drawing.draw, *asked)
+
+def _begin(stack: ExitStack | None, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """Lets a helper call a function until the stack is left, and returns what gives the result; without one, later."""
+    if stack is None:
+        return partial(function, *arguments)
+    helper = stack.enter_context(server.helping())
+    helper.begin(function, *arguments)
+    return helper.result

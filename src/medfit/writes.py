@@ -1,16 +1,17 @@
 """The writes to MLflow, each of plain values, and what it means when one fails."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from medfit.errors import StoreError, UserError, disk_full
 
 MENDABLE = (401, 403, 407, 408, 429)  # statuses that time or an administrator mends
 NOT_FOR_GOOD = ("BAD_REQUEST", "ENDPOINT_NOT_FOUND")  # trouble in the server's database; a proxy's, its server gone
-MOST_POINTS = 1000  # that MLflow takes at once
+MOST_PAIRS, MOST_POINTS = 100, 800  # params or tags, and metrics, that MLflow takes at once; all together 1000
 SIGNS = {
     "is locked": "locked by another program",
     "could not be acquired": "locked by another process",
@@ -27,23 +28,21 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
     Args:
         client: MLflow's.
         run_id: The run.
-        operation: params, metrics, tag, files, input, end, or several: of these, in their order.
-        payload: What JSON can hold: pairs; points (name, value, time, step); key and value; nothing; a data set and
-            its tags; status and time; operations with their payloads. Times are in milliseconds since 1970.
+        operation: params, metrics, tags, tag, files, texts, input, end, or several of these in their order.
+        payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; texts by
+            their files' paths; a data set and its tags; status and time; operations with their payloads. Times are in
+            milliseconds since 1970.
         files: The folder of an operation that has one; of several, a folder of such folders, named by their places.
     """
-    from mlflow.entities import Metric, Param
-
     match operation:
-        case "params":
-            client.log_batch(run_id, params=[Param(*pair) for pair in payload])
-        case "metrics":
-            for start in range(0, len(payload), MOST_POINTS):
-                client.log_batch(run_id, metrics=[Metric(*point) for point in payload[start : start + MOST_POINTS]])
+        case "params" | "metrics" | "tags":
+            _log_batch(client, run_id, **{operation: payload})
         case "tag":
             client.set_tag(run_id, *payload)
         case "files":
             _log_files(client, run_id, files)
+        case "texts":
+            _log_texts(client, run_id, *payload)
         case "input":
             _log_input(client, run_id, *payload)
         case "end":
@@ -98,6 +97,25 @@ def meaning(error: Exception) -> str:
     return next((words for sign, words in SIGNS.items() if sign in line), line[:200])
 
 
+def _log_batch(
+    client: Any,
+    run_id: str,
+    params: Sequence[Sequence[Any]] = (),
+    metrics: Sequence[Sequence[Any]] = (),
+    tags: Sequence[Sequence[Any]] = (),
+) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    while params or metrics or tags:
+        client.log_batch(
+            run_id,
+            params=[Param(*pair) for pair in params[:MOST_PAIRS]],
+            metrics=[Metric(*point) for point in metrics[:MOST_POINTS]],
+            tags=[RunTag(*pair) for pair in tags[:MOST_PAIRS]],
+        )
+        params, metrics, tags = params[MOST_PAIRS:], metrics[MOST_POINTS:], tags[MOST_PAIRS:]
+
+
 def _log_files(client: Any, run_id: str, files: Path) -> None:
     try:
         client.log_artifacts(run_id, str(files))
@@ -105,6 +123,15 @@ def _log_files(client: Any, run_id: str, files: Path) -> None:
         raise
     except Exception as error:  # an artifact store's library, such as boto3, has kinds of its own
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _log_texts(client: Any, run_id: str, texts: dict[str, str]) -> None:
+    with TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        _log_files(client, run_id, Path(folder))
 
 
 def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str, str]) -> None:

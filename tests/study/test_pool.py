@@ -1,17 +1,22 @@
+import contextlib
 import os
+import pydoc
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from medfit import sweep
 from medfit.errors import UserError
 from medfit.store import Store
-from medfit.study import repair, trials
+from medfit.study import pool, repair, trials
+from medfit.study.pool import REFRESH_S
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SHORT = ["dataset=breast_cancer", "regime=smoke", "sweep=smoke", "sweep/sampler=random", "sweep/pruner=none"]
@@ -45,6 +50,13 @@ def assert_whole(study, cfg):
     )
     assert repair.disagreements(study, store) == []
     assert store.running() == []
+
+
+def wait_for(rows):
+    """Returns once there are any; after a minute in any case."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(rows()):
+        time.sleep(0.005)
 
 
 def of_fault(study, kind):
@@ -92,6 +104,54 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compo
     for trial in dead:
         assert reason in trial.user_attrs["failure"]
         assert reason in client.get_run(trial.user_attrs["run_id"]).data.tags["failure"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "values", 1), ("raise", "failure", 2)])
+def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose, faults, kind, noted, ends):
+    cfg = compose(*FAULTY, *faults("none", kind), "sweep.workers=1")
+    path = Path(cfg.output_dir) / "optuna.db"
+    running = "SELECT 1 FROM trials WHERE number = 1 AND state = 'RUNNING'"
+    over = f"SELECT 1 FROM trials JOIN trial_user_attributes USING (trial_id) WHERE number = 1 AND key = '{noted}'"
+
+    def refuse():
+        wait_for(lambda: path.parent.glob(path.name))
+        with contextlib.closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            wait_for(lambda: connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trial_user_attributes'"))
+            wait_for(lambda: connection.execute(running))
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE UPDATE ON trials BEGIN INSERT INTO missing VALUES (1); END"
+            )
+            wait_for(lambda: connection.execute(over))
+            time.sleep(REFRESH_S + 0.5)
+            connection.execute("DROP TRIGGER refuse")
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    study = sweep.sweep(cfg)
+    thread.join()
+    assert_whole(study, cfg)
+    assert len(of_fault(study, kind)) == ends + (kind == "none")
+    assert len({trial.user_attrs["worker"] for trial in study.trials}) == 1
+
+
+@pytest.mark.parametrize("place", ["medfit.study.target.Target.refresh", "medfit.study.repair.repair"])
+def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
+    cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
+    module, name = place.rsplit(".", 1)
+    visit, calls = pydoc.locate(place), []
+
+    def fail_once(*args):
+        calls.append(args)
+        if len(calls) == 3:  # the first ones are the command's own
+            raise StorageInternalError("away")
+        return visit(*args)
+
+    monkeypatch.setattr(pydoc.locate(module), name, fail_once)
+    monkeypatch.setattr(pool, "PAUSE_S", 0.5)
+    monkeypatch.setattr(pool, "REFRESH_S", 0.1)
+    assert_whole(sweep.sweep(cfg), cfg)
+    assert len(calls) > 3
 
 
 def test_a_trial_that_hangs_is_ended_and_not_repeated(compose, faults):

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from multiprocessing import forkserver
 import psutil
 import pytest
 
+from medfit.errors import UserError
 from medfit.study import server
 
 PRELOADED = """
@@ -30,3 +32,65 @@ def test_imports_that_are_not_needed_end_at_once(monkeypatch):
 def test_all_that_a_first_trial_needs_is_imported_and_garbage_collected_afterwards():
     shown = subprocess.run([sys.executable, "-c", PRELOADED], capture_output=True, text=True, check=True).stdout
     assert shown == "True True True\n"
+
+
+@pytest.fixture(autouse=True)
+def none_left():
+    yield
+    server.dismiss()
+
+
+def double(number):
+    if number < 0:
+        raise UserError("it is negative")
+    return os.getpid(), 2 * number
+
+
+def talk(connection, greeting):
+    while (word := connection.recv()) != "end":
+        connection.send(f"{greeting} {word}")
+
+
+def test_a_helper_is_another_process_that_answers():
+    with server.helping() as helper:
+        helper.begin(double, 2)
+        assert helper.result() == (helper.process.pid, 4) != (os.getpid(), 4)
+    assert not helper.process.is_alive()
+
+
+def test_an_error_of_a_helper_is_told_and_ends_it():
+    with pytest.raises(UserError, match="it is negative"), server.helping(keep=True) as helper:
+        helper.begin(double, -1)
+        helper.result()
+    assert not helper.process.is_alive()
+
+
+def test_a_helper_that_is_killed_is_told():
+    with pytest.raises(UserError, match="a process that helps ended with status -9"), server.helping() as helper:
+        helper.process.kill()
+        helper.process.join()
+        helper.begin(double, 2)
+        helper.result()
+
+
+def test_an_idle_helper_is_who_helps_next_if_it_lives():
+    with server.helping(keep=True) as first:
+        first.begin(double, 1)
+        first.result()
+    second = server.helper()
+    assert second is first
+    second.begin(talk, "hello", talks=True)
+    second.connection.send("you")
+    assert second.connection.recv() == "hello you"
+    second.end()
+    server._IDLE.append(first)
+    third = server.helper()
+    assert third is not first and third.process.is_alive()
+    third.end()
+
+
+def test_idle_helpers_can_be_dismissed():
+    with server.helping(keep=True) as helper:
+        pass
+    server.dismiss()
+    assert not helper.process.is_alive() and server._IDLE == []

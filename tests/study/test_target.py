@@ -141,6 +141,15 @@ def test_a_store_that_goes_on_being_away_is_away_since_the_first_time(clock):
     assert command.over() == "a store can't be used"
 
 
+@pytest.mark.parametrize(("mended", "over"), [("the disk is full", ""), ("no server", "a store can't be used")])
+def test_a_store_that_works_again_is_no_trouble_any_more(clock, mended, over):
+    command = Target(study_of(1.0), config_of())
+    command.stopped_by("the disk is full")
+    clock.now += WAIT_S + 1
+    command.mended(mended)
+    assert command.over() == over
+
+
 def test_a_trial_that_ends_shows_that_the_store_is_back(clock):
     study = study_of(1.0)
     command = Target(study, config_of())

@@ -22,7 +22,11 @@ class Device:
     gpu: str | None = None
 
     def take(self) -> None:
-        """Makes this process use nothing else; before CUDA is first used."""
+        """Makes this process use nothing else.
+
+        This is before CUDA is first used, except by the first worker, which may have checked the config: it goes on
+        with the first GPU, which is the one that :func:`assign` gives it.
+        """
         import threadpoolctl
         import torch
 

@@ -25,6 +25,16 @@ class Plan:
     space: Mapping[str, Entry]
     parent: str
 
+    def tags(self, study: str, number: int) -> dict[str, str]:
+        """Returns what tells the run of a trial, by its number, from others."""
+        return {
+            "kind": "trial",
+            "trial": str(number),
+            "study": study,
+            "mlflow.parentRunId": self.parent,
+            "mlflow.runName": f"trial {number}",
+        }
+
 
 def halved(cfg: DictConfig) -> DictConfig:
     """Returns a config whose steps need half the memory: half the batch, and gradients added up over twice as many."""

@@ -2,6 +2,9 @@
 
 import contextlib
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay, WorkerState
-from medfit.store import Store
-from medfit.study import devices, repair, storage, worker
+from medfit.store import Made, Store, is_local
+from medfit.study import devices, repair, server, storage, worker
 from medfit.study.plan import Plan
 from medfit.study.repair import Reason
 from medfit.study.sender import Sender
@@ -24,6 +27,7 @@ from medfit.study.target import Target
 TICK_S = 0.2  # between two looks at the workers
 REFRESH_S = 2.0  # between two looks at the study
 PAUSE_S = 5.0  # before a store that is away is tried again
+HANDED_BACK = Reason("its end could not be written at once", "again")
 MOST_IDLE_DEATHS = 3  # of workers that had no trial, before something else must be wrong
 
 
@@ -61,6 +65,8 @@ class Pool:
         self.study, self.plan, self.display, self.target, self.stop = study, plan, display, target, stop
         self.slots: list[Slot] = []
         self.idle_deaths, self.paused_until, self.refreshed = 0, 0.0, time.monotonic()
+        self.reasons: dict[str, Reason] = {}  # why workers are gone, whose trials may not have been ended
+        self.failed = ""  # how a visit to the study failed last, if it has not been repaired since
 
     def __enter__(self) -> "Pool":
         places = devices.assign(self.plan.cfg)
@@ -76,10 +82,11 @@ class Pool:
         try:
             for slot in self.slots:
                 slot.kill()
+            server.dismiss()
             self.sender.stop()
-            with contextlib.suppress(StoreError):  # what can't be written now is repaired at the next start
-                why = self.stop.why or Reason(worker.INTERRUPTED, "again")
-                self._repair({slot.identity: why for slot in self.slots})
+            why = self.stop.why or Reason(worker.INTERRUPTED, "again")
+            self.reasons.update((slot.identity, why) for slot in self.slots)
+            self._repair()  # what can't be written now is repaired at the next start
         finally:
             self.folder.cleanup()
             self.stop.__exit__()
@@ -120,50 +127,99 @@ class Pool:
         for slot in heard.values():
             alive = slot.alive  # before its last words are read
             for kind, content in slot.messages():
-                self._hear(kind, content)
+                self._hear(slot, kind, content)
             if not alive and not self.stop.now:  # by SIGTERM, perhaps, that went to all processes of a job
                 self._replace(slot, slot.end())
         if time.monotonic() - self.refreshed > REFRESH_S:
-            self._repair({})
+            self._repair()
 
-    def _hear(self, kind: str, content: Any) -> None:
+    def _hear(self, slot: Slot, kind: str, content: Any) -> None:
         if kind == "began":
-            self.target.refresh()
+            slot.give_run(self._make_run(content, slot.identity))
+            self._try(self.target.refresh)
         elif kind == "ended":
             self._ended(content)
         elif kind == "away":
-            self.target.stopped_by(content)
-            self.paused_until = time.monotonic() + PAUSE_S
+            self._wait(content)
         else:
             raise UserError(content)
+
+    def _wait(self, trouble: str) -> None:
+        self.target.stopped_by(trouble)
+        self.paused_until = time.monotonic() + PAUSE_S
 
     def _ended(self, trial: FrozenTrial | None) -> None:
         self.idle_deaths = 0
         if trial is None:
-            self.target.refresh()
+            self._try(self.target.refresh)
         else:
-            self.target.ended(trial)
+            self._try(partial(self.target.ended, trial))
             self.display.ended(*of_trial(trial), self.target.state([slot.state for slot in self.slots]))
+
+    def _make_run(self, number: int, worker: str) -> Made | None:
+        """Makes a trial's run while its worker prepares it; None where that fails, or a server may take its time."""
+        with contextlib.suppress(UserError):  # the worker tries, too, and tells
+            if not is_local(self.plan.cfg):
+                return None
+            tags = self.plan.tags(self.study.study_name, number)
+            made = self.store.make_run(self._experiment_id, tags["mlflow.runName"], tags, worker)
+            return made, self._experiment_id
+        return None
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the runs are."""
+        return Store(self.plan.cfg)
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        return self.store.find(self.plan.parent, "sweep").info.experiment_id
 
     def _replace(self, slot: Slot, why: Reason) -> None:
         """Ends the trial of a worker that is gone, and starts another in its stead."""
         self.idle_deaths += slot.state.trial is None
         if self.idle_deaths > MOST_IDLE_DEATHS:
             raise UserError(f"sweep.workers: the worker processes can't work; of the last, {why.text}")
-        self._repair({slot.identity: why})
+        self.reasons[slot.identity] = why
+        self._repair()
         slot.start()
 
-    def _repair(self, reasons: repair.Reasons) -> None:
+    def _repair(self) -> None:
+        """Ends the trials that nobody works on; where that fails, no trial begins before it has been done."""
         self.refreshed = time.monotonic()
+        idle = {slot.identity: HANDED_BACK for slot in self.slots if not slot.busy}  # each could not end its last one
+        reasons = idle | self.reasons
         others = {slot.identity for slot in self.slots} - set(reasons)  # whose ends will be told, with their reasons
-        left = repair.repair(self.study, self.plan.cfg, reasons, others)
+        left: list[FrozenTrial] = []
+
+        def end() -> None:
+            left.extend(repair.repair(self.study, self.plan.cfg, reasons, others))
+            self.target.refresh()
+
+        if not self._try(end):
+            return
+        self.target.mended(self.failed)
+        self.reasons, self.failed = {}, ""
         if left:
-            with contextlib.suppress(StoreError):  # the next start tells the runs
-                repair.agree(self.study, Store(self.plan.cfg))
-        self.target.refresh()
+            with contextlib.suppress(StoreError), self._guarded():  # the next start tells the runs
+                repair.agree(self.study, self.store)
         by_number = {trial.number: trial for trial in self.target.trials}
         for trial in left:
             self._ended(by_number[trial.number])
+
+    def _try(self, visit: Callable[[], None]) -> bool:
+        """Visits the study, and tells whether that worked; if not, no trial begins for a while."""
+        try:
+            with self._guarded():
+                visit()
+        except StoreError as error:
+            self.failed = str(error)
+            self._wait(self.failed)
+            return False
+        return True
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return storage.guarded(storage.url(self.plan.cfg))
 
     def _note(self) -> str:
         if self.stop.count:

@@ -9,8 +9,6 @@ NAMES = [
     "medfit.models.mlp",
     "medfit.preprocessing.table",
     "medfit.tasks.classification",
-    "mlflow.tracking.client",
-    "mlflow.store.tracking.sqlalchemy_store",
     "optuna.storages._rdb.storage",
     "sklearn.compose",
     "sklearn.model_selection",

@@ -81,12 +81,15 @@ def give_up(study: optuna.Study, trial: FrozenTrial, why: Reason, cfg: DictConfi
         store.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def finish(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Ends a trial that has its scores."""
+def finish(study: optuna.Study, trial: FrozenTrial) -> FrozenTrial:
+    """Ends a trial that has its scores, and returns it.
+
+    Raises:
+        UpdateFinishedTrialError: it has ended.
+    """
     if trial.user_attrs.get("pruned"):
-        study.tell(trial.number, state=TrialState.PRUNED)
-    else:
-        study.tell(trial.number, trial.user_attrs["values"])
+        return study.tell(trial.number, state=TrialState.PRUNED)
+    return study.tell(trial.number, trial.user_attrs["values"])
 
 
 def agree(study: optuna.Study, store: Store) -> int:

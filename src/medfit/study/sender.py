@@ -1,18 +1,17 @@
 """The process that sends what workers keep for the tracking server, beside their trainings."""
 
 import contextlib
-import signal
-import time
+from multiprocessing.connection import Connection
 
 from omegaconf import DictConfig
 
 from medfit.errors import StoreError
 from medfit.store import Store
 from medfit.study import server
-from medfit.study.slot import end_with_parent
 
 LOOK_S = 0.05  # between two looks at what is kept
 PAUSE_S = 5.0  # before a store that is away is tried again
+GRACE_S = 1.0  # for what it sends when it is stopped
 
 
 class Sender:
@@ -24,26 +23,33 @@ class Sender:
 
     def __init__(self, cfg: DictConfig) -> None:
         self._cfg = cfg
-        self._process = server.context().Process(target=_main, args=(cfg,), daemon=True)  # type: ignore[attr-defined]
-        self._process.start()
+        self._helper = server.Helper()
+        self._helper.begin(_send, cfg, talks=True)
 
     def stop(self) -> None:
-        """Ends the process, whatever it does: a write that is done twice has the effect of once."""
-        self._process.kill()
-        self._process.join()
+        """Ends the sending; its process, which has MLflow open, is idle then."""
+        connection = self._helper.connection
+        with contextlib.suppress(OSError, EOFError):  # it has died
+            connection.send("stop")
+            if connection.poll(GRACE_S) and connection.recv() == "stopped":
+                server.idle(self._helper)
+                return self._send_rest()
+        self._helper.end()  # whatever it does: a write that is done twice has the effect of once
+        return self._send_rest()
+
+    def _send_rest(self) -> None:
         with contextlib.suppress(StoreError):  # it stays kept, and is sent by whoever opens the store next
             Store(self._cfg).send_kept()
 
 
-def _main(cfg: DictConfig) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
-    store = None
-    while True:
+def _send(connection: Connection, cfg: DictConfig) -> None:
+    store, pause = None, 0.0
+    while not connection.poll(pause):
         try:
             store = store or Store(cfg)
             store.send_kept()
-            time.sleep(PAUSE_S if store.kept() else LOOK_S)
+            pause = PAUSE_S if store.away else LOOK_S
         except StoreError:
-            time.sleep(PAUSE_S)
+            pause = PAUSE_S
+    connection.recv()
+    connection.send("stopped")

@@ -4,11 +4,11 @@ import functools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from importlib import import_module
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -36,44 +36,115 @@ def warm_up() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def call(function: Callable[..., Any], *arguments: Any, meanwhile: Sequence[str] = ()) -> Any:
-    """Returns what a function of a module returns, called in a process that has the imports which this one lacks.
+class Helper:
+    """A process that has the imports which this one lacks, and works for it until it ends."""
+
+    def __init__(self) -> None:
+        self.connection, there = context().Pipe()
+        self.process = context().Process(target=_serve, args=(there,), daemon=True)  # type: ignore[attr-defined]
+        self.process.start()
+        there.close()
+
+    def begin(self, function: Callable[..., Any], *arguments: Any, talks: bool = False) -> None:
+        """Lets it call a function of a module.
+
+        Args:
+            function: To call.
+            *arguments: To call it with.
+            talks: Whether the function has the connection for itself, as its first argument, and its result is lost.
+        """
+        with suppress(OSError):  # the process has ended, as will be noticed
+            self.connection.send((function, arguments, talks))
+
+    def result(self) -> Any:
+        """Returns what the function does.
+
+        Raises:
+            UserError: the function raised it, or its process ended without a word.
+        """
+        try:
+            result, error = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            raise UserError(f"a process that helps ended with status {self.process.exitcode}") from None
+        if error is not None:
+            raise error
+        return result
+
+    def end(self) -> None:
+        """Ends the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+_IDLE: list[Helper] = []
+
+
+def helper() -> Helper:
+    """Returns an idle helper, which may have data in memory; else a new one."""
+    while _IDLE:
+        if (found := _IDLE.pop()).process.is_alive():
+            return found
+    return Helper()
+
+
+@contextmanager
+def helping(keep: bool = False) -> Iterator[Helper]:
+    """Gives a helper for a while.
 
     Args:
-        function: To call.
-        *arguments: To call it with.
-        meanwhile: Modules that this process imports while it waits.
-
-    Raises:
-        UserError: the function raised it, or its process ended without a word.
+        keep: Whether it is idle then, for the next one who needs a helper; else it ends.
     """
-    here, there = context().Pipe(duplex=False)
-    process = context().Process(target=_answer, args=(there, function, arguments), daemon=True)  # type: ignore[attr-defined]
-    process.start()
-    there.close()
+    found = helper()
     try:
-        for name in meanwhile:
-            import_module(name)
-        result, error = here.recv()
-    except EOFError:
-        process.join()
-        raise UserError(f"the process that prepares ended with status {process.exitcode}") from None
-    finally:
-        process.kill()
-        process.join()
-        here.close()
-    if error is not None:
-        raise error
-    return result
+        yield found
+    except BaseException:
+        found.end()
+        raise
+    if keep:
+        _IDLE.append(found)
+    else:
+        found.end()
 
 
-def _answer(answer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def idle(found: Helper) -> None:
+    """Gives back a helper, for the next one who needs one."""
+    _IDLE.append(found)
+
+
+def dismiss() -> None:
+    """Ends the helpers that are idle."""
+    while _IDLE:
+        _IDLE.pop().end()
+
+
+def end_with_parent() -> None:
+    """Ends this process when its parent ends, however that comes about."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        answer.send((function(*arguments), None))
-    except UserError as error:
-        answer.send((None, error))
+    end_with_parent()
+    with suppress(EOFError):
+        while True:
+            function, arguments, talks = connection.recv()
+            if talks:
+                function(connection, *arguments)
+                continue
+            try:
+                connection.send((function(*arguments), None))
+            except UserError as error:
+                connection.send((None, error))
 
 
 def give_up() -> None:

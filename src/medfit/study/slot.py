@@ -1,30 +1,22 @@
-"""A worker process, as its supervisor sees it, and what runs in it."""
+"""A worker process, as its supervisor sees it."""
 
 import contextlib
-import io
-import multiprocessing
-import os
 import signal
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from medfit import process
-from medfit.console import console, say
-from medfit.errors import StoreError, UserError
+from medfit.console import say
 from medfit.progress import WorkerState
-from medfit.study import server
+from medfit.store import Made
+from medfit.study import server, worker_process
 from medfit.study.devices import Device
 from medfit.study.plan import Plan
 from medfit.study.repair import Reason
 
-REPORT_S = 0.1  # between two reports of a worker
 MIB = 2**20
 
 
@@ -45,12 +37,9 @@ class Slot:
 
     def start(self) -> None:
         """Starts a process, idle."""
-        self._connection, other = server.context().Pipe()
-        self._process = server.context().Process(  # type: ignore[attr-defined]
-            target=_main, args=(other, *self._arguments), daemon=True
-        )
-        self._process.start()
-        other.close()
+        self._helper = server.helper()
+        self._connection, self._process = self._helper.connection, self._helper.process
+        self._helper.begin(worker_process.main, *self._arguments, talks=True)
         self.identity = ""  # of a process that has ended already, as will be noticed
         with contextlib.suppress(psutil.NoSuchProcess):
             self.identity = process.identity(self._process.pid)
@@ -58,9 +47,12 @@ class Slot:
 
     def give(self) -> None:
         """Lets the worker take the study's next trial."""
-        with contextlib.suppress(OSError):  # of a process that has just ended, as will be noticed
-            self._connection.send("next")
+        self._tell(worker_process.NEXT)
         self.busy, self._since = True, time.monotonic()
+
+    def give_run(self, made: Made | None) -> None:
+        """Tells the worker the run of the trial that it has begun; None if it has to make it."""
+        self._tell(made)
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -117,83 +109,14 @@ class Slot:
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        self._helper.end()
+
+    def _tell(self, word: Any) -> None:
+        with contextlib.suppress(OSError):  # of a process that has just ended, as will be noticed
+            self._connection.send(word)
 
     def _memory_gib(self) -> float:
         try:
             return psutil.Process(self._process.pid).memory_info().rss / MIB / 1024
         except psutil.NoSuchProcess:
             return 0.0
-
-
-def _main(connection: Connection, plan: Plan, name: str, device: Device, folder: str) -> None:
-    """Runs a trial for each word from the supervisor, until there is no supervisor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
-    _be_first_to_go()
-    tempfile.tempdir = folder
-    device.take()
-    console.file = _Lines(connection)  # type: ignore[assignment]
-    from medfit import store
-    from medfit.study import worker
-
-    store.leave_sending_to_others(plan.cfg)
-    last = 0.0
-
-    def report(unit: str, done: int, of: int, score: float) -> None:
-        nonlocal last
-        if time.monotonic() - last > REPORT_S or done == of:
-            last = time.monotonic()
-            connection.send(("epoch", (unit, done, of, score)))
-
-    study = None
-    while _word(connection):
-        try:
-            study = study or worker.open_study(plan, name)
-            trial = worker.run_next(study, plan, report, lambda number: connection.send(("began", number)))
-            connection.send(("ended", trial))
-        except StoreError as error:
-            connection.send(("away", str(error)))
-        except UserError as error:
-            connection.send(("refused", str(error)))
-
-
-class _Lines(io.TextIOBase):
-    """Hands what a worker says to the supervisor, which has the terminal."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def write(self, text: str) -> int:
-        """Sends a line."""
-        if text.strip():
-            self._connection.send(("said", text.strip()))
-        return len(text)
-
-
-def _word(connection: Connection) -> bool:
-    try:
-        return bool(connection.recv())
-    except EOFError:
-        return False
-
-
-def end_with_parent() -> None:
-    """Ends this process when its supervisor ends, however that comes about."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _be_first_to_go() -> None:
-    """Makes a system that is short of memory end this process rather than its supervisor."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")

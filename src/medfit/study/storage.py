@@ -19,6 +19,7 @@ from medfit import config
 from medfit.errors import StoreError, disk_full
 from medfit.study.notes import NotingStorage
 
+POLL_S = 0.002  # between two tries of a lock that is held for a moment
 LOCKED_S = 60  # to wait for another process that writes
 LOCK = 0x6D6564666974  # "medfit", for a server's locks are numbers
 GRACE = 4  # beats that may be missing
@@ -75,7 +76,7 @@ def guarded(address: str) -> Iterator[None]:
 def lock(address: str) -> AbstractContextManager[object]:
     """Keeps other processes from the studies while several steps belong together."""
     path = _file(address)
-    return FileLock(path.with_suffix(".lock")) if path else _server_lock(address)
+    return FileLock(path.with_suffix(".lock"), poll_interval=POLL_S) if path else _server_lock(address)
 
 
 @contextmanager

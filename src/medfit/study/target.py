@@ -44,6 +44,7 @@ class Target:
         waiting = [trial for trial in self.trials if trial.state is TrialState.WAITING]
         self.waiting = sum(trials.place(trial, self.trials) < self.sweep.num_trials for trial in waiting)
         self.running = sum(trial.state is TrialState.RUNNING for trial in self.trials)
+        self.still = self.stands_still() if self.sweep.patience else 0
         self.best = self._best()
 
     def wants(self, granted: int = 0) -> bool:
@@ -58,7 +59,7 @@ class Target:
             return "the number of trials is reached"
         if self.sweep.max_hours and hours >= self.sweep.max_hours:
             return f"sweep.max_hours={self.sweep.max_hours:g} are over"
-        if self.sweep.patience and self.stands_still() >= self.sweep.patience:
+        if self.sweep.patience and self.still >= self.sweep.patience:
             return f"the best has stood for sweep.patience={self.sweep.patience} trials"
         if self.attrs.get(EXHAUSTED):
             return "every combination has been tried"
@@ -89,6 +90,11 @@ class Target:
         """Notes that a store is away; trials wait for it a while."""
         self.trouble_since = self.trouble_since if self.trouble else time.monotonic()
         self.trouble = trouble
+
+    def mended(self, trouble: str) -> None:
+        """Notes that what failed with this trouble works again; another store may still be away."""
+        if self.trouble == trouble:
+            self.trouble = ""
 
     def state(self, workers: Sequence[WorkerState] = (), note: str = "") -> SweepState:
         """Returns what is to be shown."""

@@ -34,13 +34,7 @@ def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
     trial.set_user_attr("given", True)
     if trial.user_attrs.get("halved"):
         cfg = halved(cfg)
-    tags = {
-        "kind": "trial",
-        "trial": str(trial.number),
-        "study": trial.study.study_name,
-        "mlflow.parentRunId": plan.parent,
-        "mlflow.runName": f"trial {trial.number}",
-    }
+    tags = plan.tags(trial.study.study_name, trial.number)
     watch = Watch(trial, cfg.sweep, report)
     if cfg.sweep.folds:
         return _train_folds(cfg, watch, tags)

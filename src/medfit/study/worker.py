@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import optuna
 from omegaconf import DictConfig
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
 
-from medfit import config, process
+from medfit import config
 from medfit.errors import StoreError, disk_full, out_of_memory
 from medfit.store import Store
 from medfit.study import repair, storage, trials
@@ -37,32 +38,29 @@ def run_next(
         KeyboardInterrupt: the trial is handed back.
     """
     address = storage.url(plan.cfg)
-    Store(plan.cfg)  # raises where the tracking is away: before a trial is taken
+    Store(plan.cfg)  # raises where a tracking server is away: before a trial is taken
     with storage.guarded(address):
         trial = _take(study, plan.cfg)
         if trial is None:
             return None
         on_start(trial.number)
         with storage.beating(study, trial):
-            _run(study, trial, plan, report)
-        return _frozen(study, trial)
+            return _run(study, trial, plan, report)
 
 
 def _take(study: optuna.Study, cfg: DictConfig) -> optuna.Trial | None:
     """Returns a new trial, or one that waited; None if the study has as many as it needs."""
     with storage.lock(storage.url(cfg)), storage.quiet():
         trial = study.ask()
-        trial.set_user_attr("worker", process.identity())
-        everyone = study.get_trials(deepcopy=False)
-        frozen = next(one for one in everyone if one.number == trial.number)
-        if trials.place(frozen, everyone) < cfg.sweep.num_trials:
+        everyone = study._get_trials(deepcopy=False, use_cache=True)  # as they were read to propose this one
+        if trials.place(trial._cached_frozen_trial, everyone) < cfg.sweep.num_trials:
             return trial
         trial.set_user_attr("surplus", True)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
 
 
-def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> None:
+def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> FrozenTrial:
     from medfit.study.trial import run_trial
 
     try:
@@ -76,23 +74,19 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -
             _fail(study, trial, plan.cfg, Reason(why, "again"))
             raise StoreError(str(error)) from error
         _fail(study, trial, plan.cfg, Reason(why, "half" if out_of_memory(error) else "never"))
-    else:
-        _tell(study, trial, plan.cfg)
+        return study._storage.get_trial(trial._trial_id)
+    return _tell(study, trial, plan.cfg)
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, why: Reason) -> None:
     with storage.lock(storage.url(cfg)):
-        repair.give_up(study, _frozen(study, trial), why, cfg)
+        repair.give_up(study, trial._cached_frozen_trial, why, cfg)
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> None:
+def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
     """Ends a trial; one that was taken for dead meanwhile is another worker's, and this run does not count."""
-    frozen = _frozen(study, trial)
-    if frozen.state.is_finished():
-        Store(cfg).close(frozen.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
-    else:
-        repair.finish(study, frozen)
-
-
-def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
-    return study._storage.get_trial(trial._trial_id)
+    try:
+        return repair.finish(study, trial._cached_frozen_trial)
+    except UpdateFinishedTrialError:
+        Store(cfg).close(trial.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
+        return study._storage.get_trial(trial._trial_id)
