@@ -36,10 +36,10 @@ NOTES = [
     "Each row is run once untimed before: Python's bytecode and medfit's caches are made by the first run.",
     "`trial` and `memory` come from the same sweeps. Memory is the sum over all processes of the sweep, looked at "
     "every second; what processes share counts once (PSS; where the system does not tell it, USS, which leaves it out)",
-    "`workers`: both sides run the same 40 trainings, of values drawn at random and without pruning; with the default "
-    "sampler and pruner two workers would run other trainings than one.",
+    "`workers`: all sides run the same 40 trainings, of values drawn at random and without pruning; with the default "
+    "sampler and pruner two workers would run other trainings than one. One worker uses a second core, too: other "
+    "processes make its runs and send what it logs.",
     "`sweep`: by hand, each trial runs as many epochs as in the sweep; the import of the metrics' library is left out.",
-    "`tracking-long` is run once.",
 ]
 
 
@@ -74,7 +74,7 @@ def _command(arguments: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(ROWS), metavar="ROW", help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--repeats", type=_count, default=REPEATS, help="of each row; tracking-long has one")
+    parser.add_argument("--repeats", type=_count, default=REPEATS, help="of each row")
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and samplers")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the table is written; all rows, or this")
     return parser

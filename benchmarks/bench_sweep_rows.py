@@ -1,15 +1,16 @@
 """Rows of whole sweeps."""
 
 import functools
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench_sweeps import SETTINGS, SHORT, Sweep, Trial, sweep, warm_up
+from bench_sweeps import SETTINGS, SHORT, Sweep, Trial, kept_to, sweep, warm_up
 from bench_table import Result, ratio, single
 
 # so that both sides run the same trainings: neither the sampler nor a pruner looks at other trials
@@ -101,21 +102,24 @@ def memory(repeats: int, seed: int) -> list[Result]:
 
 
 def parallel(repeats: int, seed: int) -> list[Result]:
-    """Returns the row of what a second worker brings."""
+    """Returns the rows of what a second worker brings: on the same cores, and with a second core."""
     warm_up()
-    phases: dict[str, list[float]] = {"one worker": [], "two workers": []}
-    whole: dict[str, list[float]] = {"one worker": [], "two workers": []}
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    given = {"one worker": (1, cores), "two workers": (2, cores), "one worker, one core": (1, cores[:1])}
+    phases: dict[str, list[float]] = {side: [] for side in given}
     for _ in range(repeats):
         values = []
-        for count, side in enumerate(phases, start=1):
-            with TemporaryDirectory(prefix="bench-") as name:
+        for side, (count, own) in given.items():
+            with TemporaryDirectory(prefix="bench-") as name, kept_to(own):
                 settings = [f"seed={seed}", *ALIKE, f"sweep.num_trials={NUM_PARALLEL}", f"sweep.workers={count}"]
                 made = sweep(Path(name), settings)
             phases[side].append(made.phase)
-            whole[side].append(made.seconds)
             values.append(sorted((trial.values["regime.optimizer.lr"], trial.epochs) for trial in made.trials))
-        if values[0] != values[1]:
+        if not values[0] == values[1] == values[2]:
             raise RuntimeError("one and two workers did not run the same trainings")
-    all_told = ratio("", "", 0, whole).measured
-    what = f"throughput of two workers over one, {NUM_PARALLEL} trials, from the first one's start to the last's end"
-    return [ratio("workers", what, 1.8, phases, note=f"whole process {all_told:.2f}", at_least=True)]
+    return [_over(phases, side) for side in ("one worker", "one worker, one core")]
+
+
+def _over(phases: Mapping[str, Sequence[float]], side: str) -> Result:
+    what = f"throughput of two workers on two cores over {side}, {NUM_PARALLEL} trials, from first start to last end"
+    return ratio("workers", what, 1.8, {side: phases[side], "two workers": phases["two workers"]}, at_least=True)

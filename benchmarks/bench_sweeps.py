@@ -1,11 +1,13 @@
 """Sweeps of the default experiment, each a process of its own with a fresh output folder; its trials and memory."""
 
 import functools
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,6 +83,17 @@ def sweep(folder: Path, overrides: Sequence[str], watch: bool = False) -> Sweep:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {words[-2000:]}")
     return Sweep(seconds, read(folder), memory)
+
+
+@contextmanager
+def kept_to(cores: Sequence[int]) -> Iterator[None]:
+    """Keeps this process, and those that it starts, to some cores for a while (Linux)."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def read(folder: Path) -> list[Trial]:

@@ -56,17 +56,17 @@ def short(repeats: int, seed: int) -> list[Result]:
 
 
 def long(repeats: int, seed: int) -> list[Result]:
-    """Returns the rows of trials of a minute, each once."""
-    return [_long(family, lines, seed) for family, lines in LONG.items()]
+    """Returns the rows of trials of a minute, each the first of a sweep."""
+    return [_long(family, lines, repeats, seed) for family, lines in LONG.items()]
 
 
-def _long(family: str, lines: Sequence[str], seed: int) -> Result:
+def _long(family: str, lines: Sequence[str], repeats: int, seed: int) -> Result:
     own = [*lines, f"seed={seed}", "sweep.start=[own]"]
     epochs = FIRST_EPOCHS
     while (probe := run([*own, f"regime.epochs={epochs}"], 1)[0]).seconds < PROBE_S:
         epochs *= MORE
     epochs = max(1, round(LONG_S / probe.seconds * epochs))
-    trials = run([*own, f"regime.epochs={epochs}"], 1)
+    trials = [run([*own, f"regime.epochs={epochs}"], 1)[0] for _ in range(repeats)]
     what = f"the same, of a trial of a minute: {family}, {trials[0].epochs} epochs"
     return _row("tracking-long", what, MOST_LONG, trials)
 
