@@ -65,12 +65,29 @@ def test_an_error_of_a_helper_is_told_and_ends_it():
     assert not helper.process.is_alive()
 
 
-def test_a_helper_that_is_killed_is_told():
-    with pytest.raises(UserError, match="a process that helps ended with status -9"), server.helping() as helper:
+def test_what_a_helper_does_that_is_killed_another_does_again():
+    with server.helping() as helper:
         helper.process.kill()
         helper.process.join()
         helper.begin(double, 2)
+        assert helper.result() == (helper.process.pid, 4)
+
+
+def die(status):
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+@pytest.mark.parametrize(("status", "calls"), [(-9, server.MOST_CALLS), (3, 1)])
+def test_a_helper_that_ends_each_time_is_told_at_once_if_nothing_killed_it(monkeypatch, status, calls):
+    made = []
+    start = server.Helper._start
+    monkeypatch.setattr(server.Helper, "_start", lambda helper: (made.append(1), start(helper))[1])
+    with pytest.raises(UserError, match=f"a process that helps ended with status {status}"), server.helping() as helper:
+        helper.begin(die, status)
         helper.result()
+    assert len(made) == calls and not helper.process.is_alive()
 
 
 def test_an_idle_helper_is_who_helps_next_if_it_lives():

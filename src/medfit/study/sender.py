@@ -1,6 +1,7 @@
 """The process that sends what workers keep for the tracking server, beside their trainings."""
 
 import contextlib
+import time
 from multiprocessing.connection import Connection
 
 from omegaconf import DictConfig
@@ -23,8 +24,13 @@ class Sender:
 
     def __init__(self, cfg: DictConfig) -> None:
         self._cfg = cfg
-        self._helper = server.Helper()
-        self._helper.begin(_send, cfg, talks=True)
+        self._start()
+
+    def look(self) -> None:
+        """Starts another process if this one has been killed, not at once again if that is so soon."""
+        if not self._helper.process.is_alive() and time.monotonic() - self._started > PAUSE_S:
+            self._helper.end()
+            self._start()
 
     def stop(self) -> None:
         """Ends the sending; its process, which has MLflow open, is idle then."""
@@ -36,6 +42,10 @@ class Sender:
                 return self._send_rest()
         self._helper.end()  # whatever it does: a write that is done twice has the effect of once
         return self._send_rest()
+
+    def _start(self) -> None:
+        self._helper, self._started = server.Helper(), time.monotonic()
+        self._helper.begin(_send, self._cfg, talks=True)
 
     def _send_rest(self) -> None:
         with contextlib.suppress(StoreError):  # it stays kept, and is sent by whoever opens the store next

@@ -14,6 +14,8 @@ from typing import Any
 
 from medfit.errors import UserError
 
+MOST_CALLS = 3  # of what a helper is to do, each of the first ones in a process that was killed
+
 
 @functools.cache
 def context() -> BaseContext:
@@ -40,6 +42,9 @@ class Helper:
     """A process that has the imports which this one lacks, and works for it until it ends."""
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         self.connection, there = context().Pipe()
         self.process = context().Process(target=_serve, args=(there,), daemon=True)  # type: ignore[attr-defined]
         self.process.start()
@@ -53,23 +58,33 @@ class Helper:
             *arguments: To call it with.
             talks: Whether the function has the connection for itself, as its first argument, and its result is lost.
         """
-        with suppress(OSError):  # the process has ended, as will be noticed
-            self.connection.send((function, arguments, talks))
+        self._call = function, arguments, talks
+        self._ask()
 
     def result(self) -> Any:
-        """Returns what the function does.
+        """Returns what the function does; if its process is killed, another calls it again.
 
         Raises:
-            UserError: the function raised it, or its process ended without a word.
+            UserError: the function raised it, or its process ended without a word, time and again if it was killed.
         """
-        try:
-            result, error = self.connection.recv()
-        except (EOFError, OSError):
+        for call in range(1, MOST_CALLS + 1):
+            with suppress(EOFError, OSError):
+                result, error = self.connection.recv()
+                break
             self.process.join()
-            raise UserError(f"a process that helps ended with status {self.process.exitcode}") from None
+            status = self.process.exitcode or 0
+            if status >= 0 or call == MOST_CALLS:
+                raise UserError(f"a process that helps ended with status {status}")
+            self.connection.close()
+            self._start()
+            self._ask()
         if error is not None:
             raise error
         return result
+
+    def _ask(self) -> None:
+        with suppress(OSError):  # the process has ended, as will be noticed
+            self.connection.send(self._call)
 
     def end(self) -> None:
         """Ends the process, whatever it does."""
