@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -206,3 +207,25 @@ def test_a_sweep_that_goes_on_does_not_start_with_the_own_values_again(compose):
     sweep.sweep(compose(*own, "sweep.num_trials=1"))
     study = sweep.sweep(compose(*own, "sweep.num_trials=2"))
     assert study.trials[1].params != study.trials[0].params
+
+
+def plots(client):
+    """Returns the plots' files of each trial's run, with their sizes and times."""
+    found = {}
+    for run in trials_of(client):
+        folder = Path(run.info.artifact_uri.removeprefix("file://")) / "plots"
+        files = {file.name: file.stat() for file in folder.glob("*")}
+        found[run.info.run_id] = {name: (stat.st_size, stat.st_mtime_ns) for name, stat in files.items()}
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_of_a_sweeps_trials_the_best_has_plots_drawn_once(compose, client, workers):
+    own = [*SMALL, f"sweep.workers={workers}", "sweep/pruner=none", "sweep.num_trials=2", "tracking.plots=true"]
+    best_run = sweep.sweep(compose(*own)).best_trial.user_attrs["run_id"]
+    drawn = plots(client)
+    assert [run_id for run_id, files in drawn.items() if files] == [best_run]
+    assert {"learning_curves.png", "val_roc.png"} <= drawn[best_run].keys()
+    assert all(size > 1000 for size, _ in drawn[best_run].values())
+    sweep.sweep(compose(*own))
+    assert plots(client) == drawn

@@ -1,23 +1,23 @@
 """The plots of a training: of its curve, and of its predictions by the best weights."""
 
 from collections.abc import Mapping, Sequence
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from medfit.run import Run
+from medfit.run import write_files
 from medfit.store import Store
 
 if TYPE_CHECKING:
     from medfit.tasks.base import Task
 
+History = Mapping[str, Sequence[tuple[int, float]]]
+
 CURVES, CHECKPOINT = "plots/learning_curves.png", "checkpoint/best.ckpt"
 
 
-def plots(
-    task: "Task", outputs: Mapping[str, tuple[Any, ...]], history: Mapping[str, Sequence[tuple[int, float]]]
-) -> dict[str, Any]:
+def plots(task: "Task", outputs: Mapping[str, tuple[Any, ...]], history: History) -> dict[str, Any]:
     """Returns figures by their files' names.
 
     Args:
@@ -35,32 +35,41 @@ def plots(
     return {**figures, CURVES: learning_curves(history)}
 
 
-def draw(cfg: DictConfig, run_id: str) -> None:
-    """Draws the plots of a finished training that has none, from the weights and the curve that it stored.
+def sources(store: Store, run_id: str, folder: Path) -> tuple[Path, History] | None:
+    """Returns what the plots of a finished training are drawn from, weights and curve; None if it has plots.
 
     Args:
-        cfg: Of the training.
-        run_id: Its run's id.
+        store: That has the run.
+        run_id: The run.
+        folder: For the weights' file.
 
     Raises:
         UserError: the run has no weights.
+    """
+    if any(file.path == CURVES for file in store.client.list_artifacts(run_id, "plots")):
+        return None
+    curve = {
+        name: [(point.step, point.value) for point in store.client.get_metric_history(run_id, name)]
+        for name in ("train/loss", "val/loss")
+    }
+    return store.artifact(run_id, CHECKPOINT, str(folder), "tracking.plots"), curve
+
+
+def draw(cfg: DictConfig, weights: Path, curve: History, folder: Path) -> dict[str, Path]:
+    """Draws the plots of a finished training, into a folder; returns them by the artifacts' names.
+
+    Args:
+        cfg: Of the training.
+        weights: A checkpoint.
+        curve: ``train/loss`` and ``val/loss`` as (epoch, value).
+        folder: For the plots' files.
     """
     import torch
 
     from medfit.train import make_trainer, predictions, prepare
 
-    store = Store(cfg)
-    if any(file.path == CURVES for file in store.client.list_artifacts(run_id, "plots")):
-        return
-    with TemporaryDirectory() as folder:
-        path = store.artifact(run_id, CHECKPOINT, folder, "tracking.plots")
-        weights = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
     parts = prepare(cfg)
-    parts.task.load_state_dict(weights)
-    outputs = predictions(parts, make_trainer(parts), ("val",))
-    history = {
-        name: [(point.step, point.value) for point in store.client.get_metric_history(run_id, name)]
-        for name in ("train/loss", "val/loss")
-    }
-    run = Run(store, run_id, store.find(run_id, "tracking.plots").info.experiment_id)
-    run.log_files(plots(parts.task, outputs, history))
+    parts.task.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu")["state_dict"])
+    drawn = plots(parts.task, predictions(parts, make_trainer(parts), ("val",)), curve)
+    write_files(folder, drawn)
+    return {name: folder / name for name in drawn}

@@ -80,11 +80,11 @@ class Run:
                 self._write("texts", [texts])
             if others := {name: content for name, content in files.items() if name not in texts}:
                 self._folder = self._folder or Path(mkdtemp())
-                _write_all(self._folder / str(len(self._held)), others)
+                write_files(self._folder / str(len(self._held)), others)
                 self._write("files", [])
             return
         with TemporaryDirectory() as folder:
-            _write_all(Path(folder), files)
+            write_files(Path(folder), files)
             self._write("files", [], Path(folder))
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:
@@ -147,7 +147,8 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _write_all(folder: Path, files: Mapping[str, Any]) -> None:
+def write_files(folder: Path, files: Mapping[str, Any]) -> None:
+    """Writes files into a folder, as :meth:`Run.log_files` takes them."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner, WilcoxonPruner
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 from rich.console import Console
 
@@ -224,11 +226,9 @@ def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
 def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
     """Logs the study's page and table, and the best trial's scores, to the parent run; draws that trial's plots."""
     chosen = best.choose(study, cfg)
-    with ExitStack() as stack:
+    with TemporaryDirectory() as folder, ExitStack() as stack:
         begin = partial(_begin, stack if cfg.sweep.workers else None)
-        # first, as it takes longest, and gets the helper that has MLflow open
-        if draws := chosen is not None and cfg.tracking.plots and not cfg.sweep.folds:
-            drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), chosen.user_attrs["run_id"])
+        log_plots = _draw(cfg, run, chosen, begin, Path(folder))  # first, as it takes longest
         page = begin(study_page, study)
         score: Any = "value" if len(study.directions) == 1 else "values"
         files: dict[str, Any] = {
@@ -238,9 +238,25 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
             run.log_metrics(chosen.user_attrs["scores"], 0)
             files["best.yaml"] = best.as_yaml(cfg, study)
         run.log_files({**files, "study.html": page()})
-        if draws:
-            with suppress(UserError):  # a run whose files are still kept for a server that is away
-                drawn()
+        log_plots()
+
+
+def _draw(
+    cfg: DictConfig,
+    run: tracking.Run,
+    chosen: FrozenTrial | None,
+    begin: Callable[..., Callable[[], Any]],
+    folder: Path,
+) -> Callable[[], None]:
+    """Begins to draw a trial's plots if they are wanted, and returns what logs them to its run."""
+    if chosen is None or not cfg.tracking.plots or cfg.sweep.folds:
+        return lambda: None
+    own = tracking.Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
+    with suppress(UserError):  # a run whose files are still kept for a server that is away
+        if found := drawing.sources(run.store, own.id, folder):
+            drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
+            return lambda: own.log_files(drawn())
+    return lambda: None
 
 
 def _begin(stack: ExitStack | None, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

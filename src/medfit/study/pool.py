@@ -100,7 +100,6 @@ class Pool:
                 if why := slot.exceeds():
                     slot.kill()
                     self._replace(slot, why)
-            self.sender.look()
             self.display.update(self.target.state([slot.state for slot in self.slots], self._note()))
         if self.stop.count:
             raise KeyboardInterrupt

@@ -123,11 +123,6 @@ def helping(keep: bool = False) -> Iterator[Helper]:
         found.end()
 
 
-def idle(found: Helper) -> None:
-    """Gives back a helper, for the next one who needs one."""
-    _IDLE.append(found)
-
-
 def dismiss() -> None:
     """Ends the helpers that are idle."""
     while _IDLE:
