@@ -39,12 +39,12 @@ def leave_to_others(cfg: DictConfig, made: Callable[[Mapping[str, str]], Made | 
 
 def address(cfg: DictConfig) -> str:
     """Returns a store's address."""
-    return cfg.tracking.uri or f"sqlite:///{config.output_dir(cfg) / 'mlflow.db'}"
+    return cfg.tracking.uri or f"sqlite:///{config.ROOT / cfg.output_dir / 'mlflow.db'}"
 
 
-def is_local(cfg: DictConfig) -> bool:
+def is_local(uri: str) -> bool:
     """Tells whether a store is a database on this machine, not a server."""
-    return address(cfg).startswith("sqlite:")
+    return uri.startswith("sqlite:")
 
 
 class Store:
@@ -59,7 +59,7 @@ class Store:
     def __init__(self, cfg: DictConfig) -> None:
         self.folder = config.output_dir(cfg)
         self.uri = address(cfg)
-        self.local = is_local(cfg)
+        self.local = is_local(self.uri)
         self.later = self.uri in _OTHERS
         if not (self.local and self.later):
             _ = self.client

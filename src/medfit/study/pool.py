@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from medfit.errors import StoreError, UserError
 from medfit.progress import SweepDisplay, WorkerState
-from medfit.store import Made, Store, is_local
+from medfit.store import Made, Store, address, is_local
 from medfit.study import devices, repair, server, storage, worker
 from medfit.study.plan import Plan
 from medfit.study.repair import Reason
@@ -159,7 +159,7 @@ class Pool:
     def _make_run(self, number: int, worker: str) -> Made | None:
         """Makes a trial's run while its worker prepares it; None where that fails, or a server may take its time."""
         with contextlib.suppress(UserError):  # the worker tries, too, and tells
-            if not is_local(self.plan.cfg):
+            if not is_local(address(self.plan.cfg)):
                 return None
             tags = self.plan.tags(self.study.study_name, number)
             made = self.store.make_run(self._experiment_id, tags["mlflow.runName"], tags, worker)
