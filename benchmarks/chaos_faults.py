@@ -130,9 +130,9 @@ def kind_of(number: int) -> str:
 
 def _mixed(this: Round, *faults: str) -> list[str]:
     """Returns the trials' faults in a random order, a good one first."""
-    rest = [*faults, *["none"] * (NUM_TRIALS - 1 - len(faults))]
+    rest = [*faults, *[this.good] * (NUM_TRIALS - 1 - len(faults))]
     this.random.shuffle(rest)
-    return ["none", *rest]
+    return [this.good, *rest]
 
 
 def _kill_workers(this: Round, process: psutil.Popen, times: int) -> None:

@@ -20,7 +20,7 @@ NUM_TRIALS = 7
 MOST_RESTARTS = 4
 LONGEST_S = 180  # that a command may take
 JITTER_S = 1.0  # a fault comes at any time in as long after a trial's end
-START_UP_S = 8.0  # and a start-up is hit at any time in as long
+START_UP_S = 5.0  # and a start-up is hit at any time in as long
 IN_START_UP = 0.2  # share of faults that hit a start-up
 FROM_NOTHING = 0.2  # share of rounds that make their tracking database
 MARK = "MEDFIT_CHAOS"  # the environment variable by which a round's processes are found
@@ -43,7 +43,9 @@ class Round:
         self.random = random.Random(f"{seed} {number}")
         self.template = template if self.random.random() >= FROM_NOTHING else None
         self.output, self.scratch = folder / "runs", folder / "tmp"
-        self.faults, self.batch_sizes = ["none"] * NUM_TRIALS, [32] * NUM_TRIALS
+        # half the rounds have trials of a second, which are hit themselves; the others', which are short, between them
+        self.good = self.random.choice(["none", "slow"])
+        self.faults, self.batch_sizes = [self.good] * NUM_TRIALS, [64] * NUM_TRIALS
         self.settings: list[str] = []
         self.restarts = self.status = 0
         self.logs: dict[int, Path] = {}  # by a command's process
