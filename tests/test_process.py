@@ -1,6 +1,10 @@
 import os
+import signal
 import subprocess
 import sys
+import threading
+
+import pytest
 
 from medfit import process
 
@@ -40,3 +44,40 @@ def test_a_number_that_another_process_has_now_does_not_count():
 
 def test_another_machines_process_is_elsewhere():
     assert process.state("0123456789ab/1/1") == "elsewhere"
+
+
+@pytest.fixture
+def interrupts():
+    """Both signals as a command takes them."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_until_something_short_is_done(interrupts, number):
+    done = False
+    with pytest.raises(KeyboardInterrupt), process.uninterrupted():
+        signal.raise_signal(number)
+        done = True
+    assert done
+    assert signal.getsignal(number) is signal.default_int_handler
+
+
+def test_an_error_of_what_is_done_is_told_if_nothing_interrupts():
+    with pytest.raises(ValueError, match="its own"), process.uninterrupted():
+        raise ValueError("its own")
+
+
+def test_what_another_thread_does_leaves_signals_alone(interrupts):
+    found = []
+
+    def look():
+        with process.uninterrupted():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack, closing
@@ -28,6 +29,20 @@ def ask(database: Path, pragma: str) -> str:
 @pytest.fixture
 def local(output_dir: Path) -> Store:
     return Store(config_of(output_dir))
+
+
+def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(local, client, monkeypatch):
+    run = local.create_run("questions", "a run", {})
+    write = store.perform
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        write(*args)
+
+    monkeypatch.setattr(store, "perform", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.set_tag("key", "value")
+    assert client.get_run(run.id).data.tags["key"] == "value"
 
 
 @pytest.fixture

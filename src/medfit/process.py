@@ -1,9 +1,13 @@
-"""Which process does something, and whether it still runs."""
+"""Which process does something, whether it still runs, and what keeps it from being interrupted."""
 
 import functools
 import hashlib
 import os
 import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +34,22 @@ def state(identity: str) -> Literal["runs", "gone", "elsewhere"]:
     except psutil.NoSuchProcess:
         return "gone"
     return "runs" if runs else "gone"
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM wait until something short is done, which they could leave half done."""
+    heard: list[signal.Signals] = []
+    here = threading.current_thread() is threading.main_thread()  # which alone hears of signals
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if here and signal.getsignal(number) is not None]
+    before = {number: signal.signal(number, lambda *told: heard.append(signal.Signals(told[0]))) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in heard:
+            signal.raise_signal(number)
 
 
 def _started(process: psutil.Process) -> str:

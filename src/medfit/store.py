@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ class Store:
             PROCESS: worker,
             **tags,
         }
-        with self._guarded():
+        with self._guarded(), self._whole():
             return self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
 
     def close(self, run_id: str, status: str, failure: str | None = None) -> None:
@@ -176,7 +176,7 @@ class Store:
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
         """Writes to a run as :func:`medfit.writes.perform` says; keeps it if a server is away, or others send it."""
-        with self._guarded():
+        with self._guarded(), self._whole():
             if self.later:
                 self._outbox.keep(run_id, operation, payload, files, sure=False)  # it is sent in a moment
             elif self.local:
@@ -197,6 +197,10 @@ class Store:
     def kept(self) -> int:
         """Returns of how many runs something still waits for the server."""
         return len(self._outbox.runs())
+
+    def _whole(self) -> AbstractContextManager[None]:
+        """Keeps a write to a database from being interrupted, which could keep it locked for all that follow."""
+        return process.uninterrupted() if self.local else nullcontext()
 
     def _open(self) -> Any:
         if not self.local:
