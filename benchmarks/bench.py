@@ -37,8 +37,8 @@ NOTES = [
     "`trial` and `memory` come from the same sweeps. Memory is the sum over all processes of the sweep, looked at "
     "every second; what processes share counts once (PSS; where the system does not tell it, USS, which leaves it out)",
     "`workers`: all sides run the same 40 trainings, of values drawn at random and without pruning; with the default "
-    "sampler and pruner two workers would run other trainings than one. One worker uses a second core, too: other "
-    "processes make its runs and send what it logs.",
+    "sampler and pruner two workers would run other trainings than one. One worker uses a second core, too: the "
+    "sweep's own process makes its runs and sends what it logs.",
     "`sweep`: by hand, each trial runs as many epochs as in the sweep; the import of the metrics' library is left out.",
 ]
 
