@@ -5,7 +5,7 @@ import threading
 
 from omegaconf import DictConfig
 
-from medfit.errors import StoreError
+from medfit.errors import UserError
 from medfit.store import Store
 
 LOOK_S = 0.05  # between two looks at what is kept
@@ -30,7 +30,7 @@ class Sender:
         """Ends the sending."""
         self._stopped.set()
         self._thread.join(GRACE_S)
-        with contextlib.suppress(StoreError):  # it stays kept, and is sent by whoever opens the store next
+        with contextlib.suppress(UserError):  # it stays kept, and is sent by whoever opens the store next
             Store(self._cfg).send_kept()
 
     def _send(self) -> None:
@@ -40,5 +40,5 @@ class Sender:
                 store = store or Store(self._cfg)
                 store.send_kept()
                 pause = PAUSE_S if store.away else LOOK_S
-            except StoreError:
+            except UserError:  # it is away, or refuses
                 pause = PAUSE_S
