@@ -248,15 +248,25 @@ def _draw(
     begin: Callable[..., Callable[[], Any]],
     folder: Path,
 ) -> Callable[[], None]:
-    """Begins to draw a trial's plots if they are wanted, and returns what logs them to its run."""
+    """Begins to draw a trial's plots if they are wanted, and returns what logs them to its run.
+
+    A study does without them where its run's files are still kept for a server that is away, or nothing can draw.
+    """
     if chosen is None or not cfg.tracking.plots or cfg.sweep.folds:
         return lambda: None
     own = tracking.Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
-    with suppress(UserError):  # a run whose files are still kept for a server that is away
-        if found := drawing.sources(run.store, own.id, folder):
-            drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
-            return lambda: own.log_files(drawn())
-    return lambda: None
+    found = None
+    with suppress(UserError):
+        found = drawing.sources(run.store, own.id, folder)
+    if found is None:
+        return lambda: None
+    drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
+
+    def log() -> None:
+        with suppress(UserError):
+            own.log_files(drawn())
+
+    return log
 
 
 def _begin(stack: ExitStack | None, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
