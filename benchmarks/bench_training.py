@@ -61,14 +61,15 @@ class _Side:
     """
 
     def __init__(self, family: str, seed: int) -> None:
-        from medfit import config
+        from medfit.config import folders
+        from medfit.config.compose import compose
         from medfit.train import prepare
 
         lines = FAMILIES[family]
-        if family == "gan" and not (config.ROOT / "data" / "pneumoniamnist.npz").exists():
+        if family == "gan" and not (folders.ROOT / "data" / "pneumoniamnist.npz").exists():
             lines = OTHER_IMAGES
         # no early end, so that both sides take as many steps
-        self.cfg = config.compose([*lines, f"seed={seed}", "regime.patience=null"])
+        self.cfg = compose([*lines, f"seed={seed}", "regime.patience=null"])
         self.parts = prepare(self.cfg)
         self._start = {name: value.clone() for name, value in self.parts.task.state_dict().items()}
 

@@ -7,12 +7,13 @@ import optuna
 import pytest
 import torch
 
-from medfit import config
+from medfit.config import folders
+from medfit.config.compose import compose
 from medfit.models.mlp import MLP
 from medfit.tasks.metrics import BINARY
 from medfit.train import BestWeights, make_trainer, prepare
 
-sys.path.append(str(config.ROOT / "benchmarks"))
+sys.path.append(str(folders.ROOT / "benchmarks"))
 
 import bench
 import bench_commands
@@ -32,7 +33,7 @@ WHOLE = ["regime.batch_size=null", "regime.patience=null", "regime.epochs=3"]  #
 
 
 def both(*lines):
-    cfg = config.compose([*lines, *WHOLE])
+    cfg = compose([*lines, *WHOLE])
     ours, by_hand = prepare(cfg), prepare(cfg)
     by_hand.task.load_state_dict(ours.task.state_dict())
     return cfg, ours, by_hand
@@ -195,7 +196,7 @@ def test_a_command_that_takes_no_step_is_told():
 
 
 def test_the_guide_names_every_row():
-    guide = (config.ROOT / "benchmarks" / "README.md").read_text()
+    guide = (folders.ROOT / "benchmarks" / "README.md").read_text()
     assert [name for name in bench.ROWS if f"`{name}`" not in guide] == []
 
 

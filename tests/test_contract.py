@@ -7,11 +7,11 @@ import pyedflib
 import pytest
 
 from fake_images import write_decathlon, write_flat, write_medmnist, write_series
-from medfit import config
+from medfit.config import folders
 from medfit.errors import UserError
 from medfit.train import train
 
-GROUPS = config.groups()
+GROUPS = folders.groups()
 SMALL = {
     "attention_unet": ["model.widths=[4,8]"],
     "dyn_unet": ["model.widths=[4,8]"],

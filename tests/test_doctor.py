@@ -4,16 +4,17 @@ import sys
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
-from medfit.store import Store
-from medfit.study import storage, trials
+from medfit.search import trials
+from medfit.study import storage
 from medfit.study.notes import flush
+from medfit.tracking.store import Store
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
 
 
 def gone():
     """The name of a process that has ended."""
-    code = "from medfit.process import identity; print(identity())"
+    code = "from medfit.tracking.process import identity; print(identity())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

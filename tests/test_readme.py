@@ -5,11 +5,11 @@ import sys
 import pytest
 
 import medfit.models
-from medfit import config
+from medfit.config import folders
 from medfit.errors import UserError
 from medfit.train import train
 
-README = (config.ROOT / "README.md").read_text()
+README = (folders.ROOT / "README.md").read_text()
 
 
 def block(path):
@@ -23,9 +23,9 @@ def gru(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "gru.py").write_text(block("src/medfit/models/gru.py"))
     monkeypatch.setattr(medfit.models, "__path__", [*medfit.models.__path__, str(tmp_path / "models")])
-    shutil.copytree(config.CONF, tmp_path / "conf")
+    shutil.copytree(folders.CONF, tmp_path / "conf")
     (tmp_path / "conf" / "model" / "gru.yaml").write_text(block("conf/model/gru.yaml"))
-    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(folders, "CONF", tmp_path / "conf")
     yield
     sys.modules.pop("medfit.models.gru", None)
 
@@ -41,11 +41,11 @@ def test_the_worked_family_refuses_other_data_in_its_own_words(compose, gru):
 
 
 def test_the_worked_family_is_listed_by_the_help(gru):
-    from medfit import choices
+    from medfit.config import help
 
-    assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in choices.describe()
+    assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in help.describe()
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", README))
 def test_what_the_readme_links_to_is_there(path):
-    assert (config.ROOT / path).exists()
+    assert (folders.ROOT / path).exists()

@@ -1,6 +1,7 @@
 import pytest
 
-from medfit import config, evaluate, report, sweep
+from medfit import evaluate, report, sweep
+from medfit.config import folders
 from medfit.errors import UserError
 from medfit.report import estimate, number, wide
 
@@ -59,7 +60,7 @@ def test_an_estimate_without_an_interval_or_spread_is_a_number():
 
 
 def test_the_repository_keeps_reports():
-    ignored = (config.ROOT / ".gitignore").read_text().split()
+    ignored = (folders.ROOT / ".gitignore").read_text().split()
     assert not any("report" in line.lower() or "html" in line for line in ignored)
 
 

@@ -10,16 +10,16 @@ import pandas as pd
 from omegaconf import DictConfig
 from pydantic import Field
 
-from medfit import config
-from medfit.console import say, show_table
+from medfit.config.instantiate import build
 from medfit.errors import UserError
+from medfit.evaluation.trainings import read_predictions
 from medfit.evidence import paired
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.summary import Settings, Unit
 from medfit.plots.comparison import forest
 from medfit.report import number
-from medfit.store import Store
-from medfit.trainings import read_predictions
+from medfit.terminal.console import say, show_table
+from medfit.tracking.store import Store
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -50,12 +50,12 @@ def compare(cfg: DictConfig) -> pd.DataFrame:
     """Returns a row for each pair of models and metric, and logs them, with a plot, to MLflow.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it; says which runs.
+        cfg: As :func:`medfit.config.compose.compose` gives it; says which runs.
 
     Raises:
         UserError: unknown runs, runs of different tasks or patients, or runs without predictions.
     """
-    asked: Compare = config.build(cfg.compare)
+    asked: Compare = build(cfg.compare)
     store = Store(cfg)
     runs = _asked_for(store, asked.runs)
     models = _models(store, runs)

@@ -7,10 +7,10 @@ import optuna
 from omegaconf import DictConfig
 from optuna.storages import RDBStorage
 
-from medfit.console import say
 from medfit.errors import UserError
-from medfit.serving import HOST, free_port, open_page
 from medfit.study.storage import open_storage
+from medfit.terminal.console import say
+from medfit.terminal.serving import HOST, free_port, open_page
 
 
 def main(cfg: DictConfig) -> None:

@@ -6,9 +6,10 @@ import optuna
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
-from medfit.console import say, show_table
-from medfit.store import Store
-from medfit.study import repair, storage, trials
+from medfit.search import trials
+from medfit.study import repair, storage
+from medfit.terminal.console import say, show_table
+from medfit.tracking.store import Store
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
 RUNNING = COLUMNS.index("running")

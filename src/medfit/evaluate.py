@@ -9,20 +9,23 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit import config, process, provenance, tracking
-from medfit.best import choose, own_overrides, tuned
-from medfit.console import say, show_table
+from medfit.config import folders
+from medfit.config.compose import change
+from medfit.config.overrides import as_override
+from medfit.data.splits import sites
 from medfit.errors import UserError
+from medfit.evaluation.trainings import Trainings
 from medfit.evidence import subgroups, summary
 from medfit.evidence.summary import Settings, Unit
 from medfit.evidence.thresholds import Rule
 from medfit.plots.evidence import figures
-from medfit.splits import sites
-from medfit.store import PROCESS, Run, Store
-from medfit.study.values import set_values
+from medfit.search.values import set_values
+from medfit.study.best import choose, own_overrides, tuned
 from medfit.sweep import sweep
+from medfit.terminal.console import say, show_table
+from medfit.tracking import process, provenance, recording
+from medfit.tracking.store import PROCESS, Run, Store
 from medfit.train import prepare
-from medfit.trainings import Trainings
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -85,7 +88,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     """Trains, scores the test split (or every fold's), and says how sure that is; goes on with one interrupted.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it.
+        cfg: As :func:`medfit.config.compose.compose` gives it.
 
     Raises:
         UserError: the folds, sites or subgroups asked for are not to be had.
@@ -98,7 +101,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     key = _key(cfg, dataset)
     resume = _unfinished(cfg, dataset, key)
     tags = {"kind": "evaluation", "mlflow.runName": label(cfg), "evaluation.key": key}
-    with tracking.start_run(cfg, dataset, proof, tags, resume) as run:
+    with recording.start_run(cfg, dataset, proof, tags, resume) as run:
         opening = _count_opening(run, resume is not None)
         units: dict[str, list[Unit]] = {}
         optimism = []
@@ -117,7 +120,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
     if opening > 1:
-        name = tracking.experiment_name(cfg, dataset)
+        name = recording.experiment_name(cfg, dataset)
         say(f"Note: this was evaluation number {opening} of {name} on its test patients.")
     return found
 
@@ -162,7 +165,7 @@ def _count_opening(run: Run, resumed: bool) -> int:
 
 def _key(cfg: DictConfig, dataset: Any) -> str:
     """Returns what two evaluations have in common if one goes on with the other."""
-    plain = {path: config.as_override(value) for path, value in tracking.params(cfg)}
+    plain = {path: as_override(value) for path, value in recording.params(cfg)}
     wanted = OmegaConf.to_container(cfg.evaluate, resolve=True)
     told = f"{sorted(plain.items())} {wanted} {dataset.fingerprint()} {provenance.source()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -171,7 +174,7 @@ def _key(cfg: DictConfig, dataset: Any) -> str:
 def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
     """Returns the id of an evaluation of the same kind that was interrupted, if there is one."""
     store = Store(cfg)
-    experiment_id = store.experiment_id(tracking.experiment_name(cfg, dataset))
+    experiment_id = store.experiment_id(recording.experiment_name(cfg, dataset))
     for run in store.runs_of(experiment_id, {"kind": "evaluation", "evaluation.key": key}):
         if run.info.status != "FINISHED" and "test_opening" in run.data.tags and not _lives(store, run):
             for child in store.runs_of(experiment_id, {"mlflow.parentRunId": run.info.run_id}):
@@ -213,9 +216,9 @@ def _folds(cfg: DictConfig, dataset: Any) -> int:
 def _divided(cfg: DictConfig, fold: int) -> DictConfig:
     """Returns the config with the patients of one fold, or site, as its test split."""
     if cfg.evaluate.num_folds:
-        return config.change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
+        return change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
     if cfg.evaluate.site:
-        return config.change(cfg, [f"split.site={config.as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
+        return change(cfg, [f"split.site={as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
     return cfg
 
 
@@ -266,7 +269,7 @@ def main(cfg: DictConfig) -> None:
     for line in found.warnings:
         say(f"Note: {line}.")
     if cfg.experiment:
-        path = config.EXPERIMENTS / cfg.experiment / "results.csv"
+        path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
         table = results(found)
         old = pd.read_csv(path) if path.exists() else pd.DataFrame()
         if "patients_of" in old:  # what an earlier medfit wrote has no intervals
@@ -276,4 +279,4 @@ def main(cfg: DictConfig) -> None:
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")
     else:
-        say(f"Results   {config.output_dir(cfg)} (compare with: medfit ui)")
+        say(f"Results   {folders.output_dir(cfg)} (compare with: medfit ui)")

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from medfit import config
-from medfit.console import say
+from medfit.config import folders
 from medfit.errors import UserError
-from medfit.store import Store
+from medfit.terminal.console import say
+from medfit.tracking.store import Store
 
 if TYPE_CHECKING:
     from medfit.evaluate import Evaluation
@@ -49,12 +49,12 @@ def report(cfg: DictConfig) -> Report:
     """Returns the report, filled from the experiment's folder and the tracker.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it, with an experiment.
+        cfg: As :func:`medfit.config.compose.compose` gives it, with an experiment.
 
     Raises:
         UserError: no experiment is named, or nothing has been run.
     """
-    from medfit.reporting import facts, markdown, page
+    from medfit.reporting import collect, markdown, page
 
     if not cfg.experiment:
         raise UserError("report needs an experiment: medfit report experiment=<name>")
@@ -62,16 +62,16 @@ def report(cfg: DictConfig) -> Report:
     experiment = store.client.get_experiment_by_name(cfg.experiment)
     if experiment is None:
         raise UserError(f"experiment={cfg.experiment} has no runs yet; run: medfit sweep experiment={cfg.experiment}")
-    folder = config.EXPERIMENTS / cfg.experiment
+    folder = folders.EXPERIMENTS / cfg.experiment
     asked = (bool(cfg.best), cfg.choices.model, cfg.report.cases)
-    known = facts.collect(store, experiment.experiment_id, cfg.experiment, folder, *asked)
+    known = collect.collect(store, experiment.experiment_id, cfg.experiment, folder, *asked)
     return Report(page.render(known), markdown.render(known))
 
 
 def main(cfg: DictConfig) -> None:
     """Writes page and summary into the experiment's folder and says where."""
     made = report(cfg)
-    folder = config.EXPERIMENTS / cfg.experiment
+    folder = folders.EXPERIMENTS / cfg.experiment
     for name, text in (("report.html", made.page), ("REPORT.md", made.summary)):
         path: Path = folder / name
         path.write_text(text, encoding="utf-8")

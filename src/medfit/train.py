@@ -19,15 +19,17 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from medfit import config, drawing, tracking
-from medfit.contents import Contents
-from medfit.datamodule import DataModule, Prepared
+from medfit.config.instantiate import build, load_dataset
+from medfit.config.node_key import Contents
+from medfit.data import leaks
+from medfit.data.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
-from medfit.evidence import leaks
-from medfit.logger import RunLogger
-from medfit.regime import Training
-from medfit.speed import suiting_threads
 from medfit.tasks.base import Task
+from medfit.tasks.regime import Training
+from medfit.tracking import recording
+from medfit.tracking.lightning_logger import RunLogger
+from medfit.training import run_plots
+from medfit.training.hardware import suiting_threads
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def train(
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it.
+        cfg: As :func:`medfit.config.compose.compose` gives it.
         callbacks: More callbacks, such as a sweep's.
         tags: Of the run.
         splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
@@ -78,7 +80,7 @@ def train(
     logger = RunLogger()
     best = BestWeights(parts.task.monitor, parts.task.mode)
     trainer = make_trainer(parts, [best, *callbacks], logger)
-    with tracking.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
+    with recording.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
         logger.run = run
         started = time.perf_counter()
         _fit(cfg, trainer, parts)
@@ -93,12 +95,12 @@ def train(
         once = {name: value for name, value in scores.items() if name not in last}
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
         shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
-        drawn = drawing.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
+        drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
         run.log_files(
             {
-                **tracking.prediction_files(run, parts, outputs),
+                **recording.prediction_files(run, parts, outputs),
                 **drawn,
-                drawing.CHECKPOINT: {"state_dict": best.weights},
+                run_plots.CHECKPOINT: {"state_dict": best.weights},
                 "checkpoint/shapes.json": shapes,
             }
         )
@@ -111,7 +113,7 @@ def train(
 def prepare(cfg: DictConfig) -> Parts:
     """Builds everything, and so finds every mistake that shows before training."""
     _quiet()
-    dataset = config.load_dataset(cfg)
+    dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
     if dataset.task not in fits:
         raise UserError(
@@ -138,7 +140,7 @@ def _prepared(dataset: Any, preprocessing: Contents, split: Contents) -> Prepare
     if key not in _PREPARED:
         if len(_PREPARED) >= MOST_KEPT or sum(made.data.nbytes for made in _PREPARED.values()) > MOST_KEPT_BYTES:
             _PREPARED.clear()  # before others are made: there may be no room for both
-        _PREPARED[key] = Prepared(dataset, config.build(preprocessing.node), config.build(split.node))
+        _PREPARED[key] = Prepared(dataset, build(preprocessing.node), build(split.node))
     return _PREPARED[key]
 
 
@@ -155,15 +157,15 @@ def make_task(
     """Returns the config's task with its model, untrained.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it.
+        cfg: As :func:`medfit.config.compose.compose` gives it.
         input_shape: Of one sample's ``x``.
         target_names: The data set's.
         train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
             was learnt from them.
     """
-    return config.build(cfg.task)(
-        model=config.build(cfg.model),
-        regime=config.build(cfg.regime),
+    return build(cfg.task)(
+        model=build(cfg.model),
+        regime=build(cfg.regime),
         input_shape=input_shape,
         target_names=target_names,
         train_arrays=train_arrays,
@@ -238,8 +240,8 @@ class BestWeights(Callback):
 
 def main(cfg: DictConfig) -> None:
     """Trains one model and says how it went and where the results lie."""
-    from medfit.console import say, show_table
-    from medfit.epoch_bar import EpochBar
+    from medfit.terminal.console import say, show_table
+    from medfit.terminal.epoch_bar import EpochBar
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         scores = train(cfg, callbacks=[bar])

@@ -10,10 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from medfit.console import say
 from medfit.errors import UserError
-from medfit.serving import HOST, free_port, open_page
-from medfit.store import Store
+from medfit.terminal.console import say
+from medfit.terminal.serving import HOST, free_port, open_page
+from medfit.tracking.store import Store
 
 START_S = 120
 VIEW = "medfit"

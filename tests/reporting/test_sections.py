@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from html_checks import Reader
 
-from medfit import config
-from medfit.reporting import page, pictures
-from medfit.reporting.facts import Facts
+from medfit.config import folders
+from medfit.reporting import page, page_figures
+from medfit.reporting.collect import Facts
 
 
 def section(html, name):
@@ -134,7 +134,7 @@ def test_results_alone_are_shown_with_the_command_for_the_rest():
 
 
 def test_results_of_an_older_kind_are_passed_over(lab, regression):
-    path = config.EXPERIMENTS / regression / "results.csv"
+    path = folders.EXPERIMENTS / regression / "results.csv"
     whole = path.read_text()
     path.write_text("patients,model,fold,seed,auroc\ntest split,mlp,0,0,0.9\n")
     known = lab.facts.__wrapped__(lab, regression)
@@ -157,7 +157,7 @@ def test_the_figures_are_with_the_evaluations_run(lab, diagnosis):
 
 
 def test_single_patients_images_are_shown_only_where_that_is_asked_for(lab, segmentation):
-    shown = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=True)]
-    hidden = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=False)]
+    shown = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=True)]
+    hidden = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=False)]
     assert {"Overlay best", "Overlay worst"} <= set(shown)
     assert hidden == [title for title in shown if "verlay" not in title]

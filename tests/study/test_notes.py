@@ -8,9 +8,9 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from medfit import process
 from medfit.study import notes, storage
 from medfit.study.notes import NotingStorage, Recent, flush
+from medfit.tracking import process
 
 
 @pytest.fixture

@@ -9,14 +9,16 @@ import yaml
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from medfit import best, sweep, tracking
+from medfit import sweep
 from medfit.errors import UserError
-from medfit.store import Store
-from medfit.study import repair, trial, trials
-from medfit.study.plan import Plan, halved
-from medfit.study.space import read_space
+from medfit.search import trials
+from medfit.search.space import read_space
+from medfit.study import best, repair, trial
 from medfit.study.trial import run_trial
+from medfit.study.trial_plan import Plan, halved
 from medfit.tasks.classification import Binary
+from medfit.tracking import recording
+from medfit.tracking.store import Store
 from medfit.train import prepare, train
 
 SMALL = ["regime=smoke", "regime.epochs=1", "sweep/sampler=random", "sweep/pruner=none"]
@@ -106,7 +108,7 @@ def test_folds_share_out_the_patients_that_are_not_in_the_test_split(compose, ru
     sweep.sweep(cfg)
     datamodule = prepare(cfg).datamodule
     apart = {
-        split: set(tracking.pseudonyms(output_dir, datamodule.dataset.name, datamodule.groups(split)))
+        split: set(recording.pseudonyms(output_dir, datamodule.dataset.name, datamodule.groups(split)))
         for split in ("train", "val", "test")
     }
     validated = [

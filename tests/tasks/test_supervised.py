@@ -7,15 +7,15 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.func import functional_call
 
-from medfit.batches import Batches, Once, Plan
+from medfit.data.batches import Batches, Once, Plan
+from medfit.data.preprocessing.arrays import Arrays
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.models.mlp import MLP
-from medfit.preprocessing.arrays import Arrays
-from medfit.regime import Regime
 from medfit.tasks.classification import Binary, MultiClass, MultiLabel
-from medfit.tasks.codes import MultiClassByCodes
 from medfit.tasks.metrics import BINARY, CLASSES, REGRESSION
+from medfit.tasks.output_codes import MultiClassByCodes
+from medfit.tasks.regime import Regime
 from medfit.tasks.regression import Regression
 from medfit.train import prepare, train
 

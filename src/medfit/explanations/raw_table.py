@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from medfit.preprocessing.table import TablePreprocessing
+from medfit.data.preprocessing.table import TablePreprocessing
 
 
 class RawTable:
@@ -18,7 +18,7 @@ class RawTable:
     which is missing.
 
     Args:
-        dataset: :class:`medfit.datasets.records.Records`.
+        dataset: :class:`medfit.data.datasets.records.Records`.
         preprocessing: Of the run; fitted here on the training rows again, which gives what the run had.
         train: Numbers of the training rows.
 

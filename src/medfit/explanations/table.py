@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from medfit import config
+from medfit.config.instantiate import build
 from medfit.explanations.attributions import integrated_gradients
 from medfit.explanations.cases import Case, Question, effect, unit_of
-from medfit.explanations.family import Attributions, Family, Prediction, title
+from medfit.explanations.explainer import Attributions, Family, Prediction, title
 from medfit.explanations.sanity import rank_correlation
 from medfit.plots import explanations as figures
 from medfit.tasks.base import Task
@@ -46,7 +46,7 @@ class Table(Family):
 
         super().__init__(*args)
         self.train = self.data.rows["train"]
-        self.raw = RawTable(self.dataset, config.build(self.cfg.preprocessing)(self.dataset), self.train)
+        self.raw = RawTable(self.dataset, build(self.cfg.preprocessing)(self.dataset), self.train)
         self.sources = self.raw.sources()
         if np.isnan(self.raw.matrix[self.rows]).any():
             self.notes.append("LIME knows no missing numbers: it begins with the training mean in their place.")

@@ -2,8 +2,8 @@
 
 from medfit.report import wide
 from medfit.reporting import history, tables
-from medfit.reporting.facts import Facts
-from medfit.reporting.words import ordinal
+from medfit.reporting.collect import Facts
+from medfit.reporting.formatting import ordinal
 
 Lines = list[str]
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.best import shortest
 from medfit.evidence.summary import headline
 from medfit.plots.evidence import first_metric, in_order, num_worst
 from medfit.report import number
-from medfit.reporting.records import Record
-from medfit.reporting.words import Cell, Rows, duration, interval, ordinal, p_value, scored, short, whole
+from medfit.reporting.finished_runs import Record
+from medfit.reporting.formatting import Cell, Rows, duration, interval, ordinal, p_value, scored, short, whole
+from medfit.study.best import shortest
 
 MOST_FEATURES = 60
 KEYS = ("patients", "model", "fold", "seed")

@@ -13,8 +13,8 @@ from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import or_, select
 
-from medfit import process
 from medfit.study.rows import COMPLETE, STATE, TRIALS, USER_ATTRS, Notes, attr, insert, write
+from medfit.tracking import process
 
 WAIT_S = 2.0  # that a note may wait, so that others see how far a trial has come
 RECENT_S = 1.0  # that what is known of other trials may be old

@@ -11,12 +11,14 @@ from omegaconf import DictConfig
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from medfit import process, schema
+from medfit.config import schema
 from medfit.errors import UserError
-from medfit.store import PROCESS, Store
-from medfit.study import storage, trials
-from medfit.study.plan import halved
-from medfit.study.values import set_values
+from medfit.search import trials
+from medfit.search.values import set_values
+from medfit.study import storage
+from medfit.study.trial_plan import halved
+from medfit.tracking import process
+from medfit.tracking.store import PROCESS, Store
 
 LONGEST = 500  # characters of a reason
 

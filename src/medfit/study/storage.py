@@ -15,7 +15,9 @@ from filelock import FileLock
 from omegaconf import DictConfig
 from optuna.exceptions import StorageInternalError
 
-from medfit import config
+from medfit.config import folders
+from medfit.config.instantiate import build
+from medfit.config.overrides import without_passwords
 from medfit.errors import StoreError, disk_full
 from medfit.study.notes import NotingStorage
 
@@ -27,7 +29,7 @@ GRACE = 4  # beats that may be missing
 
 def url(cfg: DictConfig) -> str:
     """Returns the address of the studies."""
-    return cfg.sweep.storage or f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}"
+    return cfg.sweep.storage or f"sqlite:///{folders.output_dir(cfg) / 'optuna.db'}"
 
 
 def open_storage(cfg: DictConfig) -> NotingStorage:
@@ -69,7 +71,7 @@ def guarded(address: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         cause = error.__cause__ or error
         what = "the disk is full" if disk_full(error) else str(cause).splitlines()[0][:200]
-        where = _file(address) or config.without_passwords(address)
+        where = _file(address) or without_passwords(address)
         raise StoreError(f"sweep.storage: the studies in '{where}' can't be used ({what})") from error
 
 
@@ -121,8 +123,8 @@ def _pruner(cfg: DictConfig) -> optuna.pruners.BasePruner:
     """Returns the config's pruner; a warm-up that is meant for epochs takes half the folds at most."""
     warmup = cfg.sweep.pruner.get("n_warmup_steps")
     if not (cfg.sweep.folds and warmup):
-        return config.build(cfg.sweep.pruner)
-    return config.build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
+        return build(cfg.sweep.pruner)
+    return build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
 
 
 def _storage(address: str, heartbeat_s: int) -> NotingStorage:

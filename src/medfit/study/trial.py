@@ -10,14 +10,14 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from optuna.pruners import WilcoxonPruner
 
-from medfit import tracking
 from medfit.errors import UserError
-from medfit.logger import RunLogger
-from medfit.study import goals
-from medfit.study.goals import objectives
+from medfit.search import objectives
+from medfit.search.objectives import objective_names
+from medfit.search.values import set_values, suggest_config
 from medfit.study.notes import Recent, flush
-from medfit.study.plan import Plan, Report, halved
-from medfit.study.values import set_values, suggest_config
+from medfit.study.trial_plan import Plan, Report, halved
+from medfit.tracking import recording
+from medfit.tracking.lightning_logger import RunLogger
 from medfit.train import prepare, train
 
 Scores = dict[str, float]
@@ -47,9 +47,9 @@ class Watch(Callback):
     def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
         self.trial, self.sweep, self.report = trial, sweep, report
         self.trial.study = Recent(trial.study)  # whom pruners ask
-        self.names, self.unit, self.pruned = objectives(sweep), "epoch", False
+        self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
-    def start(self, run: tracking.Run) -> None:
+    def start(self, run: recording.Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)
@@ -78,7 +78,7 @@ class Watch(Callback):
         """
         if wrong := [name for name in self.names if not scores[name] == scores[name]]:
             raise UserError(f"{wrong[0]} became nan")
-        goals.note(self.trial, scores, self.sweep.constraints)
+        objectives.note(self.trial, scores, self.sweep.constraints)
         self.trial.set_user_attr("scores", scores)
         self.trial.set_user_attr("values", [scores[name] for name in self.names])
         self.trial.set_user_attr("pruned", self.pruned)
@@ -91,7 +91,7 @@ def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scor
     parts, num_folds = prepare(cfg), cfg.sweep.folds
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     found: list[Scores] = []
-    with tracking.start_run(cfg, dataset, proof, tags) as run:
+    with recording.start_run(cfg, dataset, proof, tags) as run:
         watch.start(run)
         for fold in range(num_folds):
             watch.unit = f"fold {fold + 1}/{num_folds} epoch"

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
-from medfit.batches import Batches
+from medfit.data.batches import Batches
 from medfit.errors import UserError, blame
-from medfit.regime import AdversarialRegime, Count, NonNegative
-from medfit.speed import prepare_model, prepare_optimizer
-from medfit.tasks import players
+from medfit.tasks import adversarial_losses
 from medfit.tasks.generative import Generative, GridSize
+from medfit.tasks.regime import AdversarialRegime, Count, NonNegative
+from medfit.training.hardware import prepare_model, prepare_optimizer
 
 
 class Adversarial(Generative):
@@ -29,7 +29,7 @@ class Adversarial(Generative):
         regime: How to train.
         input_shape: Of one image.
         target_names: Of the classes; one means yes or no.
-        loss: ``non_saturating``, ``hinge`` or ``wasserstein_gp``; see :mod:`medfit.tasks.players`.
+        loss: ``non_saturating``, ``hinge`` or ``wasserstein_gp``; see :mod:`medfit.tasks.adversarial_losses`.
         gradient_penalty: Weight of the gradient penalty in ``wasserstein_gp``.
         r1: Weight of half the squared gradient at real images; 0 for none.
         r1_interval: Steps of the discriminator from one such penalty to the next, which weighs as many times more.
@@ -82,10 +82,10 @@ class Adversarial(Generative):
             grid_size=grid_size,
         )
         self.model, self.regime, self.latent_size = made, regime, made.latent_size
-        self.loss = players.LOSSES[loss]
+        self.loss = adversarial_losses.LOSSES[loss]
         self.gradient_penalty = gradient_penalty if loss == "wasserstein_gp" else 0.0
         self.r1, self.r1_interval = r1, r1_interval
-        average = players.average_with_warm_up(ema_decay)
+        average = adversarial_losses.average_with_warm_up(ema_decay)
         self.average = AveragedModel(made.generator, avg_fn=average, use_buffers=True).requires_grad_(False)
         self.configure_optimizers()
         self._num_steps = 0  # of the discriminator
@@ -131,9 +131,9 @@ class Adversarial(Generative):
         outputs = {"output_on_real": on_real.mean(), "output_on_generated": on_fake.mean()}
         self._log({"discriminator_loss": loss, **outputs}, len(real))
         if self.gradient_penalty:
-            loss = loss + self.gradient_penalty * players.gradient_penalty(discriminator, real, fake, label)
+            loss = loss + self.gradient_penalty * adversarial_losses.gradient_penalty(discriminator, real, fake, label)
         if self.r1 and self._num_steps % self.r1_interval == 0:
-            loss = loss + self.r1_interval * self.r1 / 2 * players.r1(discriminator, real, label)
+            loss = loss + self.r1_interval * self.r1 / 2 * adversarial_losses.r1(discriminator, real, label)
         return loss
 
     def generator_loss(self, real: Tensor, label: Tensor | None) -> Tensor:

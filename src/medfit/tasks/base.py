@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from medfit.batches import Batches
+from medfit.data.batches import Batches
 from medfit.errors import UserError, suggest
 from medfit.tasks.steps import Steps
 

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from medfit.batches import Batches
+from medfit.data.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import generation
 from medfit.plots import generation as figures
-from medfit.regime import Count
 from medfit.tasks.base import Task
 from medfit.tasks.features import FeatureSpace
+from medfit.tasks.regime import Count
 
 SEED = 0  # of the noise that every epoch is scored with, whatever the run's seed: scores then differ by weights alone
 LABEL_SEED = 2**31  # added to the seed of the noise, which labels must not follow (torch reads 32 bits of a seed)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from medfit.batches import Batches
+from medfit.data.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
 from medfit.evidence.predictions import COUNTS

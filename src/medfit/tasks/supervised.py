@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from medfit.batches import Batches
+from medfit.data.batches import Batches
 from medfit.errors import UserError, blame, suggest
-from medfit.regime import Regime
-from medfit.speed import prepare_model, prepare_optimizer
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
+from medfit.tasks.regime import Regime
+from medfit.training.hardware import prepare_model, prepare_optimizer
 
 Batch = list[Tensor] | tuple[Tensor, Tensor]
 

@@ -1,0 +1,85 @@
+"""Splits by patient, preprocessing fitted on the training split, batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import numpy as np
+from torch import Tensor
+
+from medfit.data.batches import Batches, Once, Plan
+from medfit.data.splits import Split, proof
+
+
+class Prepared:
+    """A data set, divided and prepared; trainings that differ in neither share it.
+
+    Args:
+        dataset: With ``groups``, ``strata``, ``given_split`` and ``target_names``.
+        preprocessing: Takes the data set; gives ``usable()``, which marks the samples to divide, and
+            ``apply(train_rows)``, which gives prepared samples, as
+            :class:`medfit.data.preprocessing.arrays.Arrays` is one.
+        split: Takes the data set and its usable samples.
+
+    Attributes:
+        rows: Numbers of the samples of each split.
+        proof: What shows that no patient is in two splits.
+        data: The prepared samples.
+    """
+
+    def __init__(self, dataset: Any, preprocessing: Callable[..., Any], split: Split) -> None:
+        steps = preprocessing(dataset)
+        usable = steps.usable()
+        self.dataset = dataset
+        self.rows = split(dataset, usable)
+        self.proof = proof(self.rows, dataset, usable)
+        self.data = steps.apply(self.rows["train"])
+
+
+class DataModule(L.LightningDataModule):
+    """Batches of each split of a data set, for one training.
+
+    Args:
+        prepared: The data.
+        batch_size: Samples of a training batch; None for all of them.
+        seed: Of the batch order, and of what is drawn at random for a batch.
+        plain: Whether batches come through PyTorch's loader in any case, however small the data are.
+
+    Attributes:
+        input_shape: Of one sample's ``x``.
+    """
+
+    def __init__(self, prepared: Prepared, batch_size: int | None, seed: int, plain: bool = False) -> None:
+        super().__init__()
+        self.dataset, self.data = prepared.dataset, prepared.data
+        self.rows, self.proof = prepared.rows, prepared.proof
+        data = self.data.training(self.rows["train"])
+        self.batch_size, self.plain = batch_size or len(data), plain
+        self.train_batches = Batches(data, Plan(len(data), self.batch_size, seed), plain, self.data.augment)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one training sample's ``x``."""
+        return self.data.input_shape
+
+    def arrays(self, split: str) -> tuple[Tensor, Tensor]:
+        """Returns a split's samples, all at once; for data of one shape that lie in memory."""
+        x, y = self.data[self.rows[split]]
+        return x, y
+
+    def groups(self, split: str) -> np.ndarray:
+        """Returns the patient of each sample of a split."""
+        return self.dataset.groups[self.rows[split]]
+
+    def setup(self, stage: str) -> None:
+        """Brings the data to the trainer's device, if they have room there."""
+        self.data.place(self.trainer.strategy.root_device)  # type: ignore[union-attr]
+
+    def train_dataloader(self) -> Once:
+        """Returns a whole epoch's training batches as what Lightning takes for one, whose own costs are paid once."""
+        return Once(self.train_batches)
+
+    def batches(self, split: str) -> Batches:
+        """Returns a split's batches in the data set's order."""
+        data = self.data.evaluation(self.rows[split])
+        return Batches(data, Plan(len(data), self.data.evaluation_batch), self.plain)

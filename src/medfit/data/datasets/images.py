@@ -1,0 +1,146 @@
+"""Data sets of images, in two or three dimensions, with masks where they are to be segmented."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from medfit.data.datasets.samples import Samples
+from medfit.errors import UserError
+
+RESIDENT_SHARE = 0.4  # of the memory that is free: more than that is read again whenever it is needed
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as it was read.
+
+    Args:
+        x: In the shape (channels, *size), of any number type. Flat images have rows from the top and columns from the
+            left, as they are shown; volumes the axes right, anterior, superior.
+        mask: Class numbers from 0, uint8 in the shape (*size); None where there is none.
+        spacing_mm: Distance of neighbouring pixels or voxels along each axis; None where it is not known.
+    """
+
+    x: np.ndarray
+    mask: np.ndarray | None = None
+    spacing_mm: tuple[float, ...] | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that it takes."""
+        return self.x.nbytes + (0 if self.mask is None else self.mask.nbytes)
+
+
+class Images(Samples):
+    """Images of one number of dimensions and channels, of any sizes.
+
+    All are read once, so that a bad file is found before anything is trained, and kept while there is memory.
+
+    Args:
+        names: Of the files, for messages; they may name patients, so they are never stored.
+        readers: Each gives an :class:`Image`, and raises ``UserError`` if it can't.
+        channels: Their names.
+        **about: As :class:`Samples` takes them; ``target_names`` are the classes of the masks, the background first,
+            where ``task`` is ``segmentation``.
+        y: The targets; None where ``task`` is ``segmentation`` or ``generation``.
+        empty_masks: Whether a mask of nothing but background is taken (``keep``) or is a mistake (``refuse``).
+
+    Raises:
+        UserError: no images, sizes of image and mask that differ, other numbers of channels or dimensions than the
+            first, values that are no finite numbers, a mask with a number that no class has, or an empty one.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: Sequence[str],
+        readers: Sequence[Callable[[], Image]],
+        channels: Sequence[str],
+        y: np.ndarray | None = None,
+        empty_masks: Literal["refuse", "keep"] = "refuse",
+        **about: Any,
+    ) -> None:
+        if not readers:
+            raise UserError("dataset: there are no images")
+        super().__init__(y=np.zeros((len(readers), 0), dtype=np.float32) if y is None else y, **about)
+        self.channels, self.file_names, self._readers = list(channels), list(names), list(readers)
+        self._kept: dict[int, Image] = {}
+        self._empty_masks = empty_masks
+        self._check(self._read_all())
+
+    @property
+    def num_dimensions(self) -> int:
+        """2 or 3."""
+        return self.image(0).x.ndim - 1
+
+    def image(self, index: int) -> Image:
+        """Returns an image as it was read."""
+        kept = self._kept.get(index)
+        return self._readers[index]() if kept is None else kept
+
+    def __getitem__(self, index: int) -> tuple[Image, np.ndarray]:
+        return self.image(index), self.y[index]
+
+    def features(self) -> list[dict[str, str]]:
+        """Returns the channels' names."""
+        return [{"name": channel, "kind": "image"} for channel in self.channels]
+
+    def contents(self) -> Iterator[bytes]:
+        """Yields shapes, types, spacings and values of images and masks."""
+        for index in range(len(self)):
+            image = self.image(index)
+            for array in (image.x, image.mask):
+                if array is not None:
+                    yield f"{array.shape} {array.dtype} {image.spacing_mm}".encode()
+                    yield np.ascontiguousarray(array).tobytes()
+
+    def _read_all(self) -> Iterator[Image]:
+        import psutil
+
+        room = RESIDENT_SHARE * psutil.virtual_memory().available
+        for index, read in enumerate(self._readers):
+            image = read()
+            room -= image.num_bytes
+            if room > 0:
+                self._kept[index] = image
+            yield image
+
+    def _check(self, images: Iterator[Image]) -> None:
+        num_axes, marked = None, self.task != "segmentation"
+        for name, image in zip(self.file_names, images, strict=True):
+            num_axes = num_axes or image.x.ndim
+            self._check_image(name, image.x, num_axes)
+            if self.task == "segmentation":
+                marked |= self._check_mask(name, image)
+        if not marked:
+            raise UserError("dataset: every mask is empty; there is nothing to learn")
+
+    def _check_image(self, name: str, x: np.ndarray, num_axes: int) -> None:
+        if (len(x), x.ndim) != (len(self.channels), num_axes) or x.ndim not in (3, 4) or 0 in x.shape:
+            raise UserError(
+                f"{name}: {len(x)} channels of {_size(x.shape[1:])} pixels do not fit the other images, of "
+                f"{len(self.channels)} channels in {num_axes - 1} dimensions"
+            )
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            raise UserError(f"{name}: holds values that are no finite numbers")
+
+    def _check_mask(self, name: str, image: Image) -> bool:
+        """Returns whether anything is marked."""
+        mask, size = image.mask, image.x.shape[1:]
+        if mask is None or mask.shape != size:
+            its = "none" if mask is None else _size(mask.shape)
+            raise UserError(f"{name}: the image has {_size(size)} pixels, its mask {its}")
+        if (largest := int(mask.max())) >= (known := len(self.target_names)):
+            hint = "; black and white masks take dataset.layout=binary" if (largest, known) == (255, 2) else ""
+            raise UserError(f"{name}: its mask holds the number {largest}; the classes have 0 to {known - 1}{hint}")
+        if not largest and self._empty_masks == "refuse":
+            raise UserError(
+                f"{name}: its mask is empty; dataset.empty_masks=keep takes it as an image without findings"
+            )
+        return bool(largest)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
