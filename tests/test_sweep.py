@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from medfit import sweep
 from medfit.config import folders
+from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.search import trials
 from medfit.study import best
@@ -189,7 +190,7 @@ def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, cl
     states = [run.info.status for run in trials_of(client)]
     assert "RUNNING" not in states
     assert states.count("FINISHED") >= 2
-    study = sweep.sweep(compose(overrides))
+    study = sweep.sweep(compose_config(overrides))
     assert len(trials.done(study)) == 6
     assert len({str(t.params) for t in trials.done(study)}) == 6
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'sweep'")

@@ -12,6 +12,7 @@ from mlflow.entities import RunStatus
 
 from each_step import EachStep
 from medfit import train as train_module
+from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.tasks.supervised import Supervised
@@ -57,7 +58,7 @@ def test_params_given_back_as_overrides_compose_the_run_again(compose, client):
     cfg = compose("regime=smoke", "model.widths=[8,4]", "regime.optimizer.lr=2e-3", "split.seed=3", "dataset=diabetes")
     train(cfg)
     params = runs(client)[0].data.params
-    again = compose([f"{name}={value}" for name, value in params.items()])
+    again = compose_config([f"{name}={value}" for name, value in params.items()])
     for section in ("seed", "split", "dataset", "model", "task", "regime", "preprocessing"):
         assert again[section] == cfg[section]
 

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from medfit import sweep
+from medfit.config.compose import compose as compose_config
 from medfit.config.overrides import as_override
 from medfit.evaluate import evaluate
 from medfit.study import best
@@ -75,7 +76,7 @@ def test_the_next_command_chooses_the_best_model(compose, capsys):
     sweep.main(compose(*SMALL, "dataset=breast_cancer", "sweep.space.model=[linear]"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next")]
     assert " model=linear " in line
-    composed = compose(["experiment=", *line.split("medfit evaluate ")[1].split()])
+    composed = compose_config(["experiment=", *line.split("medfit evaluate ")[1].split()])
     assert composed.choices.model == "linear"
 
 

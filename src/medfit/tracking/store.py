@@ -177,7 +177,7 @@ class Store:
         self.write(run_id, "end", [status, now_ms()])
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
-        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it if a server is away, or others send."""
+        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it if a server is away or others send."""
         with self._guarded(), self._whole():
             if self.later:
                 self._outbox.keep(run_id, operation, payload, files, sure=False)  # it is sent in a moment
