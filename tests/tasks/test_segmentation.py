@@ -92,7 +92,7 @@ def predicted(preds, target, patients=None, spacing=None, task=None):
     spacing = spacing or (1.0,) * preds[0].ndim
     patients = range(len(preds)) if patients is None else patients
     batches = [
-        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), patient, spacing)
+        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), [patient], [spacing])
         for p, t, patient in zip(preds, target, patients, strict=True)
     ]
     with torch.no_grad():
@@ -371,7 +371,7 @@ def test_the_loss_of_an_image_is_that_of_its_whole_output():
     task = make(Conv)
     x, y = torch.randn(1, 1, 20, 13), torch.randint(3, (1, 20, 13))
     with torch.no_grad():
-        (case,) = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        (case,) = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
         assert case.loss == pytest.approx(float(task.loss(task.model(x), y)), rel=1e-4)
 
 
@@ -380,7 +380,7 @@ def test_images_of_any_precision_are_scored(dtype):
     task = make().to(dtype)
     x, y = torch.from_numpy(masks(1)[0])[None, None].to(dtype), torch.from_numpy(masks(1)[0])[None].long()
     with torch.no_grad():
-        cases = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        cases = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
     assert task.scores(cases)["dice"] == 1 and task.figures(cases)
 
 
