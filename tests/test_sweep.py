@@ -165,17 +165,12 @@ def test_another_data_set_within_an_experiment_is_kept_in_its_best(compose):
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, client, compose):
+def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, client, compose, launch):
     overrides = [f"output_dir={output_dir}", "tracking.plots=false", "sweep.num_trials=6", "regime.epochs=20"]
     overrides += ["experiment=", "dataset=breast_cancer", "regime.accelerator=cpu"]
     command = [sys.executable, "-m", "medfit", "sweep", *overrides]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = launch(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(trials_of(client)) < 3:
         time.sleep(0.2)

@@ -136,10 +136,10 @@ def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_is_killed_not_running(output_dir, client, stop):
+def test_an_interrupted_training_is_killed_not_running(output_dir, client, launch, stop):
     overrides = [f"output_dir={output_dir}", "regime.epochs=100000", "regime.patience=null", "tracking.plots=false"]
     command = [sys.executable, "-m", "medfit", "train", *overrides]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    process = launch(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and not any(run.data.metrics for run in runs(client)):
         time.sleep(0.5)

@@ -114,7 +114,7 @@ def test_a_job_that_is_preempted_hands_its_trial_back_and_gets_another_turn(comp
 
 
 @pytest.mark.slow
-def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted):
+def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "sweep.num_trials=30")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: signal.raise_signal(signal.SIGINT)))
@@ -124,7 +124,7 @@ def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted):
 
 
 @pytest.mark.slow
-def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted):
+def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "regime.epochs=1000", "sweep.num_trials=2")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: [signal.raise_signal(signal.SIGINT) for _ in range(2)]))

@@ -186,7 +186,7 @@ def test_a_sweep_of_which_every_worker_dies_stops_and_says_why(compose, faults):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, times):
+def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, interruptible, times):
     cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=6", "sweep.workers=2")
 
     def interrupt():
@@ -210,3 +210,24 @@ def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, cli
     assert ("KILLED" in states) == (times == 2)
     assert states["FINISHED"] >= (times == 1)
     assert_whole(sweep.sweep(cfg), cfg)
+
+
+@pytest.mark.slow
+def test_a_sweep_in_a_scripts_background_does_not_hear_ctrl_c(compose, faults, interruptible):
+    cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=3", "sweep.workers=2")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sent = []
+
+    def interrupt():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not Store(cfg).running()[1:]:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        sent.append(len(Store(cfg).running()))
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    study = sweep.sweep(cfg)
+    thread.join()
+    assert sent[0] > 1
+    assert_whole(study, cfg)
