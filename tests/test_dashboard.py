@@ -59,6 +59,7 @@ def test_without_a_study_the_command_that_starts_one_is_told(storage, number, co
         dashboard.page(storage, compose(experiment="heart_rate"))
 
 
+@pytest.mark.slow
 def test_the_page_and_its_data_are_served_on_loopback_until_ctrl_c(output_dir, number, launch):
     wanted = number("breast_cancer", num_trials=2)
     with socket.socket() as probe:

@@ -9,6 +9,7 @@ def test_the_defaults_pass():
     schema.check(config.compose([]))
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("override", "words"),
     [

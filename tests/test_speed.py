@@ -66,12 +66,14 @@ def alike(one, other):
     )
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_fast_path_gives_the_same_losses_as_the_plain_one(compose, family):
     fast, plain = (history(compose, *FAMILIES[family], f"regime.speed={speed}") for speed in ("auto", "plain"))
     assert alike(fast, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_losses_are_the_same_for_data_that_do_not_stay_in_memory(compose, family, monkeypatch):
     resident = history(compose, *FAMILIES[family])
@@ -190,6 +192,7 @@ def counted(compose, monkeypatch):
 TRIALS, SWEEPS = 2, 1
 
 
+@pytest.mark.slow
 def test_a_trial_makes_few_calls_of_the_tracker(counted):
     counts = counted()
     assert counts["create_run"] == counts["set_terminated"] == counts["log_inputs"] == TRIALS + SWEEPS
@@ -199,6 +202,7 @@ def test_a_trial_makes_few_calls_of_the_tracker(counted):
     assert counts["clients"] == 1 and counts["get_experiment_by_name"] == 1
 
 
+@pytest.mark.slow
 def test_a_trial_of_a_worker_keeps_three_times_what_another_process_sends(counted):
     counts = counted(later=True)
     assert counts["keep"] == 3 * TRIALS + 2 * SWEEPS  # as one begins, before a trial's scores count, as one ends
@@ -217,6 +221,7 @@ print("mlflow" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_whose_runs_others_make_and_send_does_not_import_mlflow(tmp_path):
     command = [sys.executable, "-c", WITHOUT_MLFLOW, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
@@ -228,6 +233,7 @@ def test_trials_share_data_and_the_leak_scan(counted):
     assert counts["preparations"] == 1 and counts["leak scans"] <= 1
 
 
+@pytest.mark.slow
 def test_a_trial_writes_one_checkpoint(counted):
     assert counted()["checkpoints"] == TRIALS
 

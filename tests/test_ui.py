@@ -13,6 +13,7 @@ from medfit.store import Store
 from medfit.train import train
 
 
+@pytest.mark.slow
 def test_the_runs_table_shows_trials_by_score_with_what_tells_them_apart(compose, client):
     cfg = compose("regime=smoke", "sweep=smoke", "dataset=breast_cancer")
     sweep.sweep(cfg)

@@ -63,6 +63,7 @@ def of_fault(study, kind):
     return [trial for trial in study.trials if trial.params.get("model.fault") == kind]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     cfg = compose(*SHORT, f"sweep.workers={workers}", "sweep.num_trials=7")
@@ -72,6 +73,7 @@ def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == workers
 
 
+@pytest.mark.slow
 def test_one_worker_proposes_as_this_process_would(compose, tmp_path):
     one, here = (sweep.sweep(compose(*SHORT, f"sweep.workers={n}", f"output_dir={tmp_path / str(n)}")) for n in (1, 0))
     assert [(t.params, t.value) for t in one.trials] == [(t.params, t.value) for t in here.trials]
@@ -93,6 +95,7 @@ def test_a_fault_fails_its_trial_alone_and_its_reason_is_kept_in_study_and_run(c
     assert all(trial.state is TrialState.COMPLETE for trial in of_fault(study, "none"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "reason"), [("kill", "ended by SIGKILL"), ("exit", "ended with status 3")])
 def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compose, client, faults, kind, reason):
     cfg = compose(*FAULTY, *faults("none", kind, "none"), "sweep.workers=1", "sweep.num_retries=1")
@@ -135,6 +138,7 @@ def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose,
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["medfit.study.target.Target.refresh", "medfit.study.repair.repair"])
 def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
     cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
@@ -154,6 +158,7 @@ def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compos
     assert len(calls) > 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_ended_and_not_repeated(compose, faults):
     cfg = compose(*FAULTY, *faults("none", "hang", "none"), "sweep.workers=2", "sweep.trial_timeout_s=6")
     study = sweep.sweep(cfg)

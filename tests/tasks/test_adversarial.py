@@ -242,6 +242,7 @@ def test_other_losses_have_no_gradient_penalty(loss):
 # Training
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("norm", ["spectral", "none"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_finite(compose, loss, norm):
@@ -258,6 +259,7 @@ def test_every_loss_trains_finite(compose, loss, norm):
     assert np.isfinite(list(scores.values())).all()
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("kind", "conditional"), [("generation", False), ("multiclass", False), ("multiclass", True)])
 def test_every_kind_of_data_trains(compose, kind, conditional):
     scores = train(cfg_of(compose, f"model.conditional={str(conditional).lower()}", kind=kind))
@@ -317,6 +319,7 @@ def test_diverged_training_is_told_as_such(compose):
         train(cfg_of(compose, *overrides, "model.discriminator_norm=none", "task.loss=wasserstein_gp"))
 
 
+@pytest.mark.slow
 def test_training_is_repeatable(compose):
     first, second = (train(cfg_of(compose)) for _ in range(2))
     assert first == second
@@ -329,6 +332,7 @@ def test_samples_are_logged_each_epoch(compose, client):
     assert len([path for path in images if "compressed" not in path]) == 2 or len(images) >= 2
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_figures_are_logged(compose, client, conditional):
     train(cfg_of(compose, "tracking.plots=true", f"model.conditional={str(conditional).lower()}"))
@@ -741,6 +745,7 @@ def test_supervised_model_is_refused_by_its_name():
         make(model=partial(MLP, widths=[3]), input_shape=(4,))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "override",
     [
