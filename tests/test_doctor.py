@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
@@ -55,6 +56,7 @@ def test_what_still_runs_is_left_alone(compose, client):
     assert client.get_run(elsewhere.id).info.status == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_trial_and_a_run_that_disagree_are_told(compose, client, capsys):
     cfg = compose(*SMALL)
     study = sweep.sweep(cfg)

@@ -121,6 +121,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(CHANGES, min_size=1, max_size=3))
 @settings(max_examples=30, deadline=None)
 def test_trials_are_the_same_as_in_optuna_s_own_storage(trials):

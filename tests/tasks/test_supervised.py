@@ -367,6 +367,7 @@ def test_penalty_pulls_weights_and_leaves_biases_free():
     assert task.model.layer.bias.item() == 0
 
 
+@pytest.mark.slow
 def test_validation_loss_is_without_penalties(compose):
     overrides = ["dataset=breast_cancer", "model=linear", "regime=smoke", "regime.optimizer.lr=1e-12"]
     overrides += ["task.metrics=[cross_entropy]", "task.monitor=val/loss", "regime.epochs=1"]

@@ -73,6 +73,7 @@ def alike(one, other):
     )
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_fast_loop_gives_the_same_losses_and_weights_as_lightnings_own(compose, family, monkeypatch):
     monkeypatch.setattr(fast, "is_small", lambda *_: True)
@@ -90,6 +91,7 @@ def test_the_fast_loop_gives_the_same_losses_and_weights_as_lightnings_own(compo
         assert torch.allclose(weight.double(), own_weights[name].double(), rtol=1e-3, atol=2e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_losses_are_the_same_for_data_that_do_not_stay_in_memory(compose, family, monkeypatch):
     resident = history(compose, *FAMILIES[family])
@@ -208,6 +210,7 @@ def counted(compose, monkeypatch):
 TRIALS, SWEEPS = 2, 1
 
 
+@pytest.mark.slow
 def test_a_trial_makes_few_calls_of_the_tracker(counted):
     counts = counted()
     assert counts["create_run"] == counts["set_terminated"] == counts["log_inputs"] == TRIALS + SWEEPS
@@ -217,6 +220,7 @@ def test_a_trial_makes_few_calls_of_the_tracker(counted):
     assert counts["clients"] == 1 and counts["get_experiment_by_name"] == 1
 
 
+@pytest.mark.slow
 def test_a_trial_of_a_worker_keeps_three_times_what_another_process_sends(counted):
     counts = counted(later=True)
     assert counts["keep"] == 3 * TRIALS + 2 * SWEEPS  # as one begins, before a trial's scores count, as one ends
@@ -236,6 +240,7 @@ print("mlflow" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_whose_runs_others_make_and_send_does_not_import_mlflow(tmp_path):
     command = [sys.executable, "-c", WITHOUT_MLFLOW, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
@@ -247,6 +252,7 @@ def test_trials_share_data_and_the_leak_scan(counted):
     assert counts["preparations"] == 1 and counts["leak scans"] <= 1
 
 
+@pytest.mark.slow
 def test_a_trial_writes_one_checkpoint(counted):
     assert counted()["checkpoints"] == TRIALS
 
