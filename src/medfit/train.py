@@ -28,6 +28,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import Run
 from medfit.training import run_plots
 from medfit.training.hardware import suiting_threads
 
@@ -98,7 +99,7 @@ def train(
         drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
         run.log_files(
             {
-                **recording.prediction_files(run, parts, outputs),
+                **prediction_files(run, parts, outputs),
                 **drawn,
                 run_plots.CHECKPOINT: {"state_dict": best.weights},
                 "checkpoint/shapes.json": shapes,
@@ -202,6 +203,12 @@ def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict
     """Returns what the task predicts for some splits, by split, as its ``scores`` takes it."""
     made = {split: trainer.predict(parts.task, parts.datamodule.batches(split)) for split in splits}
     return {split: parts.task.join(batches or []) for split, batches in made.items()}
+
+
+def prediction_files(run: Run, parts: Parts, outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Returns a training's predictions as the files that its run keeps, by their names."""
+    data, tables = parts.datamodule, {split: parts.task.table(*output) for split, output in outputs.items()}
+    return recording.prediction_files(run, data.dataset.name, tables, data.groups)
 
 
 def fit(trainer: L.Trainer, parts: Parts) -> None:
