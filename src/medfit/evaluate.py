@@ -27,7 +27,7 @@ from medfit.terminal.console import say, show_table
 from medfit.tracking import process, provenance, recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import PROCESS, Store
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
     import mlflow.entities

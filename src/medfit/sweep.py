@@ -23,13 +23,14 @@ from medfit.search import objectives, starting_points, trials
 from medfit.search.objectives import objective_names
 from medfit.search.space import Entry, read_space
 from medfit.search.values import set_values, suggest_config
-from medfit.study import best, best_plots, comparability, repair, storage
+from medfit.study import best, comparability, repair, storage
 from medfit.study.budget import Target
 from medfit.study.precheck import Checked, check_trainings
 from medfit.study.trial_plan import Plan
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
+from medfit.training import run_plots
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
 from medfit.workers.worker import make_sampler
@@ -260,10 +261,10 @@ def _draw(
     own = recording.Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
     found = None
     with suppress(UserError):
-        found = best_plots.sources(run.store, own.id, folder)
+        found = run_plots.sources(run.store, own.id, folder)
     if found is None:
         return lambda: None
-    drawn = begin(best_plots.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
+    drawn = begin(run_plots.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
 
     def log() -> None:
         with suppress(UserError):

@@ -15,7 +15,9 @@ from medfit.search.values import set_values
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.train import prediction_files, prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
+from medfit.training.trainer import prediction_files
 
 if TYPE_CHECKING:
     import mlflow.entities

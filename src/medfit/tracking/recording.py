@@ -21,6 +21,8 @@ from medfit.tracking import provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 
+OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
+
 
 @dataclass(frozen=True)
 class Tracking:
@@ -93,7 +95,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "report",
         ):
             for path, value in leaves(cfg[section], str(section)):
-                if not path.rpartition(".")[2].startswith("_"):
+                if path.startswith(OWN_KEYS) or not path.rpartition(".")[2].startswith("_"):
                     yield path, value
 
 
