@@ -13,7 +13,7 @@ from medfit.data.datasets.ecg5000 import ECG5000
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.samples import Samples
 from medfit.data.datasets.series import Series
-from medfit.data.readers.image import Image
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.explain import explain
 from medfit.explanations.finished_run import FinishedRun

@@ -17,8 +17,8 @@ from medfit.data import leaks, near_duplicates
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.data.leaks import check, scan
-from medfit.data.readers.image import Image
 from medfit.data.splits import Split
 from medfit.errors import UserError
 from medfit.training.parts import prepare

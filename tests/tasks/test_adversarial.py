@@ -11,7 +11,7 @@ from torch import nn
 
 from each_step import EachStep
 from medfit.data.datasets.images import Images
-from medfit.data.readers.image import Image
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.models.gan import GAN
 from medfit.models.mlp import MLP

@@ -13,9 +13,9 @@ from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.datasets.breast_cancer import BreastCancer
 from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.image import ImagePreprocessing
-from medfit.data.readers.image import Image
 from medfit.data.splits import Split
 from medfit.errors import UserError
 from medfit.train import train
