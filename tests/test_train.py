@@ -12,6 +12,7 @@ from mlflow.entities import RunStatus
 
 from each_step import EachStep
 from medfit import train as train_module
+from medfit.config import instantiate
 from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
@@ -135,9 +136,9 @@ def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
         self.x.iloc[test_rows] = 1e6
 
     monkeypatch.setattr(BreastCancer, "__init__", spoiled)
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
     assert train(cfg) == honest
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
 
 
 @pytest.mark.slow

@@ -14,9 +14,10 @@ from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
 from medfit.data import leaks, near_duplicates
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError

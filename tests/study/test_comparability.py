@@ -2,6 +2,7 @@ import optuna
 import pytest
 
 from medfit import sweep
+from medfit.config import instantiate
 from medfit.config.instantiate import load_dataset
 from medfit.errors import UserError
 from medfit.search.space import read_space
@@ -112,7 +113,7 @@ def test_changed_data_are_refused_and_named(compose, tmp_path):
     path.write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 20)
     opened(compose(*lines))
     path.write_text("a,b,y\n" + "1,2,0\n3,5,1\n" * 20)
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
     with pytest.raises(UserError, match="this changed: the data's fingerprint. sweep.name"):
         opened(compose(*lines))
 
@@ -268,3 +269,17 @@ def test_facts_survive_being_stored(compose):
     study = opened(cfg)
     assert differences(study.user_attrs["facts"], facts(cfg, read_space(cfg), load_dataset(cfg))) == []
     assert isinstance(study, optuna.Study)
+
+
+def test_a_study_begun_before_modules_moved_goes_on(compose):
+    cfg = compose(*NAMED)
+    study = opened(cfg)
+    now = study.user_attrs["facts"]
+    names = {"medfit.data.": "medfit.", "medfit.tasks.regime": "medfit.regime"}
+    then = dict(now["config"])
+    for new, old in names.items():
+        then = {path: value.replace(new, old) for path, value in then.items()}
+    assert then != now["config"]
+    study.set_user_attr("facts", now | {"config": then})
+    assert opened(cfg)._study_id == study._study_id
+    assert opened(cfg).user_attrs["facts"] == now

@@ -14,7 +14,8 @@ from torch import nn
 from medfit.config import folders
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.preprocessing.patches import PatchPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
