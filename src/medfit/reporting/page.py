@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib import rc_context
 
-from medfit.evidence.summary import headline
+from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures, first_metric
 from medfit.report import number
 from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
@@ -95,7 +95,7 @@ def tiles(facts: Facts) -> list[tuple[str, str, str]]:
     made = []
     table = facts.tables.get("scores", facts.results)
     if table is not None and len(table):
-        metric = headline(facts.kind) if headline(facts.kind) in set(table.metric) else first_metric(table)
+        metric = named(facts.kind).headline if named(facts.kind).headline in set(table.metric) else first_metric(table)
         row = table[table.metric == metric].iloc[0].to_dict()
         made.append((f"{metric}, {row['patients_of']}", number(row["estimate"]), _sure(row)))
         if row.get("patients", 0) > 0:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.evidence.summary import headline
+from medfit.evidence.targets.known import named
 from medfit.plots.evidence import first_metric, in_order, num_worst
 from medfit.report import number
 from medfit.reporting.finished_runs import Record
@@ -70,7 +70,7 @@ def verdicts(against: pd.DataFrame | None, kind: str) -> list[tuple[str, str]]:
         against: The network's gains; None where there are no baselines.
         kind: Of targets.
     """
-    own = [] if against is None else against[against.metric == headline(kind)].to_dict("records")
+    own = [] if against is None else against[against.metric == named(kind).headline].to_dict("records")
     told = []
     for row in own:
         ends = f"gain in {row['metric']} {number(row['gain'])}, 95 % interval {interval(row) or 'unknown'}"

@@ -15,7 +15,7 @@ from torch import Tensor
 from medfit.data.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
-from medfit.evidence.predictions import COUNTS
+from medfit.evidence.segmentation import COUNTS
 from medfit.plots.overlays import Overlay, overlay, slice_of
 from medfit.tasks.supervised import Supervised
 

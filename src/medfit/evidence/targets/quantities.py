@@ -1,0 +1,32 @@
+"""The kind of target that is a number, or several."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from medfit.evidence import readouts, weighted
+from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
+from medfit.evidence.settings import Settings
+
+
+class Regression(TargetKind):
+    """Numbers in their units, a column each."""
+
+    name = "regression"
+    headline = "mae"
+    sections = frozenset({"agreement"})
+
+    def arrays(self, table: pd.DataFrame) -> Arrays:
+        """Returns the columns ``target/<name>`` and ``pred/<name>``."""
+        names, preds = columns(table, "pred")
+        return names, values(table, "target", names), preds
+
+    def metrics(self, predictions: Predictions) -> dict[str, Metric]:
+        """Returns the metrics of errors, of each target and their mean."""
+        return weighted.by_column(weighted.REGRESSION, predictions)
+
+    def tables(
+        self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
+    ) -> dict[str, pd.DataFrame]:
+        """Returns agreement and prediction intervals."""
+        return readouts.of_numbers(tests, vals, settings)
