@@ -28,8 +28,8 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
         "medfit.sweep:open_study",
     ],
     "trial: its values and config": ["medfit.study.trial:suggest_config"],
-    "trial: preparing data and task": ["medfit.train:prepare"],
-    "trial: making the trainer": ["medfit.train:make_trainer"],
+    "trial: preparing data and task": ["medfit.training.parts:prepare"],
+    "trial: making the trainer": ["medfit.training.trainer:make_trainer"],
     "trial: fitting, steps": [
         "medfit.tasks.supervised:Supervised.train_epoch",
         "torch:Tensor.backward",
@@ -49,7 +49,7 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
         f"medfit.tracking.store:Store.{ALL}",
         f"medfit.tracking.run:Run.{ALL}",
         "medfit.tracking.recording:_facts",
-        "medfit.tracking.recording:log_predictions",
+        "medfit.tracking.recording:prediction_files",
     ],
     "tracking: Optuna": [
         f"optuna.storages._cached_storage:_CachedStorage.{ALL}",

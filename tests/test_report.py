@@ -3,7 +3,8 @@ import pytest
 from medfit import evaluate, report, sweep
 from medfit.config import folders
 from medfit.errors import UserError
-from medfit.report import estimate, number, wide
+from medfit.reporting.formatting import number
+from medfit.reporting.results import estimate, wide
 
 SMALL = ["regime=smoke", "sweep=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=null", "evaluate.nested=false"]
 

@@ -19,8 +19,9 @@ from medfit.evidence.settings import Settings
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.plots.comparison import forest
-from medfit.report import number
+from medfit.reporting.formatting import number
 from medfit.terminal.console import say, show_table
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -175,6 +176,6 @@ def _log(store: Store, runs: "Runs", table: pd.DataFrame) -> None:
     names = list(dict.fromkeys([*table.model, *table.compared_with]))
     tags: dict[str, Any] = {"kind": "comparison", "runs": " ".join(run.info.run_id for run in runs)}
     experiment = store.client.get_experiment(runs[0].info.experiment_id).name
-    run = store.create_run(experiment, " against ".join(names)[:200], tags)
+    run = create_run(store, experiment, " against ".join(names)[:200], tags)
     run.log_files({"comparison.csv": table, "plots/gains.png": forest(table)})
     run.end("FINISHED")

@@ -21,13 +21,15 @@ from medfit.evidence.settings import Rule, Settings
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
+from medfit.reporting.results import results, wide
 from medfit.search.values import set_values
 from medfit.study.best import choose, own_overrides, tuned
 from medfit.sweep import sweep
 from medfit.terminal.console import say, show_table
 from medfit.tracking import process, provenance, recording
-from medfit.tracking.store import PROCESS, Run, Store
-from medfit.train import prepare
+from medfit.tracking.run import Run
+from medfit.tracking.store import PROCESS, Store
+from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -263,16 +265,14 @@ def label(cfg: DictConfig) -> str:
 
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
-    from medfit.report import results, summary_rows
-
     found = evaluate(cfg)
-    columns, *rows = summary_rows(found)
+    table = results(found.trainings, found.tables, found.opening)
+    columns, *rows = wide(table)
     show_table("Test scores (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
     for line in found.warnings:
         say(f"Note: {line}.")
     if cfg.experiment:
         path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
-        table = results(found)
         old = pd.read_csv(path) if path.exists() else pd.DataFrame()
         if "patients_of" in old:  # what an earlier medfit wrote has no intervals
             same = (old.patients_of + old.model).isin(table.patients_of + table.model)

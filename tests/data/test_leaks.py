@@ -14,13 +14,14 @@ from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
 from medfit.data import leaks, near_duplicates
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
 from medfit.data.leaks import check, scan
+from medfit.data.readers.image import Image
 from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 few = settings(max_examples=25, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from html_checks import Reader
 
 from medfit.config import folders
-from medfit.report import number
+from medfit.reporting.formatting import number
 
 KINDS = ["diagnosis", "regression", "segmentation", "generation"]
 LARGEST = 1_000_000  # bytes

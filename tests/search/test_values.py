@@ -10,9 +10,9 @@ from optuna.trial import FixedTrial
 
 from medfit.config import schema
 from medfit.config.compose import compose
-from medfit.config.overrides import as_override
+from medfit.config.overrides import as_override, parsed, plain
 from medfit.search.space import Entry, read_space
-from medfit.search.values import applies, own_values, parsed, plain, set_values, suggest_config
+from medfit.search.values import applies, own_values, set_values, suggest_config
 from medfit.study import storage
 from medfit.workers.worker import make_sampler
 

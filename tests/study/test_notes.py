@@ -8,8 +8,10 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from medfit.search import trials
+from medfit.search.trials import Recent
 from medfit.study import notes, storage
-from medfit.study.notes import NotingStorage, Recent, flush
+from medfit.study.notes import NotingStorage, flush
 from medfit.tracking import process
 
 
@@ -193,6 +195,6 @@ def test_a_recent_study_reads_its_trials_once_in_a_while(study, other, monkeypat
     another = other()
     another.tell(ask(another), 1.0)
     assert recent.get_trials() == [] and len(study.get_trials()) == 1
-    monkeypatch.setattr(notes, "RECENT_S", 0.0)
+    monkeypatch.setattr(trials, "RECENT_S", 0.0)
     assert [trial.value for trial in recent.get_trials(states=(TrialState.COMPLETE,))] == [1.0]
     assert recent.get_trials(states=(TrialState.RUNNING,)) == []

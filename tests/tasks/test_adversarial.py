@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from each_step import EachStep
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.readers.image import Image
 from medfit.errors import UserError
 from medfit.models.gan import GAN
 from medfit.models.mlp import MLP
@@ -18,7 +19,9 @@ from medfit.tasks import adversarial_losses, generative
 from medfit.tasks.adversarial import Adversarial
 from medfit.tasks.features import FeatureSpace
 from medfit.tasks.regime import AdversarialRegime, Regime, adam
-from medfit.train import DivergedError, prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
+from medfit.training.trainer import DivergedError
 
 LOSSES = list(adversarial_losses.LOSSES)
 SIZE = 28

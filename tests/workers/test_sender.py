@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from medfit.tracking import store
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 from medfit.workers.sender import Sender
 
@@ -12,7 +13,7 @@ from medfit.workers.sender import Sender
 def kept(compose, monkeypatch):
     """A run that was made, and how to keep a tag of it as a worker does."""
     cfg = compose("dataset=breast_cancer")
-    run = Store(cfg).create_run("experiment", "run", {})
+    run = create_run(Store(cfg), "experiment", "run", {})
 
     def keep(key):
         with monkeypatch.context() as worker:

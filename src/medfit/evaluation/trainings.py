@@ -16,7 +16,9 @@ from medfit.search.values import set_values
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
+from medfit.training.trainer import prediction_files
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -63,7 +65,7 @@ class Trainings:
             tags = self._tags("baseline", f"{name}{self._of_fold}") | {"baseline": name}
             if (done := self._done(tags)) is None:
                 with recording.start_run(self.cfg, module.dataset, module.proof, tags) as run:
-                    recording.log_predictions(run, self.parts, outputs)
+                    run.log_files(prediction_files(run, self.parts, outputs))
                     for split, output in outputs.items():
                         scores = self.parts.task.scores(*output)
                         run.log_metrics({f"{split}/{metric}": value for metric, value in scores.items()}, 0)

@@ -8,10 +8,9 @@ from matplotlib import rc_context
 
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures, first_metric
-from medfit.report import number
 from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
 from medfit.reporting.collect import Facts
-from medfit.reporting.formatting import interval, ordinal, plural, public
+from medfit.reporting.formatting import interval, number, ordinal, plural, public
 from medfit.reporting.statements import leaks, told
 
 TEMPLATE = Path(__file__).parent / "page.html"

@@ -8,13 +8,12 @@ import pandas as pd
 
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import first_metric, in_order, num_worst
-from medfit.report import number
 from medfit.reporting.finished_runs import Record
-from medfit.reporting.formatting import Cell, Rows, duration, interval, ordinal, p_value, scored, short, whole
+from medfit.reporting.formatting import Cell, Rows, duration, interval, number, ordinal, p_value, scored, short, whole
+from medfit.reporting.results import KEYS
 from medfit.study.best import shortest
 
 MOST_FEATURES = 60
-KEYS = ("patients", "model", "fold", "seed")
 
 
 def scores(results: pd.DataFrame) -> list[tuple[str, int, Rows]]:

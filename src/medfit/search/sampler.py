@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from medfit.search import trials
-from medfit.study.notes import Recent
+from medfit.search.trials import Recent
 
 EXHAUSTED = "exhausted"  # the study's attribute once every combination was tried
 

@@ -17,7 +17,6 @@ from medfit.study.rows import COMPLETE, STATE, TRIALS, USER_ATTRS, Notes, attr, 
 from medfit.tracking import process
 
 WAIT_S = 2.0  # that a note may wait, so that others see how far a trial has come
-RECENT_S = 1.0  # that what is known of other trials may be old
 
 
 class NotingStorage(RDBStorage):
@@ -172,26 +171,6 @@ class NotingStorage(RDBStorage):
     def _flush_in_time(self) -> None:
         if time.monotonic() - self._flushed > WAIT_S:
             self.flush()
-
-
-class Recent(optuna.Study):
-    """A study whose trials are read once in a while: samplers ask several times, and pruners after every epoch.
-
-    Args:
-        study: The study.
-    """
-
-    def __init__(self, study: optuna.Study) -> None:
-        vars(self).update(vars(study))
-        self._read = time.monotonic(), study._get_trials(deepcopy=False, use_cache=True)  # since the trial was taken
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        if time.monotonic() - self._read[0] >= RECENT_S:
-            self._read = time.monotonic(), super()._get_trials(deepcopy=False)
-        found = [trial for trial in self._read[1] if states is None or trial.state in states]
-        return copy.deepcopy(found) if deepcopy else found
 
 
 def flush(study: optuna.Study) -> None:

@@ -13,12 +13,14 @@ from optuna.pruners import WilcoxonPruner
 from medfit.errors import UserError
 from medfit.search import objectives
 from medfit.search.objectives import objective_names
+from medfit.search.trials import Recent
 from medfit.search.values import set_values, suggest_config
-from medfit.study.notes import Recent, flush
+from medfit.study.notes import flush
 from medfit.study.trial_plan import Plan, Report, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 Scores = dict[str, float]
 

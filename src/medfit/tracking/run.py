@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,9 @@ from PIL.Image import Image
 
 from medfit.config.overrides import as_override
 from medfit.errors import StoreError, disk_full
-from medfit.tracking.operations import MOST_POINTS
-
-if TYPE_CHECKING:
-    from medfit.tracking.store import Store
+from medfit.tracking import process
+from medfit.tracking.operations import MOST_POINTS, now_ms
+from medfit.tracking.store import Store
 
 FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
 LONGEST_PARAM = 6000  # characters that MLflow takes
@@ -32,7 +31,7 @@ class Run:
     Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
     """
 
-    def __init__(self, store: "Store", run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
+    def __init__(self, store: Store, run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
         self.store, self.id, self.experiment_id = store, run_id, experiment_id
         self._begun_with = begun_with  # params, which MLflow lets nobody change
         self.history: dict[str, list[tuple[int, float]]] = {}
@@ -142,9 +141,27 @@ class Run:
             self._folder = None
 
 
-def now_ms() -> int:
-    """Returns the time in MLflow's unit."""
-    return int(time.time() * 1000)
+def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    """Returns a new run, RUNNING.
+
+    Args:
+        store: That keeps it.
+        experiment: The MLflow experiment's name.
+        name: The run's.
+        tags: The run's.
+    """
+    if made := store.made_by_others(tags):
+        run = Run(store, *made)
+        run.set_tags(tags)
+        return run
+    experiment_id = store.experiment_id(experiment)
+    return Run(store, store.make_run(experiment_id, name, tags, process.identity()), experiment_id)
+
+
+def reopen_run(store: Store, run_id: str | None) -> Run | None:
+    """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
+    found = store.restart(run_id) if run_id else None
+    return Run(store, found.info.run_id, found.info.experiment_id, found.data.params) if found else None
 
 
 def write_files(folder: Path, files: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The MLflow store and its runs: with :mod:`medfit.tracking.run`, the only place that writes to MLflow."""
+"""The MLflow store and its runs: below :mod:`medfit.tracking.run`, and with it the only place that writes to MLflow."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -13,9 +13,8 @@ from medfit.config.overrides import without_passwords
 from medfit.errors import UserError
 from medfit.terminal.console import say
 from medfit.tracking import database, process, provenance
-from medfit.tracking.operations import guarded, perform, refused, trouble
+from medfit.tracking.operations import guarded, now_ms, perform, refused, trouble
 from medfit.tracking.outbox import Outbox
-from medfit.tracking.run import Run, now_ms
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -130,31 +129,23 @@ class Store:
         self.send_kept()  # ends, among other things
         return self._search([experiment_id] if experiment_id else self._experiments(), RUNNING)
 
-    def reopen(self, run_id: str | None) -> Run | None:
+    def restart(self, run_id: str) -> "mlflow.entities.Run | None":
         """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
-        if run_id is None:
-            return None
         with self._guarded():
             if self._outbox.holds(run_id):
                 self._outbox.send([run_id])  # its end may be in there
             try:
                 self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
                 self.client.update_run(run_id, status="RUNNING")
-                run = self.client.get_run(run_id)
-                return Run(self, run_id, run.info.experiment_id, run.data.params)
+                return self.client.get_run(run_id)
             except trouble() as error:
                 if refused(error):
                     return None
                 raise
 
-    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-        """Returns a new run, RUNNING."""
-        if self.later and (made := _OTHERS[self.uri](tags)):
-            run = Run(self, *made)
-            run.set_tags(tags)
-            return run
-        experiment_id = self.experiment_id(experiment)
-        return Run(self, self.make_run(experiment_id, name, tags, process.identity()), experiment_id)
+    def made_by_others(self, tags: Mapping[str, str]) -> Made | None:
+        """Returns the run that another process has made for some tags, or None if none has."""
+        return _OTHERS[self.uri](tags) if self.later else None
 
     def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str], worker: str) -> str:
         """Makes a run that a process works on; returns its id."""

@@ -13,9 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.datasets.breast_cancer import BreastCancer
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing, pad
+from medfit.data.readers.image import Image
 from medfit.data.splits import Split
 from medfit.errors import UserError
 
