@@ -9,7 +9,7 @@ from scipy import stats
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
-from medfit.evidence.summary import SMALLER_IS_BETTER, Unit, draws
+from medfit.evidence.summary import Unit, draws
 
 FEWEST_FOLDS = 6  # with fewer, Wilcoxon's p can't be below .05, whatever the scores
 
@@ -30,10 +30,11 @@ def compare(one: Sequence[Unit], other: Sequence[Unit], wanted: Sequence[str], s
     ones, others = ([unit.test.by_patient() for unit in units] for units in (one, other))
     drawn = draws(ones, wanted, settings) - draws(others, wanted, settings)
     found = drawn.bca()
-    areas = ones[0].kind.compared_areas(ones[0].names)
+    kind = ones[0].kind
+    areas = kind.compared_areas(ones[0].names)
     rows = []
     for name in drawn.names:
-        sign = -1 if name.split("/")[0] in SMALLER_IS_BETTER else 1
+        sign = -1 if name.split("/")[0] in kind.smaller_is_better else 1
         ends, p = (found[name].low, found[name].high), drawn.p_value(name)
         if name in areas:
             area, p = delong.compare(ones, others, areas[name])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from medfit.errors import UserError
 from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Answers
 
 Metric = Callable[[np.ndarray], np.ndarray]  # weights in the shape (resamples, rows) in, (resamples,) out
 Arrays = tuple[list[str], np.ndarray, np.ndarray]  # names of the columns, target and preds
@@ -66,17 +67,23 @@ class TargetKind:
     Attributes:
         name: The word for it in configs, schemas and the tags of runs.
         headline: The metric that decides whether one model is better than another; empty where none is known.
+        smaller_is_better: The metrics of which that is true.
         classifies: Whether the predictions are probabilities.
+        several_answers: Whether a sample may have several of the classes at once.
         sections: Sections of the report that not all kinds have: ``calibration``, ``decisions``, ``agreement`` and
             ``patients``.
         of_images: Whether the data can be nothing but images.
+        cases: How a single case is chosen and told.
     """
 
     name = ""
     headline = ""
+    smaller_is_better: frozenset[str] = frozenset()
     classifies = False
+    several_answers = False
     sections: frozenset[str] = frozenset()
     of_images = False
+    cases = Answers()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TargetKind) and type(self) is type(other) and self.name == other.name

@@ -11,10 +11,6 @@ from medfit.evidence.intervals import Interval, Resamples, of_patients, resample
 from medfit.evidence.predictions import Predictions, TargetKind
 from medfit.evidence.settings import Settings
 
-SMALLER_IS_BETTER = {"cross_entropy", "brier", "calibration_error", "mse", "rmse", "mae"} | {
-    "hausdorff95_mm",
-    "surface_distance_mm",
-}
 FEWEST_EVENTS = 10  # of a subgroup that is not marked as small
 FEWEST_PATIENTS = 20
 
@@ -52,10 +48,11 @@ def summarise(
     own = models[network]
     drawn = {model: draws([unit.test for unit in units], names, settings) for model, units in models.items()}
     tables = {"scores": pd.concat([scores(model, units, drawn[model]) for model, units in models.items()])}
-    if baselines:
-        tables["against"] = pd.concat([against(name, drawn[network] - drawn[name]) for name in baselines])
     tests, vals = [unit.test for unit in own], [unit.val for unit in own]
-    tables |= tests[0].kind.tables(tests, vals, settings)
+    kind = tests[0].kind
+    if baselines:
+        tables["against"] = pd.concat([against(name, drawn[network] - drawn[name], kind) for name in baselines])
+    tables |= kind.tables(tests, vals, settings)
     if len(own[0].groups.columns):
         tables["subgroups"] = subgroups(own, names, settings)
     return {name: table.reset_index(drop=True) for name, table in tables.items() if len(table)}
@@ -103,16 +100,17 @@ def scores(model: str, units: Sequence[Unit], drawn: Resamples) -> pd.DataFrame:
     )
 
 
-def against(name: str, gains: Resamples) -> pd.DataFrame:
+def against(name: str, gains: Resamples, kind: TargetKind) -> pd.DataFrame:
     """Returns the network's gain over a baseline on the same patients, by metric; better is positive.
 
     Args:
         name: Of the baseline.
         gains: The network's scores less the baseline's.
+        kind: Of the targets, which knows the metrics that are better if smaller.
     """
     rows = []
     for metric, found in gains.bca().items():
-        sign = -1 if metric.split("/")[0] in SMALLER_IS_BETTER else 1
+        sign = -1 if metric.split("/")[0] in kind.smaller_is_better else 1
         low, high = sorted([sign * found.low, sign * found.high])
         gain = {"baseline": name, "metric": metric, "gain": sign * found.estimate, "low": low, "high": high}
         rows.append(gain | {"p": gains.p_value(metric)})

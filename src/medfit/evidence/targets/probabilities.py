@@ -9,12 +9,14 @@ from medfit.evidence import readouts, weighted
 from medfit.evidence.calibration import TINY, logit
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Classes
 
 
 class Probabilities(TargetKind):
     """What all kinds of classification have in common."""
 
     headline = "auroc"
+    smaller_is_better = frozenset({"cross_entropy", "brier", "calibration_error"})
     classifies = True
     sections = frozenset({"calibration", "decisions"})
 
@@ -29,6 +31,7 @@ class MultiLabel(Probabilities):
     """Several yes-or-no answers per sample, a column each."""
 
     name = "multilabel"
+    several_answers = True
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``target/<label>`` and ``pred/<label>``."""
@@ -60,6 +63,7 @@ class Binary(MultiLabel):
     """Yes or no."""
 
     name = "binary"
+    several_answers = False
 
     def compared_areas(self, names: Sequence[str]) -> dict[str, int]:
         """Returns the AUROC."""
@@ -82,6 +86,7 @@ class MultiClass(Probabilities):
     """One of several classes, a column each, of which one is 1."""
 
     name = "multiclass"
+    cases = Classes()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``pred/<class>``, and from the column ``target`` one for each class."""

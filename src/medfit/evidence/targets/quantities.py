@@ -7,6 +7,7 @@ import pandas as pd
 from medfit.evidence import readouts, weighted
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Numbers
 
 
 class Regression(TargetKind):
@@ -14,7 +15,9 @@ class Regression(TargetKind):
 
     name = "regression"
     headline = "mae"
+    smaller_is_better = frozenset({"mse", "rmse", "mae"})
     sections = frozenset({"agreement"})
+    cases = Numbers()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``target/<name>`` and ``pred/<name>``."""

@@ -19,6 +19,7 @@ class Segmentation(TargetKind):
 
     name = "segmentation"
     headline = "dice"
+    smaller_is_better = frozenset(DISTANCES)
     sections = frozenset({"patients"})
     of_images = True
 
