@@ -19,8 +19,7 @@ from medfit.data.image import Image
 from medfit.data.preprocessing.patches import PatchPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.evidence.predictions import COUNTS
-from medfit.evidence.segmentation import DISTANCES, OVERLAPS, counts, distances_mm, overlaps
+from medfit.evidence.segmentation import COUNTS, DISTANCES, OVERLAPS, counts, distances_mm, overlaps
 from medfit.models.unet import UNet
 from medfit.tasks.regime import Regime
 from medfit.tasks.segmentation import SLICES_AT_ONCE, Segmentation
