@@ -6,7 +6,6 @@ from optuna.trial import TrialState
 from medfit import doctor, sweep
 from medfit.search import trials
 from medfit.study import storage
-from medfit.study.notes import flush
 from medfit.tracking.store import Store
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
@@ -23,7 +22,7 @@ def abandon(study, cfg, worker):
     store = Store(cfg)
     trial = study.ask()
     trial.set_user_attr("worker", worker)
-    flush(study)
+
     tags = {"kind": "trial", "trial": str(trial.number), "study": study.study_name, "medfit.process": worker}
     of_trial = store.create_run("breast_cancer", "trial", tags)
     alone = store.create_run("breast_cancer", "alone", {"kind": "run", "medfit.process": worker})

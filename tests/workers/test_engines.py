@@ -18,7 +18,6 @@ from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.space import read_space
 from medfit.study import repair, storage
-from medfit.study.notes import flush
 from medfit.study.trial_plan import Plan
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import process
@@ -261,7 +260,6 @@ def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, 
     study = sweep.open_study(cfg, read_space(cfg), load_dataset(cfg))
     with storage.quiet():
         study.ask().set_user_attr("worker", f"{process.identity().split('/')[0]}/1/another")
-    flush(study)
     retry = repair._retry
 
     def slowly(*args):

@@ -7,7 +7,7 @@ takes the next one, and a trial that repeats another takes that one's. A trial k
 - ``given``: that all its values are; ``point``: number of the starting point that it has
 - ``worker``: the process that runs it, ``run_id``: its MLflow run
 - ``failure``: why it failed; ``cut_off``: through no fault of its own
-- ``scores`` and ``values``: what it reached; ``pruned``: whether it was stopped early, the last to be noted
+- ``scores``: what it reached; ``pruned``: whether it was stopped early, the last to be noted
 - ``surplus``: that it came too late to be needed, beside other processes
 """
 
@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 FEWEST_FAILURES = 3  # alike, of the first trials, that end a sweep
 MOST_FAILURES = 10  # of any kind
 
 
-def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+def place(trial: FrozenTrial | Trial, trials: Sequence[FrozenTrial]) -> int:
     """Returns a trial's place, from 0, among the trials of its study."""
     if "place" in trial.user_attrs:
         return trial.user_attrs["place"]

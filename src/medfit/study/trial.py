@@ -14,13 +14,14 @@ from medfit.errors import UserError
 from medfit.search import objectives
 from medfit.search.objectives import objective_names
 from medfit.search.values import set_values, suggest_config
-from medfit.study.notes import Recent, flush
+from medfit.study.cached_study import CachedStudy
 from medfit.study.trial_plan import Plan, Report, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.train import prepare, train
 
 Scores = dict[str, float]
+MOST_REPORTS = 200  # of a trial's epochs to the study, evenly spaced (twice as many where that is each one)
 
 
 def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
@@ -46,14 +47,13 @@ class Watch(Callback):
 
     def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
         self.trial, self.sweep, self.report = trial, sweep, report
-        self.trial.study = Recent(trial.study)  # whom pruners ask
+        self.trial.study = CachedStudy(trial.study)  # whom pruners ask
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
     def start(self, run: recording.Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)
-        flush(self.trial.study)
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Notes the run of a trial that is one training."""
@@ -62,10 +62,11 @@ class Watch(Callback):
             self.start(trainer.logger.run)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Reports the epoch's score."""
+        """Reports the epoch's score: to the study, of a long training, after every few epochs."""
         epoch, score = trainer.current_epoch, float(trainer.callback_metrics[self.names[0]])
         self.report(self.unit, epoch + 1, trainer.max_epochs or 0, score)
-        if len(self.names) == 1 and not self.sweep.folds:
+        every = max(1, (trainer.max_epochs or 0) // MOST_REPORTS)
+        if len(self.names) == 1 and not self.sweep.folds and epoch % every == 0:
             self.trial.report(score, epoch)
             if self.trial.should_prune():
                 self.pruned = trainer.should_stop = True
@@ -80,9 +81,7 @@ class Watch(Callback):
             raise UserError(f"{wrong[0]} became nan")
         objectives.note(self.trial, scores, self.sweep.constraints)
         self.trial.set_user_attr("scores", scores)
-        self.trial.set_user_attr("values", [scores[name] for name in self.names])
         self.trial.set_user_attr("pruned", self.pruned)
-        flush(self.trial.study)
         self.run.set_tag("pruned", str(self.pruned).lower())
 
 

@@ -14,6 +14,7 @@ from medfit.search.sampler import Resumable
 from medfit.study import repair, storage
 from medfit.study.repair import Reason
 from medfit.study.trial_plan import Plan, Report
+from medfit.tracking import process
 from medfit.tracking.store import Store
 
 INTERRUPTED = "it was interrupted"
@@ -53,12 +54,17 @@ def _take(study: optuna.Study, cfg: DictConfig) -> optuna.Trial | None:
     """Returns a new trial, or one that waited; None if the study has as many as it needs."""
     with storage.lock(storage.url(cfg)), storage.quiet():
         trial = study.ask()
-        everyone = study._get_trials(deepcopy=False, use_cache=True)  # as they were read to propose this one
-        if trials.place(trial._cached_frozen_trial, everyone) < cfg.sweep.num_trials:
+        trial.set_user_attr("worker", process.identity())
+        if _is_needed(study, trial, cfg.sweep.num_trials):
             return trial
         trial.set_user_attr("surplus", True)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
+
+
+def _is_needed(study: optuna.Study, trial: optuna.Trial, num_trials: int) -> bool:
+    """Tells whether a trial's place is one of the study's; for sure if its number is, which is no smaller."""
+    return trial.number < num_trials or trials.place(trial, study.get_trials(deepcopy=False)) < num_trials
 
 
 def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> FrozenTrial:
@@ -75,19 +81,24 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -
             _fail(study, trial, plan.cfg, Reason(why, "again"))
             raise StoreError(str(error)) from error
         _fail(study, trial, plan.cfg, Reason(why, "half" if out_of_memory(error) else "never"))
-        return study._storage.get_trial(trial._trial_id)
+        return _frozen(study, trial)
     return _tell(study, trial, plan.cfg)
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, why: Reason) -> None:
     with storage.lock(storage.url(cfg)):
-        repair.give_up(study, trial._cached_frozen_trial, why, cfg)
+        repair.give_up(study, _frozen(study, trial), why, cfg)
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
     """Ends a trial; one that was taken for dead meanwhile is another worker's, and this run does not count."""
     try:
-        return repair.finish(study, trial._cached_frozen_trial)
+        return repair.finish(study, trial.number, trial.user_attrs, cfg)
     except UpdateFinishedTrialError:
         Store(cfg).close(trial.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
-        return study._storage.get_trial(trial._trial_id)
+        return _frozen(study, trial)
+
+
+def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
+    """Returns a trial as the study has it."""
+    return study.get_trials(deepcopy=False)[trial.number]
