@@ -137,7 +137,7 @@ def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose,
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == 1
 
 
-@pytest.mark.parametrize("place", ["medfit.study.budget.Target.refresh", "medfit.study.repair.repair"])
+@pytest.mark.parametrize("place", ["medfit.study.budget.Budget.refresh", "medfit.study.repair.repair"])
 def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
     cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
     module, name = place.rsplit(".", 1)

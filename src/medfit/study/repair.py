@@ -94,7 +94,7 @@ def finish(study: optuna.Study, number: int, attrs: Mapping[str, Any], cfg: Dict
     return study.tell(number, [attrs["scores"][name] for name in objective_names(cfg.sweep)])
 
 
-def agree(study: optuna.Study, store: Store) -> int:
+def end_stale_runs(study: optuna.Study, store: Store) -> int:
     """Ends the runs of a study whose trials have ended, and of sweeps that were killed; returns how many."""
     by_number = {str(trial.number): trial for trial in study.get_trials(deepcopy=False)}
     open_runs = [run for run in store.running() if run.data.tags.get("study") == study.study_name]

@@ -13,7 +13,7 @@ from medfit.search import trials
 from medfit.search.sampler import Resumable
 from medfit.study import repair, storage
 from medfit.study.repair import Reason
-from medfit.study.trial_plan import Plan, Report
+from medfit.study.trial_plan import Report, TrialPlan
 from medfit.tracking import process
 from medfit.tracking.store import Store
 
@@ -25,13 +25,13 @@ def make_sampler(cfg: DictConfig) -> Resumable:
     return Resumable(build(cfg.sweep.sampler), cfg.seed)
 
 
-def open_study(plan: Plan, name: str) -> optuna.Study:
+def open_study(plan: TrialPlan, name: str) -> optuna.Study:
     """Returns the study, with its sampler."""
     return storage.load(plan.cfg, name, sampler=make_sampler(plan.cfg))
 
 
 def run_next(
-    study: optuna.Study, plan: Plan, report: Report, on_start: Callable[[int], None] = lambda number: None
+    study: optuna.Study, plan: TrialPlan, report: Report, on_start: Callable[[int], None] = lambda number: None
 ) -> FrozenTrial | None:
     """Runs the study's next trial, and returns it ended; None if the study needs no more.
 
@@ -67,7 +67,7 @@ def _is_needed(study: optuna.Study, trial: optuna.Trial, num_trials: int) -> boo
     return trial.number < num_trials or trials.place(trial, study.get_trials(deepcopy=False)) < num_trials
 
 
-def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> FrozenTrial:
+def _run(study: optuna.Study, trial: optuna.Trial, plan: TrialPlan, report: Report) -> FrozenTrial:
     from medfit.study.trial import run_trial
 
     try:
