@@ -109,7 +109,7 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "pruned", 1), ("raise", "failure", 2)])
+@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "scores", 1), ("raise", "failure", 2)])
 def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose, faults, kind, noted, ends):
     cfg = compose(*FAULTY, *faults("none", kind), "sweep.workers=1")
     path = Path(cfg.output_dir) / "optuna.db"

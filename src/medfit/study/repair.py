@@ -62,7 +62,7 @@ def repair(
         with storage.lock(address):
             left = _left(study, reasons, spared)
             for trial in left:
-                if "pruned" in trial.user_attrs:
+                if "scores" in trial.user_attrs:
                     finish(study, trial.number, trial.user_attrs, cfg)
                 else:
                     give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)

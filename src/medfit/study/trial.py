@@ -15,13 +15,13 @@ from medfit.search import objectives
 from medfit.search.objectives import objective_names
 from medfit.search.values import set_values, suggest_config
 from medfit.study.cached_study import CachedStudy
+from medfit.study.reports import ReportBuffer
 from medfit.study.trial_plan import Report, TrialPlan, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.train import prepare, train
 
 Scores = dict[str, float]
-MOST_REPORTS = 200  # of a trial's epochs to the study, evenly spaced (twice as many where that is each one)
 
 
 def run_trial(trial: optuna.Trial, plan: TrialPlan, report: Report) -> Scores:
@@ -49,6 +49,8 @@ class TrialCallback(Callback):
     def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
         self.trial, self.sweep, self.report = trial, sweep, report
         self.trial.study = CachedStudy(trial.study)  # whom pruners ask
+        if not sweep.folds:  # whose few reports are stored at once
+            self.trial.storage = ReportBuffer(trial.storage)
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
     def start(self, run: recording.Run) -> None:
@@ -63,11 +65,10 @@ class TrialCallback(Callback):
             self.start(trainer.logger.run)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Reports the epoch's score: to the study, of a long training, after every few epochs."""
+        """Reports the epoch's score."""
         epoch, score = trainer.current_epoch, float(trainer.callback_metrics[self.names[0]])
         self.report(self.unit, epoch + 1, trainer.max_epochs or 0, score)
-        every = max(1, (trainer.max_epochs or 0) // MOST_REPORTS)
-        if len(self.names) == 1 and not self.sweep.folds and epoch % every == 0:
+        if len(self.names) == 1 and not self.sweep.folds:
             self.trial.report(score, epoch)
             if self.trial.should_prune():
                 self.pruned = trainer.should_stop = True
@@ -81,8 +82,11 @@ class TrialCallback(Callback):
         if wrong := [name for name in self.names if not scores[name] == scores[name]]:
             raise UserError(f"{wrong[0]} became nan")
         objectives.set_constraints(self.trial, scores, self.sweep.constraints)
-        self.trial.set_user_attr("scores", scores)
-        self.trial.set_user_attr("pruned", self.pruned)
+        if isinstance(self.trial.storage, ReportBuffer):
+            self.trial.storage.flush()
+        if self.pruned:
+            self.trial.set_user_attr("pruned", True)
+        self.trial.set_user_attr("scores", scores)  # the last, which tells that the trial is done
         self.run.set_tag("pruned", str(self.pruned).lower())
 
 
