@@ -1,3 +1,5 @@
+import math
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -18,6 +20,7 @@ def ask(study):
 
 
 def test_it_reads_its_trials_once_in_a_while(study, compose, monkeypatch):
+    monkeypatch.setattr(cached_study, "RECENT_S", math.inf)
     cached = CachedStudy(study)
     assert cached.get_trials() == []
     another = storage.load(compose("dataset=breast_cancer"), "s")
