@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from medfit import sweep
 from medfit.errors import UserError
 from medfit.search import trials
-from medfit.study import repair
+from medfit.study import repair, storage
 from medfit.tracking.store import Store
 from medfit.workers import pool
 from medfit.workers.pool import REFRESH_S
@@ -212,3 +212,25 @@ def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, cli
     assert ("KILLED" in states) == (times == 2)
     assert states["FINISHED"] >= (times == 1)
     assert_whole(sweep.sweep(cfg), cfg)
+
+
+@pytest.mark.parametrize("noted", ["run_id", "scores"])
+def test_a_trial_that_was_given_to_another_worker_is_let_go(compose, client, monkeypatch, noted):
+    cfg = compose(*SHORT, "sweep.workers=0", "sweep.num_trials=2")
+    set_attr, given_up = Trial.set_user_attr, []
+
+    def give_up_first(trial, key, value):
+        set_attr(trial, key, value)
+        if key == noted and not given_up:
+            given_up.append(trial.number)
+            with storage.quiet():
+                study = storage.load(cfg, trial.study.study_name)
+            repair.give_up(study, study.trials[0], repair.LOST, cfg)
+
+    monkeypatch.setattr(Trial, "set_user_attr", give_up_first)
+    study = sweep.sweep(cfg)
+    assert_whole(study, cfg)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[1].user_attrs["repeats"] == 0
+    run = client.get_run(study.trials[0].user_attrs["run_id"])
+    assert (run.info.status, run.data.tags["failure"]) == ("KILLED", "its trial was given to another worker")

@@ -87,11 +87,16 @@ def finish(study: optuna.Study, number: int, attrs: Mapping[str, Any], cfg: Dict
     """Ends a trial whose user attributes have its scores, and returns it.
 
     Raises:
-        UpdateFinishedTrialError: it has ended.
+        UpdateFinishedTrialError: it has failed meanwhile: it was taken for dead.
     """
     if attrs.get("pruned"):
-        return study.tell(number, state=TrialState.PRUNED)
-    return study.tell(number, [attrs["scores"][name] for name in objective_names(cfg.sweep)])
+        ended = study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+    else:
+        values = [attrs["scores"][name] for name in objective_names(cfg.sweep)]
+        ended = study.tell(number, values, skip_if_finished=True)
+    if ended.state is TrialState.FAIL:
+        raise UpdateFinishedTrialError(f"trial {number} has failed")
+    return ended
 
 
 def end_stale_runs(study: optuna.Study, store: Store) -> int:

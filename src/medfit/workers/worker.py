@@ -72,6 +72,8 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: TrialPlan, report: Repo
 
     try:
         run_trial(trial, plan, report)
+    except UpdateFinishedTrialError:
+        return _let_go(study, trial, plan.cfg)
     except KeyboardInterrupt:
         _fail(study, trial, plan.cfg, Reason(INTERRUPTED, "again"))
         raise
@@ -91,12 +93,18 @@ def _fail(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, why: Reason
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
-    """Ends a trial; one that was taken for dead meanwhile is another worker's, and this run does not count."""
+    """Ends a trial that has its scores."""
     try:
         return repair.finish(study, trial.number, trial.user_attrs, cfg)
     except UpdateFinishedTrialError:
-        Store(cfg).close(trial.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
-        return _frozen(study, trial)
+        return _let_go(study, trial, cfg)
+
+
+def _let_go(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
+    """Returns a trial that was taken for dead meanwhile: another worker repeats it, and this run does not count."""
+    if run_id := trial.user_attrs.get("run_id"):
+        Store(cfg).close(run_id, "KILLED", "its trial was given to another worker")
+    return _frozen(study, trial)
 
 
 def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
