@@ -66,7 +66,7 @@ def given(trials: Sequence[Trial], seed: int) -> dict[str, Any]:
 @functools.cache
 def _prepared(seed: int) -> tuple[Any, list[Any]]:
     from medfit.config.compose import compose
-    from medfit.train import prepare
+    from medfit.training.parts import prepare
 
     cfg = compose([*SETTINGS, f"seed={seed}"])
     module = prepare(cfg).datamodule

@@ -28,8 +28,8 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
         "medfit.sweep:open_study",
     ],
     "trial: its values and config": ["medfit.study.trial:suggest_config"],
-    "trial: preparing data and task": ["medfit.train:prepare"],
-    "trial: making the trainer": ["medfit.train:make_trainer"],
+    "trial: preparing data and task": ["medfit.training.parts:prepare"],
+    "trial: making the trainer": ["medfit.training.trainer:make_trainer"],
     "trial: fitting, steps": [
         "medfit.tasks.supervised:Supervised.train_epoch",
         "torch:Tensor.backward",

@@ -11,7 +11,8 @@ from medfit.config import folders
 from medfit.config.compose import compose
 from medfit.models.mlp import MLP
 from medfit.tasks.metrics import BINARY
-from medfit.train import BestWeights, make_trainer, prepare
+from medfit.training.parts import prepare
+from medfit.training.trainer import BestWeights, make_trainer
 
 sys.path.append(str(folders.ROOT / "benchmarks"))
 
@@ -42,7 +43,7 @@ def both(*lines):
 def fit(parts):
     """Trains with medfit, and returns the best epoch's score; its weights are the task's then."""
     torch.manual_seed(0)
-    best = BestWeights(parts.task.monitor, parts.task.mode)
+    best = BestWeights(parts.task)
     make_trainer(parts, [best]).fit(parts.task, parts.datamodule)
     parts.task.load_state_dict(best.weights)
     return best.sign * best._score

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, roc_auc_score
 from medfit import evaluate
 from medfit.errors import UserError
 from medfit.evaluation import trainings
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 SMALL = ["regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
 

@@ -18,7 +18,8 @@ from medfit.explain import explain
 from medfit.explanations.finished_run import FinishedRun
 from medfit.explanations.table import Table
 from medfit.tracking.store import Store
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 TABLE = ("dataset=breast_cancer", "model=linear", "regime=smoke", "regime.accelerator=cpu")
 FAST = {"methods": "[feature_ablation]", "num_samples": 10}

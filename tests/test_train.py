@@ -16,7 +16,9 @@ from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.tasks.supervised import Supervised
-from medfit.train import DivergedError, make_task, prepare, train
+from medfit.train import train
+from medfit.training.parts import make_task, prepare
+from medfit.training.trainer import DivergedError
 
 
 def runs(client):

@@ -25,7 +25,7 @@ from medfit.sweep import sweep
 from medfit.terminal.console import say, show_table
 from medfit.tracking import process, provenance, recording
 from medfit.tracking.store import PROCESS, Run, Store
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
     import mlflow.entities

@@ -80,7 +80,7 @@ def load(store: Store, run_id: str) -> Any:
     """
     import torch
 
-    from medfit.train import make_task
+    from medfit.training.parts import make_task
 
     with TemporaryDirectory() as folder:
         cfg = OmegaConf.create(store.artifact(run_id, "config.yaml", folder, RUN).read_text())

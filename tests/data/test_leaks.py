@@ -20,7 +20,7 @@ from medfit.data.datasets.series import Series
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 few = settings(max_examples=25, deadline=None)

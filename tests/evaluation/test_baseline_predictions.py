@@ -7,7 +7,7 @@ from fake_images import write_decathlon, write_medmnist
 from medfit.evaluation import baselines as module
 from medfit.evaluation.baselines import kind_of, predictions
 from medfit.evidence import segmentation as evidence
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 
 def all_of(parts, splits=("val", "test")):

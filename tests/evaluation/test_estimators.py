@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
 from medfit.evaluation.baselines import predictions
 from medfit.evaluation.estimators import ALPHAS, TREES, baselines, fit_predict
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 RANDOM = np.random.default_rng(0)
 X, NEW_X = RANDOM.normal(size=(120, 5)).astype(np.float32), RANDOM.normal(size=(30, 5)).astype(np.float32)

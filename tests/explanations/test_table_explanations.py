@@ -12,7 +12,7 @@ from medfit.explanations.cases import Case, Question
 from medfit.explanations.finished_run import frozen
 from medfit.explanations.raw_table import RawTable
 from medfit.explanations.table import Table
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 METHODS = Table.methods
 
@@ -47,7 +47,7 @@ def explained(compose, monkeypatch, output_dir):
         overrides = ("dataset=diabetes", *overrides) if mixed else overrides
         cfg = compose(*overrides)
         if mixed:
-            monkeypatch.setattr("medfit.train.load_dataset", lambda _: Mixed())
+            monkeypatch.setattr("medfit.training.parts.load_dataset", lambda _: Mixed())
         parts = prepare(cfg)
         finished = SimpleNamespace(
             cfg=cfg, parts=replace(parts, task=frozen(parts.task)), store=SimpleNamespace(folder=output_dir)

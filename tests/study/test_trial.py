@@ -19,7 +19,8 @@ from medfit.study.trial_plan import TrialPlan, halved
 from medfit.tasks.classification import Binary
 from medfit.tracking import recording
 from medfit.tracking.store import Store
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 SMALL = ["regime=smoke", "regime.epochs=1", "sweep/sampler=random", "sweep/pruner=none"]
 FOLDS = [*SMALL, "dataset=heart_disease", "sweep.folds=3", "sweep.num_trials=1"]

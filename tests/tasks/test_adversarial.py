@@ -18,7 +18,9 @@ from medfit.tasks import adversarial_losses, generative
 from medfit.tasks.adversarial import Adversarial
 from medfit.tasks.features import FeatureSpace
 from medfit.tasks.regime import AdversarialRegime, Regime, adam
-from medfit.train import DivergedError, prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
+from medfit.training.trainer import DivergedError
 
 LOSSES = list(adversarial_losses.LOSSES)
 SIZE = 28

@@ -9,7 +9,8 @@ from each_step import EachStep
 from medfit.errors import UserError
 from medfit.search.space import read_space
 from medfit.tasks.regime import AdversarialRegime, Regime, adam, cosine_with_warmup
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 
 def rates(total_steps, warmup, lr=2.0):

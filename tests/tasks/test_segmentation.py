@@ -23,7 +23,8 @@ from medfit.evidence.segmentation import DISTANCES, OVERLAPS, counts, distances_
 from medfit.models.unet import UNet
 from medfit.tasks.regime import Regime
 from medfit.tasks.segmentation import SLICES_AT_ONCE, Segmentation
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 pytestmark = [  # Lightning's advice
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -554,7 +555,7 @@ def test_nothing_of_a_patient_reaches_the_tracker(compose, client, tmp_path, mon
     secret = " ".join(["Ottoline", "Quirk"])  # in pieces, as this file may be in the code's diff
     groups = np.array([f"{secret} {number // 2}" for number in range(20)])
     data = in_memory(discs(20, (16, 16)), groups, f"{secret} {{}}.nii")
-    monkeypatch.setattr("medfit.train.load_dataset", lambda cfg: data)
+    monkeypatch.setattr("medfit.training.parts.load_dataset", lambda cfg: data)
     train(compose(*SMALL, "tracking.plots=true"))
     run, folder = artifacts(client, tmp_path)
     files = "".join(p.read_bytes().decode(errors="replace") for p in folder.rglob("*") if p.is_file())

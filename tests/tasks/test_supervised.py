@@ -17,7 +17,8 @@ from medfit.tasks.metrics import BINARY, CLASSES, REGRESSION
 from medfit.tasks.output_codes import MultiClassByCodes
 from medfit.tasks.regime import Regime
 from medfit.tasks.regression import Regression
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 pytestmark = [  # Lightning's advice
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

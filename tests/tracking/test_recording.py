@@ -14,7 +14,8 @@ from medfit.config import folders
 from medfit.errors import StoreError, UserError
 from medfit.tracking.recording import pseudonyms, start_run
 from medfit.tracking.store import Store
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 
 @pytest.fixture

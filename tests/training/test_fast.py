@@ -167,7 +167,7 @@ def counted(compose, monkeypatch):
             monkeypatch.setattr(owner, name, counting)
 
         cfg = compose("experiment=breast_cancer_diagnosis", "regime.epochs=5", "sweep.num_trials=2", *overrides)
-        medfit.train._PREPARED.clear()
+        medfit.training.parts._PREPARED.clear()
         if later:
             monkeypatch.setattr(store, "_OTHERS", {store.address(cfg): lambda tags: None})
         for name in ("create_run", "log_batch", "log_inputs", "log_artifacts", "set_tag", "set_terminated"):

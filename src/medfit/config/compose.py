@@ -12,6 +12,7 @@ from medfit.config.overrides import as_override
 from medfit.errors import UserError, suggest
 
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
+OWN_KEYS = ("evaluate.subgroups", "regime.trainer.", "regime.callbacks.")  # paths below which users name keys
 MOST_SHOWN = 10  # choices in a message
 
 
@@ -81,13 +82,13 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
 
 
 def _spelled_out(line: str) -> list[str]:
-    """Returns lines that Hydra takes for keys that are the user's own: of ``evaluate.subgroups`` and ``sweep.space``.
+    """Returns lines that Hydra takes for keys that are the user's own, as of ``sweep.space``.
 
     A path of the space replaces whatever a choice of a searched group has there; a list is choices.
     """
     key, _, value = line.partition("=")
     where = key.lstrip("+~")
-    if not key.startswith("~") and where.split(".")[:2] == ["evaluate", "subgroups"]:
+    if not key.startswith("~") and where.startswith(OWN_KEYS):
         return [f"++{where}={value}"]
     path = where.removeprefix("sweep.space.")
     if path == where:

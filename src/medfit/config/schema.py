@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _RESERVED = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _ADDED = {"experiment", "best", "choices", "overrides"}
+_CALLED = {"regime.trainer": "lightning.Trainer"}  # arguments of a call that medfit makes itself
 _SHARED: dict[str, dict[str, Any]] = {"dataset": {"strict": bool}}  # keys that every choice of a group has
 
 
@@ -43,6 +44,9 @@ def check_node(node: Any, path: str) -> None:
         return
     if "_target_" in node:
         _check_call(node, path)
+    elif path in _CALLED and len(node):
+        given = {**node, "_target_": _CALLED[path], "_partial_": True}
+        _check_call(OmegaConf.create(given), path)
     elif "." not in path:
         raise UserError(f"{path}: has no _target_, the class or function that takes its values")
     for key in node:

@@ -7,7 +7,7 @@ import lightning as L
 import numpy as np
 from torch import Tensor
 
-from medfit.data.batches import Batches, Once, Plan
+from medfit.data.batches import Batches, InOrder, Shuffled
 from medfit.data.splits import Split, proof
 
 
@@ -55,7 +55,7 @@ class DataModule(L.LightningDataModule):
         self.rows, self.proof = prepared.rows, prepared.proof
         data = self.data.training(self.rows["train"])
         self.batch_size, self.plain = batch_size or len(data), plain
-        self.train_batches = Batches(data, Plan(len(data), self.batch_size, seed), plain, self.data.augment)
+        self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -75,11 +75,19 @@ class DataModule(L.LightningDataModule):
         """Brings the data to the trainer's device, if they have room there."""
         self.data.place(self.trainer.strategy.root_device)  # type: ignore[union-attr]
 
-    def train_dataloader(self) -> Once:
-        """Returns a whole epoch's training batches as what Lightning takes for one, whose own costs are paid once."""
-        return Once(self.train_batches)
+    def train_dataloader(self) -> Batches:
+        """Returns the training batches."""
+        return self.train_batches
+
+    def val_dataloader(self) -> Batches:
+        """Returns the validation batches."""
+        return self.batches("val")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augments a training batch, on the device."""
+        return self.data.augment(*batch) if self.trainer and self.trainer.training else batch
 
     def batches(self, split: str) -> Batches:
         """Returns a split's batches in the data set's order."""
         data = self.data.evaluation(self.rows[split])
-        return Batches(data, Plan(len(data), self.data.evaluation_batch), self.plain)
+        return Batches(data, InOrder(data.in_order()), self.plain)

@@ -15,7 +15,7 @@ from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
 from medfit.tasks.segmentation import Case
 from medfit.terminal.console import say
-from medfit.train import Parts
+from medfit.training.parts import Parts
 
 MOST_FEATURES = 20_000  # of a sample
 MOST_VALUES = 50_000_000  # of the training split: more takes the linear baseline too long
@@ -29,7 +29,7 @@ def predictions(parts: Parts, splits: Sequence[str] = ("val", "test")) -> Iterat
     All are fitted on the training split alone. Tasks that nothing of the kind fits, such as generation, have none.
 
     Args:
-        parts: As :func:`medfit.train.prepare` gives them.
+        parts: As :func:`medfit.training.parts.prepare` gives them.
         splits: To predict for.
     """
     if parts.datamodule.dataset.task == "segmentation":

@@ -15,7 +15,8 @@ from medfit.search.values import set_values
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
     import mlflow.entities

@@ -17,7 +17,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.supervised import Supervised
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.train import Parts, make_task, prepare
+from medfit.training.parts import Parts, make_task, prepare
 
 RUN = "explain.run"  # the config path that names it
 CHECKPOINT, TEST_SCORES = "checkpoint/best.ckpt", "predictions/test.csv"

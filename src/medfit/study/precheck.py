@@ -66,7 +66,7 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResu
     Raises:
         UserError: a mistake.
     """
-    from medfit.train import prepare
+    from medfit.training.parts import prepare
 
     parts = None
     for variant in variants_of(cfg, space):

@@ -19,7 +19,8 @@ from medfit.study.reports import ReportBuffer
 from medfit.study.trial_plan import Report, TrialPlan, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 Scores = dict[str, float]
 

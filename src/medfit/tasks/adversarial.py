@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
-from medfit.data.batches import Batches
 from medfit.errors import UserError, blame
 from medfit.tasks import adversarial_losses
 from medfit.tasks.generative import Generative, GridSize
 from medfit.tasks.regime import AdversarialRegime, Count, NonNegative
-from medfit.training.hardware import prepare_model, prepare_optimizer
 
 
 class Adversarial(Generative):
@@ -88,33 +86,33 @@ class Adversarial(Generative):
         average = adversarial_losses.average_with_warm_up(ema_decay)
         self.average = AveragedModel(made.generator, avg_fn=average, use_buffers=True).requires_grad_(False)
         self.configure_optimizers()
+        self.automatic_optimization = False  # there are two players, each with steps of its own
         self._num_steps = 0  # of the discriminator
-        self._sums: dict[str, tuple[Any, int]] = {}  # of an epoch's losses, and of how many images
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Returns the averaged generator's images in [0, 1]."""
         return self.average.eval()(z.to(next(self.average.parameters()).dtype), label)
 
-    def train_epoch(self, batches: Batches) -> dict[str, float]:
-        """Takes an epoch's steps: after ``discriminator_steps`` of the discriminator's one of the generator's."""
-        of_generator, of_discriminator = self._steps
-        self._sums.clear()
-        for x, target in self.on_device(batches):
-            label = self.labels(target)
-            of_discriminator.take(self.discriminator_loss(x, label))
-            self._num_steps += 1
-            if self._num_steps % self.regime.discriminator_steps == 0:
-                self.model.discriminator.requires_grad_(False)
-                of_generator.take(self.generator_loss(x, label))
-                self.model.discriminator.requires_grad_(True)
-                self.average.update_parameters(self.model.generator)
-        return {name: float(total) / count for name, (total, count) in self._sums.items()}
+    def training_step(self, batch: list[Tensor], number: int) -> None:
+        """Takes a step of the discriminator, and after ``discriminator_steps`` of these one of the generator."""
+        x, target = batch
+        label = self.labels(target)
+        optimizers: Any = self.optimizers()
+        of_generator, of_discriminator = optimizers
+        self._step(of_discriminator, self.discriminator_loss(x, label))
+        self._num_steps += 1
+        if self._num_steps % self.regime.discriminator_steps == 0:
+            self.model.discriminator.requires_grad_(False)
+            self._step(of_generator, self.generator_loss(x, label))
+            self.model.discriminator.requires_grad_(True)
+            self.average.update_parameters(self.model.generator)
 
-    def on_fit_start(self) -> None:
-        """Prepares the players and their optimisers for the device and the length of the training."""
-        prepare_model(self.model, self.regime, self.device, self.regime.epochs * len(self.train_batches))
-        optimizers: Any = self.optimizers(use_pl_optimizer=False)
-        self._steps = [self.steps(prepare_optimizer(optimizer, self.regime)) for optimizer in optimizers]
+    def _step(self, optimizer: Any, loss: Tensor) -> None:
+        """Takes a step of one player, whose gradients alone it leaves."""
+        self.manual_backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        torch.clear_autocast_cache()  # it holds the weights of before the step, in lower precision
 
     def discriminator_loss(self, real: Tensor, label: Tensor | None) -> Tensor:
         """Returns the discriminator's loss on a batch and as many generated images, with its penalties.
@@ -155,10 +153,9 @@ class Adversarial(Generative):
         return torch.randn(len(real), self.latent_size, device=real.device, dtype=real.dtype)
 
     def _log(self, values: dict[str, Tensor], batch_size: int) -> None:
-        """Adds to the epoch's means."""
+        """Logs means over an epoch."""
         for name, value in values.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + value.detach() * batch_size, count + batch_size
+            self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=batch_size)
 
 
 def _check_players(model: Any, regime: Any, penalised: bool) -> None:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from medfit.data.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import generation
 from medfit.plots import generation as figures
@@ -128,13 +127,15 @@ class Generative(Task):
             return None
         return (target[:, 0] if target.ndim == 2 else target).long()
 
-    def score_epoch(self, batches: Batches) -> dict[str, float]:
+    def validation_step(self, batch: list[Tensor], number: int) -> None:
+        """Keeps the features of real images."""
+        self._validated.append(self.features(batch[0]))
+
+    def epoch_scores(self, outputs: list[Tensor]) -> dict[str, float]:
         """Returns how far generated images are from real ones; logs the epoch's samples."""
-        outputs: list[tuple[Tensor, ...]] = []
-        for batch in self.on_device(batches):
-            count = 0 if outputs else self._num_scored(batches.num_samples)
-            outputs.append(self._compare(batch, count))
-        real, _, fake, *_ = self.join(outputs)
+        real = torch.cat(outputs)
+        count = self._num_scored(len(real))
+        fake = self.features(self.sample(count, self.draw_labels(count)))
         self._log_samples()
         return self._distances(real, fake)
 

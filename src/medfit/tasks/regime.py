@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -37,6 +37,8 @@ class Training:
         fused: Whether an optimiser updates all weights by one kernel; None leaves it to ``speed``.
         channels_last: Whether weights of 2D convolutions lie by pixel in memory; None leaves it to ``speed``.
         compile: Whether the model is compiled, which takes a minute or so at first; None leaves it to ``speed``.
+        trainer: Further arguments of :class:`lightning.Trainer`, as ``fast_dev_run``.
+        callbacks: More of Lightning's callbacks, by names of one's own.
     """
 
     epochs: Count
@@ -51,6 +53,8 @@ class Training:
     fused: bool | None = None
     channels_last: bool | None = None
     compile: bool | None = None
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,9 @@ from medfit.tracking import provenance
 from medfit.tracking.store import Run, Store
 
 if TYPE_CHECKING:
-    from medfit.train import Parts
+    from medfit.training.parts import Parts
+
+OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "report",
         ):
             for path, value in leaves(cfg[section], str(section)):
-                if not path.rpartition(".")[2].startswith("_"):
+                if path.startswith(OWN_KEYS) or not path.rpartition(".")[2].startswith("_"):
                     yield path, value
 
 

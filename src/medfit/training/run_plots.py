@@ -66,7 +66,8 @@ def draw(cfg: DictConfig, weights: Path, curve: History, folder: Path) -> dict[s
     """
     import torch
 
-    from medfit.train import make_trainer, predictions, prepare
+    from medfit.training.parts import prepare
+    from medfit.training.trainer import make_trainer, predictions
 
     parts = prepare(cfg)
     parts.task.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu")["state_dict"])

@@ -18,7 +18,7 @@ from medfit.data.datasets.series import Series
 from medfit.data.preprocessing.series import SeriesPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 RATE = 200.0
 SECONDS = 10

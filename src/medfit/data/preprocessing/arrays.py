@@ -16,7 +16,7 @@ class Arrays:
     """Samples of one shape, all in memory.
 
     Another kind of data (volumes of many sizes, say) offers the same to the data module: ``input_shape``,
-    ``training(rows)``, ``evaluation(rows)`` with ``evaluation_batch``, ``augment(x, y)``, ``place(device)``,
+    ``training(rows)``, ``evaluation(rows)`` with ``in_order()``, ``augment(x, y)``, ``place(device)``,
     ``nbytes``.
 
     Args:
@@ -94,6 +94,10 @@ class Rows:
         """Returns the samples ``(x, y)`` at some places; there is nothing random in them."""
         rows = self.rows[places]
         return tuple(tensor.index_select(0, rows.to(tensor.device)) for tensor in self.arrays.placed)
+
+    def in_order(self) -> list[Tensor]:
+        """Returns the places of each batch that is evaluated."""
+        return list(torch.arange(len(self)).split(self.arrays.evaluation_batch))
 
     def batches(self, plan: Iterable[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, ...]]:
         """Yields the samples of all batches; those of several small batches are gathered at once, and cut apart."""

@@ -1,6 +1,8 @@
 """Preprocessing of images with masks: patches or slices to train on, whole images to score."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from math import prod
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from medfit.errors import UserError
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
 ALIKE = 0.05  # largest difference of spacings that need no resampling, as a share
+MOST_WINDOWS = 64  # of 2D images that are evaluated together
 LARGEST_PATCH = {2: 256, 3: 96}
 Case = tuple[Tensor, Tensor]
 
@@ -148,7 +151,7 @@ class Patches:
         source: Prepares an image when it is needed; what was prepared is kept while there is memory.
     """
 
-    evaluation_batch = 1  # images of many sizes
+    evaluation_batch = 1  # that are explained at once
 
     def __init__(self, source: PatchPreprocessing) -> None:
         import psutil
@@ -185,7 +188,7 @@ class Patches:
         return _Training(self, rows)
 
     def evaluation(self, rows: Sequence[int]) -> "_Evaluation":
-        """Returns whole images one by one, with the patient's number and the spacing in mm."""
+        """Returns whole images, with the patients' numbers and the spacings in mm."""
         return _Evaluation(self, rows)
 
     def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -258,16 +261,32 @@ class _Training(_Images):
 
 
 class _Evaluation(_Images):
-    """Whole images, one by one."""
+    """Whole images; those of one size that follow each other come together, as many as a window's worth of memory."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, int, tuple[float, ...]]:
-        """Returns an image with its mask, the patient's number and the spacing in mm; nothing in it is random."""
-        (place,) = places.tolist()
-        x, mask = self.patches.case(self.rows[place])
-        return x[None], mask[None].long(), *self.patches.about(self.rows[place])
+    def in_order(self) -> list[Tensor]:
+        """Returns the places of each batch."""
+        made: list[Tensor] = []
+        for size, alike in groupby(range(len(self)), key=lambda place: self._size(place)):
+            made += torch.tensor(list(alike)).split(self._at_once(size))
+        return made
+
+    def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, list[int], list[tuple[float, ...]]]:
+        """Returns images with their masks, the patients' numbers and the spacings in mm; nothing in it is random."""
+        rows = [self.rows[place] for place in places.tolist()]
+        x, mask = (torch.stack(parts) for parts in zip(*map(self.patches.case, rows), strict=True))
+        patients, spacings_mm = zip(*map(self.patches.about, rows), strict=True)
+        return x, mask.long(), list(patients), list(spacings_mm)
+
+    def _size(self, place: int) -> tuple[int, ...]:
+        return self.patches.source.shapes[self.rows[place]].size
+
+    def _at_once(self, size: tuple[int, ...]) -> int:
+        """Returns how many images of a size go through the network together: one of a volume, or of a large image."""
+        window = self.patches.source.patch_size
+        return max(1, MOST_WINDOWS * prod(window) // prod(size)) if len(size) == len(window) == 2 else 1
 
 
 def _marked(mask: Tensor, generator: torch.Generator) -> list[int] | None:

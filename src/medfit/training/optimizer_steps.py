@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-class Steps:
-    """Takes the steps of one optimiser, many of them within one step of Lightning's.
+class OptimizerSteps:
+    """Takes the steps of one optimiser, as Lightning does in its own loop.
 
     Args:
         optimizer: The optimiser.
@@ -17,7 +17,7 @@ class Steps:
         schedule: Moves on with every step; None for no such schedule.
         accumulate: Losses whose gradients are averaged for a step.
         clip: Largest norm of the gradient; None for no limit.
-        penalise: Adds the gradients of penalties, times a share of them: quicker than to differentiate their sums.
+        before: Is called before each step, with the optimiser: the task's ``on_before_optimizer_step``.
     """
 
     def __init__(
@@ -27,10 +27,10 @@ class Steps:
         schedule: Any = None,
         accumulate: int = 1,
         clip: float | None = None,
-        penalise: Callable[[float], None] | None = None,
+        before: Callable[[Optimizer], None] | None = None,
     ) -> None:
         self.optimizer, self.scaler, self.schedule = optimizer, scaler, schedule
-        self.accumulate, self.clip, self.penalise = accumulate, clip, penalise
+        self.accumulate, self.clip, self.before = accumulate, clip, before
         self._params = [param for group in optimizer.param_groups for param in group["params"]]
         self._waiting = 0  # losses that are in the gradients and have made no step
         optimizer.zero_grad()
@@ -50,10 +50,10 @@ class Steps:
             self._step()
 
     def _step(self) -> None:
-        if self.scaler is not None and (self.penalise or self.clip):
+        if self.scaler is not None and (self.before or self.clip):
             self.scaler.unscale_(self.optimizer)
-        if self.penalise:
-            self.penalise(self._waiting / self.accumulate)
+        if self.before:
+            self.before(self.optimizer)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self._params, self.clip)
         if self.scaler is None:
