@@ -20,8 +20,8 @@ class ReportBuffer:
     """
 
     def __init__(self, storage: Any) -> None:
-        self._storage, self._curve = storage, list[float]()
-        self._stored, self._since = 0, time.monotonic()
+        self._storage, self._curve = storage, dict[int, float]()
+        self._since = time.monotonic()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -29,20 +29,16 @@ class ReportBuffer:
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Keeps a report, and stores it if the last one that was stored is old."""
         self._trial_id = trial_id
-        self._curve.append(intermediate_value)
+        self._curve[step] = intermediate_value
         if time.monotonic() - self._since > PAUSE_S:
-            self._store()
+            self._since = time.monotonic()
+            self._storage.set_trial_intermediate_value(trial_id, step, intermediate_value)
 
     def flush(self) -> None:
         """Stores the last report, and the attribute with all of them."""
         if self._curve:
             self._storage.set_trial_user_attr(self._trial_id, CURVE, self._curve)
-            self._store()
-
-    def _store(self) -> None:
-        if self._stored < len(self._curve):
-            self._stored, self._since = len(self._curve), time.monotonic()
-            self._storage.set_trial_intermediate_value(self._trial_id, self._stored - 1, self._curve[-1])
+            self._storage.set_trial_intermediate_value(self._trial_id, *list(self._curve.items())[-1])
 
 
 def with_all_reports(trial: FrozenTrial) -> FrozenTrial:
@@ -50,5 +46,5 @@ def with_all_reports(trial: FrozenTrial) -> FrozenTrial:
     if CURVE not in trial.user_attrs:
         return trial
     whole = copy.copy(trial)
-    whole.intermediate_values = dict(enumerate(trial.user_attrs[CURVE]))
+    whole.intermediate_values = {int(step): value for step, value in trial.user_attrs[CURVE].items()}
     return whole
