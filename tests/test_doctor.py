@@ -7,7 +7,6 @@ from optuna.trial import TrialState
 from medfit import doctor, sweep
 from medfit.search import trials
 from medfit.study import storage
-from medfit.study.notes import flush
 from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 
@@ -25,7 +24,7 @@ def abandon(study, cfg, worker):
     store = Store(cfg)
     trial = study.ask()
     trial.set_user_attr("worker", worker)
-    flush(study)
+
     tags = {"kind": "trial", "trial": str(trial.number), "study": study.study_name, "medfit.process": worker}
     of_trial = create_run(store, "breast_cancer", "trial", tags)
     alone = create_run(store, "breast_cancer", "alone", {"kind": "run", "medfit.process": worker})

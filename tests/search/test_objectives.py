@@ -28,19 +28,19 @@ def test_a_constraint_needs_no_spaces(limit):
 @given(score=st.floats(-1e9, 1e9), limit=st.floats(-1e9, 1e9), sign=st.sampled_from(["<=", ">="]))
 def test_a_trial_is_feasible_if_its_score_is_on_the_right_side(score, limit, sign):
     trial = optuna.create_study().ask()
-    objectives.note(trial, {"val/auroc": score}, [f"val/auroc {sign} {limit!r}"])
+    objectives.set_constraints(trial, {"val/auroc": score}, [f"val/auroc {sign} {limit!r}"])
     assert feasible(trial.study.trials[0]) == (score <= limit if sign == "<=" else score >= limit)
 
 
 def test_a_score_that_is_no_number_misses_its_constraint():
     trial = optuna.create_study().ask()
-    objectives.note(trial, {"val/auroc": float("nan")}, ["val/auroc <= 1"])
+    objectives.set_constraints(trial, {"val/auroc": float("nan")}, ["val/auroc <= 1"])
     assert not feasible(trial.study.trials[0])
 
 
 def test_a_trial_that_misses_one_of_two_constraints_is_not_feasible():
     trial = optuna.create_study().ask()
-    objectives.note(trial, {"val/auroc": 0.9, "val/brier": 0.2}, ["val/auroc >= 0.8", "val/brier <= 0.1"])
+    objectives.set_constraints(trial, {"val/auroc": 0.9, "val/brier": 0.2}, ["val/auroc >= 0.8", "val/brier <= 0.1"])
     assert not feasible(trial.study.trials[0])
 
 

@@ -6,7 +6,7 @@ from medfit.config import instantiate
 from medfit.config.instantiate import load_dataset
 from medfit.errors import UserError
 from medfit.search.space import read_space
-from medfit.study.comparability import LONGEST_NAME, differences, facts, study_name
+from medfit.study.comparability import LONGEST_NAME, conditions, differences, study_name
 from medfit.tracking import provenance
 
 SMALL = ["regime=smoke", "regime.epochs=1", "sweep/sampler=random", "sweep.num_trials=1"]
@@ -259,7 +259,7 @@ def test_the_ranges_of_all_searched_groups_are_facts(compose):
 
 def test_what_is_searched_is_no_fact_of_the_config(compose):
     cfg = compose("sweep.space.model=[mlp,linear]")
-    found = facts(cfg, read_space(cfg), load_dataset(cfg))
+    found = conditions(cfg, read_space(cfg), load_dataset(cfg))
     assert "regime.optimizer.lr" not in found["config"] and "regime.epochs" in found["config"]
     assert "model" not in found["choices"] and "dataset" in found["choices"]
 
@@ -267,7 +267,7 @@ def test_what_is_searched_is_no_fact_of_the_config(compose):
 def test_facts_survive_being_stored(compose):
     cfg = compose(*NAMED)
     study = opened(cfg)
-    assert differences(study.user_attrs["facts"], facts(cfg, read_space(cfg), load_dataset(cfg))) == []
+    assert differences(study.user_attrs["facts"], conditions(cfg, read_space(cfg), load_dataset(cfg))) == []
     assert isinstance(study, optuna.Study)
 
 

@@ -15,7 +15,7 @@ from medfit.search import trials
 from medfit.search.space import read_space
 from medfit.study import best, repair, trial
 from medfit.study.trial import run_trial
-from medfit.study.trial_plan import Plan, halved
+from medfit.study.trial_plan import TrialPlan, halved
 from medfit.tasks.classification import Binary
 from medfit.tracking import recording
 from medfit.tracking.store import Store
@@ -65,7 +65,7 @@ def reports_of(cfg):
     """Returns a trial's scores, and what it reported."""
     told = []
     study = optuna.create_study()
-    scores = run_trial(study.ask(), Plan(cfg, read_space(cfg), "0" * 32), lambda *report: told.append(report))
+    scores = run_trial(study.ask(), TrialPlan(cfg, read_space(cfg), "0" * 32), lambda *report: told.append(report))
     return scores, told
 
 

@@ -19,7 +19,6 @@ from medfit.data import leaks
 from medfit.data.datamodule import Prepared
 from medfit.data.preprocessing.arrays import Rows
 from medfit.data.preprocessing.patches import _Images
-from medfit.study.notes import NotingStorage
 from medfit.tasks.regime import Regime
 from medfit.tracking import store
 from medfit.tracking.outbox import Outbox
@@ -199,7 +198,6 @@ def counted(compose, monkeypatch):
         count(torch, "save", "checkpoints")
         count(Outbox, "keep")
         count(medfit.tracking.run.Run, "log_metrics", "epochs logged")
-        count(NotingStorage, "flush")
         monkeypatch.setattr(medfit.tracking.run, "FLUSH_S", math.inf)  # as many writes on a slow machine
         sweep.sweep(cfg)
         return counts

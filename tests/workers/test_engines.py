@@ -18,13 +18,12 @@ from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.space import read_space
 from medfit.study import repair, storage
-from medfit.study.notes import flush
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import process
 from medfit.tracking.store import Store
 from medfit.workers import job, job_supervisor, ray_engine, submitit_engine
-from medfit.workers.job import STOP, Outcome, Told
+from medfit.workers.job import STOP, JobOutcome, JobStop
 
 SMALL = ["dataset=breast_cancer", "regime=smoke", "sweep=smoke", "regime.accelerator=cpu", "sweep.workers=1"]
 LOCAL = ["sweep/engine=submitit", "sweep.engine.cluster=local", "sweep.engine.num_jobs=2"]
@@ -125,7 +124,7 @@ def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted, interru
         sweep.sweep(cfg, Acting(lambda: signal.raise_signal(signal.SIGINT)))
     study = none_runs(cfg)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-    assert all(one.done() and one.result() == Outcome() for one in submitted)
+    assert all(one.done() and one.result() == JobOutcome() for one in submitted)
 
 
 @pytest.mark.slow
@@ -198,28 +197,30 @@ class Stillborn:
 
 @pytest.fixture
 def watched(compose, monkeypatch):
-    """Returns a watch of two jobs at a time."""
+    """Returns a supervisor of two jobs at a time."""
     monkeypatch.setattr(job_supervisor, "REFRESH_S", 0.0)
 
     def make(jobs):
         cfg = compose(*SMALL)
         space = read_space(cfg)
         study = sweep.open_study(cfg, space, load_dataset(cfg))
-        return job_supervisor.Watch(study, Plan(cfg, space, "parent"), SweepDisplay(sweep.SILENT), jobs, "command", 2)
+        return job_supervisor.JobSupervisor(
+            study, TrialPlan(cfg, space, "parent"), SweepDisplay(sweep.SILENT), jobs, "command", 2
+        )
 
     return make
 
 
 @pytest.mark.slow
 def test_jobs_that_only_die_are_not_replaced_for_ever(watched):
-    jobs = Stillborn(Outcome("No module named 'medfit' (jobs/1_0_log.err)"))
+    jobs = Stillborn(JobOutcome("No module named 'medfit' (jobs/1_0_log.err)"))
     with pytest.raises(UserError, match=r"the jobs end before they have run a trial; the last one: No module.*log.err"):
         watched(jobs).run()
     assert jobs.count == 6
 
 
 def test_a_mistake_that_any_job_would_meet_ends_the_sweep(watched):
-    jobs = Stillborn(Outcome("sweep.workers=9: there are 2 GPUs", final=True))
+    jobs = Stillborn(JobOutcome("sweep.workers=9: there are 2 GPUs", final=True))
     with pytest.raises(UserError, match=r"^sweep.workers=9: there are 2 GPUs$"):
         watched(jobs).run()
     assert jobs.count == 2
@@ -227,7 +228,7 @@ def test_a_mistake_that_any_job_would_meet_ends_the_sweep(watched):
 
 def told(minutes, attrs=(), longest=0.0, passed=0.0):
     """Returns how a job is stopped, after some seconds of its time."""
-    stop = Told("command", {}, minutes)
+    stop = JobStop("command", {}, minutes)
     stop._started -= passed
     trial = SimpleNamespace(duration=SimpleNamespace(total_seconds=lambda: longest))
     stop.look(SimpleNamespace(attrs=dict(attrs), done=[trial]))
@@ -264,7 +265,6 @@ def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, 
     study = sweep.open_study(cfg, read_space(cfg), load_dataset(cfg))
     with storage.quiet():
         study.ask().set_user_attr("worker", f"{process.identity().split('/')[0]}/1/another")
-    flush(study)
     retry = repair._retry
 
     def slowly(*args):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from medfit import sweep
 from medfit.errors import UserError
 from medfit.search import trials
-from medfit.study import repair
+from medfit.study import repair, storage
 from medfit.tracking.store import Store
 from medfit.workers import pool
 from medfit.workers.pool import REFRESH_S
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "values", 1), ("raise", "failure", 2)])
+@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "scores", 1), ("raise", "failure", 2)])
 def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose, faults, kind, noted, ends):
     cfg = compose(*FAULTY, *faults("none", kind), "sweep.workers=1")
     path = Path(cfg.output_dir) / "optuna.db"
@@ -141,7 +141,7 @@ def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["medfit.study.budget.Target.refresh", "medfit.study.repair.repair"])
+@pytest.mark.parametrize("place", ["medfit.study.budget.Budget.refresh", "medfit.study.repair.repair"])
 def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
     cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
     module, name = place.rsplit(".", 1)
@@ -238,3 +238,25 @@ def test_a_sweep_in_a_scripts_background_does_not_hear_ctrl_c(compose, faults, i
     thread.join()
     assert sent[0] > 1
     assert_whole(study, cfg)
+
+
+@pytest.mark.parametrize("noted", ["run_id", "scores"])
+def test_a_trial_that_was_given_to_another_worker_is_let_go(compose, client, monkeypatch, noted):
+    cfg = compose(*SHORT, "sweep.workers=0", "sweep.num_trials=2")
+    set_attr, given_up = Trial.set_user_attr, []
+
+    def give_up_first(trial, key, value):
+        set_attr(trial, key, value)
+        if key == noted and not given_up:
+            given_up.append(trial.number)
+            with storage.quiet():
+                study = storage.load(cfg, trial.study.study_name)
+            repair.give_up(study, study.trials[0], repair.LOST, cfg)
+
+    monkeypatch.setattr(Trial, "set_user_attr", give_up_first)
+    study = sweep.sweep(cfg)
+    assert_whole(study, cfg)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[1].user_attrs["repeats"] == 0
+    run = client.get_run(study.trials[0].user_attrs["run_id"])
+    assert (run.info.status, run.data.tags["failure"]) == ("KILLED", "its trial was given to another worker")

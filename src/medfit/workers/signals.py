@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medfit.study.budget import Target
+    from medfit.study.budget import Budget
     from medfit.study.repair import Reason
 
 ENDS = 2  # signals after which nothing is waited for
@@ -45,7 +45,7 @@ class Stop:
         """Why trials are cut off that still run; None: they were interrupted."""
         return None
 
-    def look(self, target: "Target") -> None:
+    def look(self, budget: "Budget") -> None:
         """Looks for further reasons to end, each time that workers are looked at; here there are none."""
 
     def _hear(self, number: int, _: Any) -> None:
