@@ -10,9 +10,10 @@ from fake_images import write_decathlon
 from medfit.__main__ import main
 from medfit.config import folders
 from medfit.data.datasets.ecg5000 import ECG5000
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.datasets.samples import Samples
 from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.explain import explain
 from medfit.explanations.finished_run import FinishedRun

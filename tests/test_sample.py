@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 from PIL import Image as Picture
 
 from medfit.__main__ import main
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.sample import load, sample
 from medfit.tracking.store import Store

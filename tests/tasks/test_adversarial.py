@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from each_step import EachStep
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.models.gan import GAN
 from medfit.models.mlp import MLP

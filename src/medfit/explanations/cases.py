@@ -1,9 +1,11 @@
 """Which single cases are shown, and how they are told."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from medfit.data.dataset import Dataset
 
 
 class Question(NamedTuple):
@@ -30,7 +32,7 @@ class Case(NamedTuple):
     title: str
 
 
-def choose(dataset: Any, rows: np.ndarray, preds: np.ndarray, count: int) -> list[Case]:
+def choose(dataset: Dataset, rows: np.ndarray, preds: np.ndarray, count: int) -> list[Case]:
     """Returns the cases to show, taken in turn from each kind.
 
     Classes: the most confident right, the most confident wrong and the least certain ones. Numbers: those predicted
@@ -93,7 +95,7 @@ def _target(preds: np.ndarray, truth: np.ndarray, numbers: bool) -> int:
     return int((np.abs(preds - truth) / np.maximum(np.abs(truth), 1e-12) if numbers else preds).argmax())
 
 
-def _words(dataset: Any, preds: np.ndarray, truth: np.ndarray, target: int) -> str:
+def _words(dataset: Dataset, preds: np.ndarray, truth: np.ndarray, target: int) -> str:
     name = dataset.target_names[target]
     if truth.ndim == 0:
         return f"predicted {name} ({preds[target]:.2f}), truly {dataset.target_names[int(truth)]}"
@@ -103,17 +105,17 @@ def _words(dataset: Any, preds: np.ndarray, truth: np.ndarray, target: int) -> s
     return f"{name} predicted {preds[target]:.2f}, truly {'yes' if truth[target] > 0.5 else 'no'}"
 
 
-def unit_of(dataset: Any, name: str) -> str:
+def unit_of(dataset: Dataset, name: str) -> str:
     """Returns a unit to put behind a number, nothing where there is none."""
     return f" {unit}" if (unit := dataset.units.get(name)) else ""
 
 
-def targets_of(dataset: Any, preds: np.ndarray) -> Sequence[int]:
+def targets_of(dataset: Dataset, preds: np.ndarray) -> Sequence[int]:
     """Returns the outputs of a sample that a summary explains: the predicted class, or all that are not exclusive."""
     return [int(preds.argmax())] if dataset.task == "multiclass" else range(len(preds))
 
 
-def effect(dataset: Any) -> str:
+def effect(dataset: Dataset) -> str:
     """Returns what attributions are measured in, in words."""
     if dataset.task != "regression":
         return "effect on the probability"

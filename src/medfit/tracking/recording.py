@@ -19,6 +19,7 @@ from medfit.config.overrides import leaves, without_passwords
 from medfit.errors import UserError
 from medfit.tracking import provenance
 from medfit.tracking.store import Run, Store
+from medfit.tracking.tracked_data import TrackedData
 
 if TYPE_CHECKING:
     from medfit.train import Parts
@@ -42,7 +43,7 @@ class Tracking:
 @contextmanager
 def start_run(
     cfg: DictConfig,
-    dataset: Any,
+    dataset: TrackedData,
     proof: Mapping[str, Any],
     tags: Mapping[str, str],
     resume: str | None = None,
@@ -72,7 +73,7 @@ def start_run(
     run.end("FINISHED")
 
 
-def experiment_name(cfg: DictConfig, dataset: Any) -> str:
+def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
     """Returns the MLflow experiment's name: the experiment's, else the data set's."""
     return cfg.experiment or dataset.name
 

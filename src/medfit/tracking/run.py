@@ -17,6 +17,7 @@ from PIL.Image import Image
 from medfit.config.overrides import as_override
 from medfit.errors import StoreError, disk_full
 from medfit.tracking.operations import MOST_POINTS
+from medfit.tracking.tracked_data import TrackedData
 
 if TYPE_CHECKING:
     from medfit.tracking.store import Store
@@ -97,7 +98,9 @@ class Run:
         self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
         self.set_tag("mlflow.loggedImages", "True")
 
-    def log_dataset(self, dataset: Any, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
+    def log_dataset(
+        self, dataset: TrackedData, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None
+    ) -> None:
         """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files."""
         schema = dataset.schema()
         columns = [

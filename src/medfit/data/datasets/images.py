@@ -1,36 +1,18 @@
 """Data sets of images, in two or three dimensions, with masks where they are to be segmented."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from medfit.data.dataset import ImageDataset
 from medfit.data.datasets.samples import Samples
+from medfit.data.image import Image
+from medfit.data.kinds.images import GenerationKind, ImageKind, MaskKind
 from medfit.errors import UserError
 
+KINDS = {"segmentation": MaskKind(), "generation": GenerationKind()}  # all others have a class or a number each
 RESIDENT_SHARE = 0.4  # of the memory that is free: more than that is read again whenever it is needed
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image as it was read.
-
-    Args:
-        x: In the shape (channels, *size), of any number type. Flat images have rows from the top and columns from the
-            left, as they are shown; volumes the axes right, anterior, superior.
-        mask: Class numbers from 0, uint8 in the shape (*size); None where there is none.
-        spacing_mm: Distance of neighbouring pixels or voxels along each axis; None where it is not known.
-    """
-
-    x: np.ndarray
-    mask: np.ndarray | None = None
-    spacing_mm: tuple[float, ...] | None = None
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that it takes."""
-        return self.x.nbytes + (0 if self.mask is None else self.mask.nbytes)
 
 
 class Images(Samples):
@@ -65,6 +47,7 @@ class Images(Samples):
         if not readers:
             raise UserError("dataset: there are no images")
         super().__init__(y=np.zeros((len(readers), 0), dtype=np.float32) if y is None else y, **about)
+        self.kind = KINDS.get(self.task, ImageKind())
         self.channels, self.file_names, self._readers = list(channels), list(names), list(readers)
         self._kept: dict[int, Image] = {}
         self._empty_masks = empty_masks
@@ -140,6 +123,9 @@ class Images(Samples):
                 f"{name}: its mask is empty; dataset.empty_masks=keep takes it as an image without findings"
             )
         return bool(largest)
+
+
+_CONTRACT: type[ImageDataset] = Images  # checked by mypy
 
 
 def _size(shape: Sequence[int]) -> str:
