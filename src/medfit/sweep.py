@@ -30,6 +30,7 @@ from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
+from medfit.tracking.tracked_data import TrackedData
 from medfit.training import run_plots
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
@@ -177,7 +178,7 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     return prechecked
 
 
-def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
+def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: TrackedData) -> optuna.Study:
     """Returns the study, new or as an earlier command left it.
 
     Raises:

@@ -421,7 +421,7 @@ def test_a_value_out_of_range_is_refused(wrong):
         ("model=mlp", r"^model: mlp takes records of shape \(features,\), not \(1, 64, 64\)$"),
         ("model=cnn1d", r"^model: cnn1d takes series of shape \(channels, length\), not \(1, 64, 64\)$"),
         ("model=resnet", r"^model: it puts out \(3,\) for each sample, but this task needs \(3, 64, 64\)$"),
-        ("preprocessing=image", r"^preprocessing=image leaves masks out; take preprocessing=patches$"),
+        ("preprocessing=image", r"^preprocessing=image: .* holds images with masks, which take preprocessing=patches$"),
         ("model=gan", r"^task=adversarial learns .* targets, but the data set's are segmentation$"),
         ("task=binary", r"^task=binary learns binary targets, but the data set's are segmentation$"),
         ("preprocessing.patch_size=[30,32]", r"^model: unet halves its input 3 times.*not 30 x 32$"),

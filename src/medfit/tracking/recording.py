@@ -20,6 +20,7 @@ from medfit.errors import UserError
 from medfit.tracking import provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
+from medfit.tracking.tracked_data import TrackedData
 
 OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
 
@@ -42,7 +43,7 @@ class Tracking:
 @contextmanager
 def start_run(
     cfg: DictConfig,
-    dataset: Any,
+    dataset: TrackedData,
     proof: Mapping[str, Any],
     tags: Mapping[str, str],
     resume: str | None = None,
@@ -72,7 +73,7 @@ def start_run(
     run.end("FINISHED")
 
 
-def experiment_name(cfg: DictConfig, dataset: Any) -> str:
+def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
     """Returns the MLflow experiment's name: the experiment's, else the data set's."""
     return cfg.experiment or dataset.name
 

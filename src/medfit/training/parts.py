@@ -16,6 +16,7 @@ from medfit.config.instantiate import build, load_dataset
 from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
+from medfit.data.dataset import Dataset
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -56,15 +57,15 @@ def prepare(cfg: DictConfig) -> Parts:
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
-    proof["leaks"] = list(found)
-    return Parts(datamodule, task, task.regime, found)
+    proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
+    return Parts(datamodule, task, task.regime, found.findings)
 
 
 _PREPARED: dict[tuple[Any, ...], Prepared] = {}
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
 
 
-def _prepared(dataset: Any, preprocessing: NodeKey, split: NodeKey) -> Prepared:
+def _prepared(dataset: Dataset, preprocessing: NodeKey, split: NodeKey) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
     key = dataset, preprocessing, split
     if key not in _PREPARED:

@@ -1,4 +1,4 @@
-"""What every data set offers, whatever its samples are: the contract between data and the rest."""
+"""What data sets share, whatever their samples are."""
 
 import functools
 import hashlib
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.data.kinds.kind import Kind
 from medfit.errors import UserError, suggest
 
 
 class Samples:
-    """Samples ``(x, y)`` with patients, targets and units; a kind of data says what ``x`` is.
+    """A :class:`medfit.data.dataset.Dataset` of a kind: samples ``(x, y)`` with patients, targets and units.
 
     Args:
         name: Of the data set; names the MLflow experiment where no experiment is named.
@@ -29,10 +30,11 @@ class Samples:
         excluded: How many samples were read and left out, by the reason.
 
     Attributes:
+        kind: What the samples are; a class of each kind names it.
         strata: Each sample's class for stratified splits, None where the target has none.
     """
 
-    x: Any
+    kind: Kind[Any]
 
     def __init__(
         self,
@@ -82,13 +84,16 @@ class Samples:
         Raises:
             UserError: there is no such column.
         """
-        tables = [self.facts, *([self.x] if isinstance(self.x, pd.DataFrame) else [])]
-        for table in tables:
+        for table in self.tables():
             if name in table:
                 return table[name]
-        known = [str(column) for table in tables for column in table]
+        known = [str(column) for table in self.tables() for column in table]
         have = f" (columns: {', '.join(known)})" if known else ", nor any other"
         raise UserError(f"{where}: the data set has no column '{name}'{suggest(name, known)}{have}")
+
+    def tables(self) -> list[pd.DataFrame]:
+        """Returns the tables whose columns say something of each sample."""
+        return [self.facts]
 
     def schema(self) -> list[dict[str, str]]:
         """Returns the names, kinds, roles and units of features and targets; no values."""
