@@ -29,7 +29,7 @@ RECENT_S = 1.0  # that what is known of other trials may be old
 def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     """Returns a trial's place, from 0, among the trials of its study."""
     if "place" in trial.user_attrs:
-        return trial.user_attrs["place"]
+        return int(trial.user_attrs["place"])
     return sum(1 for other in trials if other.number < trial.number and _is_new(other))
 
 

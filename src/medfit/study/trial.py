@@ -19,6 +19,7 @@ from medfit.study.notes import flush
 from medfit.study.trial_plan import Plan, Report, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import Run
 from medfit.train import train
 from medfit.training.parts import prepare
 
@@ -51,7 +52,7 @@ class Watch(Callback):
         self.trial.study = Recent(trial.study)  # whom pruners ask
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
-    def start(self, run: recording.Run) -> None:
+    def start(self, run: Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)
