@@ -15,7 +15,9 @@ from medfit.errors import UserError
 from medfit.evaluation.trainings import read_predictions
 from medfit.evidence import paired
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import Settings, Unit
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.plots.comparison import forest
 from medfit.reporting.formatting import number
 from medfit.terminal.console import say, show_table
@@ -145,7 +147,7 @@ def _units(store: Store, run: "mlflow.entities.Run") -> list[Unit]:
         raise UserError(
             f"compare: run {run.info.run_id} is a {kind or 'run of another program'}, which predicts nothing"
         )
-    targets = run.data.tags.get("task.targets", "")
+    targets = named(run.data.tags.get("task.targets", ""))
     made = {split: read_predictions(store, run.info.run_id, split, targets) for split in ("val", "test")}
     if made["val"] is None:
         raise UserError(f"compare: run {run.info.run_id} has stored no predictions")
@@ -164,9 +166,7 @@ def _on_one_split(models: Mapping[str, list[Unit]]) -> dict[str, list[Unit]]:
 
 
 def _metrics(predictions: Predictions, wanted: Sequence[str] | None) -> list[str]:
-    from medfit.evidence.weighted import metrics
-
-    known = list(dict.fromkeys(name.split("/")[0] for name in metrics(predictions)))
+    known = list(dict.fromkeys(name.split("/")[0] for name in predictions.metrics()))
     if wrong := [name for name in wanted or () if name not in known]:
         raise UserError(f"compare.metrics: there is no '{wrong[0]}' (known: {', '.join(known)})")
     return list(wanted or known)

@@ -16,8 +16,10 @@ from medfit.data.splits import sites
 from medfit.errors import UserError
 from medfit.evaluation.trainings import Trainings
 from medfit.evidence import subgroups, summary
-from medfit.evidence.summary import Settings, Unit
-from medfit.evidence.thresholds import Rule
+from medfit.evidence.predictions import TargetKind
+from medfit.evidence.settings import Rule, Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
 from medfit.reporting.results import results, wide
 from medfit.search.values import set_values
@@ -117,7 +119,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
                     units.setdefault(model, []).append(unit)
             if inner is not None:
                 optimism.append(_optimism(cfg, fold, inner, rows))
-        found = _found(cfg, pd.DataFrame(rows), units, opening, dataset.task)
+        found = _found(cfg, pd.DataFrame(rows), units, opening, named(dataset.task))
         if optimism:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
@@ -128,7 +130,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
 
 
 def _found(
-    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: str
+    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: TargetKind
 ) -> Evaluation:
     trainings.insert(0, "patients", scheme(cfg))
     if not units:

@@ -17,6 +17,7 @@ from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
+from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 
@@ -43,9 +44,10 @@ def prepare(cfg: DictConfig) -> Parts:
     _quiet()
     dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
-    if dataset.task not in fits:
+    if named(dataset.task) not in fits:
+        learnt = sorted(kind.name for kind in fits)
         raise UserError(
-            f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
+            f"task={cfg.choices.task} learns {' or '.join(learnt)} targets, but the data set's are {dataset.task}"
         )
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):

@@ -249,6 +249,7 @@ def test_the_data_module_takes_images():
     assert data.input_shape == (2, 16, 16) and x.shape == (4, 2, 16, 16) and y.shape == (4,)
 
 
+@pytest.mark.slow
 def test_a_residual_network_learns_images_from_the_config(compose, monkeypatch):
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
