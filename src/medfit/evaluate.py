@@ -186,7 +186,7 @@ def _unfinished(cfg: DictConfig, dataset: Dataset, key: str) -> str | None:
                 if child.info.status == "RUNNING":
                     store.close(child.info.run_id, "KILLED", "its process ended without a word")
             say("Going on with the evaluation that was interrupted.")
-            return run.info.run_id
+            return str(run.info.run_id)
     return None
 
 

@@ -102,7 +102,7 @@ def _spelled_out(line: str) -> list[str]:
 
 def _task_of(cfg: DictConfig) -> str:
     """Returns the task that the data set's targets call for."""
-    task = load_dataset(cfg).task
+    task: str = load_dataset(cfg).task
     if task not in folders.groups()["task"]:
         raise UserError(f"dataset={cfg.choices.dataset}: there are no targets to learn; model=gan needs none")
     return task

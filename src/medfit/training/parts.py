@@ -94,13 +94,14 @@ def make_task(
         train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
             was learnt from them.
     """
-    return build(cfg.task)(
+    task: Task = build(cfg.task)(
         model=build(cfg.model),
         regime=build(cfg.regime),
         input_shape=input_shape,
         target_names=target_names,
         train_arrays=train_arrays,
     )
+    return task
 
 
 def sizes(cfg: DictConfig, first: str) -> str:
