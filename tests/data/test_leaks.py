@@ -21,6 +21,7 @@ from medfit.data.leaks import check, scan
 from medfit.data.readers.image import Image
 from medfit.data.splits import Split
 from medfit.errors import UserError
+from medfit.evidence.associations import Area, RankCorrelation
 from medfit.training.parts import prepare
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -361,15 +362,15 @@ def test_few_rows_prove_nothing(task):
 def test_strength_is_scikit_learns_area(seed):
     values, truth = rng(seed).integers(0, 9, 60), coin(60, seed + 1)
     area = roc_auc_score(truth, values)
-    assert leaks._strength(values, truth, "binary", either=False) == pytest.approx(area)
-    assert leaks._strength(values, truth, "binary") == pytest.approx(max(area, 1 - area))
+    assert Area().strength(values, truth, either=False) == pytest.approx(area)
+    assert Area().strength(values, truth) == pytest.approx(max(area, 1 - area))
 
 
 @given(st.integers(0, 10**6))
 @few
 def test_strength_of_numbers_is_scipys_rank_correlation(seed):
     values, truth = rng(seed).integers(0, 9, 60), rng(seed + 1).normal(size=60)
-    assert leaks._strength(values, truth, "regression", either=False) == pytest.approx(spearmanr(values, truth)[0])
+    assert RankCorrelation().strength(values, truth, either=False) == pytest.approx(spearmanr(values, truth)[0])
 
 
 # Identifiers
