@@ -1,12 +1,12 @@
 import subprocess
 import sys
 
+import pytest
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
 from medfit.search import trials
 from medfit.study import storage
-from medfit.study.notes import flush
 from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 
@@ -24,7 +24,7 @@ def abandon(study, cfg, worker):
     store = Store(cfg)
     trial = study.ask()
     trial.set_user_attr("worker", worker)
-    flush(study)
+
     tags = {"kind": "trial", "trial": str(trial.number), "study": study.study_name, "medfit.process": worker}
     of_trial = create_run(store, "breast_cancer", "trial", tags)
     alone = create_run(store, "breast_cancer", "alone", {"kind": "run", "medfit.process": worker})
@@ -56,6 +56,7 @@ def test_what_still_runs_is_left_alone(compose, client):
     assert client.get_run(elsewhere.id).info.status == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_trial_and_a_run_that_disagree_are_told(compose, client, capsys):
     cfg = compose(*SMALL)
     study = sweep.sweep(cfg)

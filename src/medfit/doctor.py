@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     studies = list(_studies(cfg))
     rows, wrong = [], []
     for study in studies:
-        ended = len(repair.repair(study, cfg)) + repair.agree(study, store)
+        ended = len(repair.repair(study, cfg)) + repair.end_stale_runs(study, store)
         wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
         rows.append([study.study_name, *map(str, (*_counts(study), ended))])
     busy = {

@@ -24,9 +24,9 @@ from medfit.search.objectives import objective_names
 from medfit.search.space import Entry, read_space
 from medfit.search.values import set_values, suggest_config
 from medfit.study import best, comparability, repair, storage
-from medfit.study.budget import Target
-from medfit.study.precheck import Checked, check_trainings
-from medfit.study.trial_plan import Plan
+from medfit.study.budget import Budget
+from medfit.study.precheck import PrecheckResult, check_trainings
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
@@ -114,35 +114,35 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         KeyboardInterrupt: the user stopped it; finished trials stay, the parent run is KILLED.
     """
     space = read_space(cfg)
-    checked = check(cfg, space)
-    dataset = checked.dataset
+    prechecked = check(cfg, space)
+    dataset = prechecked.dataset
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
     with ExitStack() as stack:
         stack.callback(fork_server.dismiss)
         with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):  # commands of one study share a run
             resume = study.user_attrs.get("run_id")
-            run = stack.enter_context(recording.start_run(cfg, dataset, checked.proof, tags, resume))
+            run = stack.enter_context(recording.start_run(cfg, dataset, prechecked.proof, tags, resume))
             study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
-        repair.agree(study, run.store)
+        repair.end_stale_runs(study, run.store)
         try:
-            build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
+            build(cfg.sweep.engine).run(study, TrialPlan(cfg, space, run.id), display or SweepDisplay(SILENT))
         except (KeyboardInterrupt, StoreError):
             run.others_go_on = _others_run(study)
             if run.store.local:  # where a trial may have been given back before its run was in use
                 with suppress(UserError), storage.guarded(storage.url(cfg)):
-                    repair.agree(study, run.store)
+                    repair.end_stale_runs(study, run.store)
             raise
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
         with suppress(StoreError):  # a server that is away; the next start does it
-            repair.agree(study, run.store)  # of other commands that were killed meanwhile
+            repair.end_stale_runs(study, run.store)  # of other commands that were killed meanwhile
         _log_study(study, cfg, run)
     return study
 
 
-def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
+def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     """Finds every mistake that shows before the first trial; returns what there is to know of the data.
 
     Raises:
@@ -163,18 +163,18 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
     if isinstance(pruner, WilcoxonPruner) and not cfg.sweep.folds:
         raise UserError("sweep.pruner: Wilcoxon's test compares folds; add sweep.folds=5")
     if cfg.sweep.workers == 0:
-        checked = check_trainings(cfg, space)
+        prechecked = check_trainings(cfg, space)
     else:
         with fork_server.helping(keep=isinstance(engine, Local)) as helper:  # who becomes a worker
             helper.begin(check_trainings, cfg, space)
             for name in STORES:
                 import_module(name)
-            checked = helper.result()
-        provenance.remember(checked.environment)
+            prechecked = helper.result()
+        provenance.remember(prechecked.environment)
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
     _rehearse(cfg, space)
-    return checked
+    return prechecked
 
 
 def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
@@ -190,7 +190,7 @@ def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> opt
     with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)), storage.quiet():
         optuna.create_study(storage=store, study_name=name, directions=wanted, load_if_exists=True)
         study = storage.load(cfg, name, store)
-        comparability.settle(study, comparability.facts(cfg, space, dataset), cfg, space)
+        comparability.check_unchanged(study, comparability.conditions(cfg, space, dataset), cfg, space)
         study.set_metric_names(objective_names(cfg.sweep))
         starting_points.enqueue(study, cfg, space)
     return study
@@ -201,7 +201,7 @@ def main(cfg: DictConfig) -> None:
     with SweepDisplay() as display:
         study = sweep(cfg, display)
     if len(trials.done(study)) < cfg.sweep.num_trials:
-        say(f"The sweep ended: {Target(study, cfg).over()}.")
+        say(f"The sweep ended: {Budget(study, cfg).over()}.")
     best.show(cfg, study)
 
 

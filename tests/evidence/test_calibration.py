@@ -94,6 +94,7 @@ def test_recalibration_learns_nothing_from_what_it_is_applied_to(method):
     np.testing.assert_array_equal(found, same)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_what_is_too_extreme_is_put_right(method):
     val, test = (study(true_slope=0.4, seed=seed, size=4000, prefix=str(seed)) for seed in (1, 2))

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from medfit.search import trials
 from medfit.study import repair, storage
-from medfit.study.budget import Target
+from medfit.study.budget import Budget
 from medfit.study.repair import Reason
 from medfit.workers import worker
 
@@ -191,13 +191,13 @@ class Trials(RuleBasedStateMachine):
             return
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
             repair.give_up(self.study, trial, Reason("lost", "again"), self.cfg)
-        target = Target(self.study, self.cfg)
-        while target.wants():
+        budget = Budget(self.study, self.cfg)
+        while budget.wants():
             trial = worker._take(self.study, self.cfg)
             trial.suggest_float("x", 0, 1)
             self.study.tell(trial, 1.0)
-            target.refresh()
-        if target.over() != "nothing works":
+            budget.refresh()
+        if budget.over() != "nothing works":
             assert len(trials.done(self.study)) == self.cfg.sweep.num_trials
 
 

@@ -59,6 +59,7 @@ def run(store: Store) -> Run:
     return create_run(store, "questions", "a run", {"kind": "run"})
 
 
+@pytest.mark.slow
 def test_what_is_logged_while_the_server_is_away_is_sent_when_it_is_back(server, store, run, tmp_path, capsys):
     log_everything(run, range(2))
     server.off()
@@ -128,6 +129,7 @@ def test_a_server_that_is_away_is_asked_now_and_then_only(server, store, run):
     assert not performed.called and not asked.called
 
 
+@pytest.mark.slow
 def test_killed_after_each_write_before_it_is_struck_off_nothing_is_there_twice(server, store, run):
     server.off()
     log_everything(run, range(2))

@@ -33,7 +33,7 @@ def local(output_dir: Path) -> Store:
     return Store(config_of(output_dir))
 
 
-def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(local, client, monkeypatch):
+def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(local, client, monkeypatch, interruptible):
     run = create_run(local, "questions", "a run", {})
     write = store.perform
 

@@ -18,13 +18,12 @@ from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.space import read_space
 from medfit.study import repair, storage
-from medfit.study.notes import flush
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import process
 from medfit.tracking.store import Store
 from medfit.workers import job, job_supervisor, ray_engine, submitit_engine
-from medfit.workers.job import STOP, Outcome, Told
+from medfit.workers.job import STOP, JobOutcome, JobStop
 
 SMALL = ["dataset=breast_cancer", "regime=smoke", "sweep=smoke", "regime.accelerator=cpu", "sweep.workers=1"]
 LOCAL = ["sweep/engine=submitit", "sweep.engine.cluster=local", "sweep.engine.num_jobs=2"]
@@ -119,17 +118,17 @@ def test_a_job_that_is_preempted_hands_its_trial_back_and_gets_another_turn(comp
 
 
 @pytest.mark.slow
-def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted):
+def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "sweep.num_trials=30")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: signal.raise_signal(signal.SIGINT)))
     study = none_runs(cfg)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-    assert all(one.done() and one.result() == Outcome() for one in submitted)
+    assert all(one.done() and one.result() == JobOutcome() for one in submitted)
 
 
 @pytest.mark.slow
-def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted):
+def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "regime.epochs=1000", "sweep.num_trials=2")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: [signal.raise_signal(signal.SIGINT) for _ in range(2)]))
@@ -158,6 +157,7 @@ def test_a_missing_package_is_named(compose, monkeypatch, engine):
         sweep.sweep(compose(*SMALL, f"sweep/engine={engine}"))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("engine", [["sweep/engine=submitit"], ["sweep/engine=ray", "sweep.engine.address=auto"]])
 def test_sqlite_files_are_refused_on_several_machines(compose, client, engine):
     with pytest.raises(UserError, match=r"give sweep.storage=postgresql\+psycopg://.* tracking.uri=http://host:5000 "):
@@ -197,27 +197,30 @@ class Stillborn:
 
 @pytest.fixture
 def watched(compose, monkeypatch):
-    """Returns a watch of two jobs at a time."""
+    """Returns a supervisor of two jobs at a time."""
     monkeypatch.setattr(job_supervisor, "REFRESH_S", 0.0)
 
     def make(jobs):
         cfg = compose(*SMALL)
         space = read_space(cfg)
         study = sweep.open_study(cfg, space, load_dataset(cfg))
-        return job_supervisor.Watch(study, Plan(cfg, space, "parent"), SweepDisplay(sweep.SILENT), jobs, "command", 2)
+        return job_supervisor.JobSupervisor(
+            study, TrialPlan(cfg, space, "parent"), SweepDisplay(sweep.SILENT), jobs, "command", 2
+        )
 
     return make
 
 
+@pytest.mark.slow
 def test_jobs_that_only_die_are_not_replaced_for_ever(watched):
-    jobs = Stillborn(Outcome("No module named 'medfit' (jobs/1_0_log.err)"))
+    jobs = Stillborn(JobOutcome("No module named 'medfit' (jobs/1_0_log.err)"))
     with pytest.raises(UserError, match=r"the jobs end before they have run a trial; the last one: No module.*log.err"):
         watched(jobs).run()
     assert jobs.count == 6
 
 
 def test_a_mistake_that_any_job_would_meet_ends_the_sweep(watched):
-    jobs = Stillborn(Outcome("sweep.workers=9: there are 2 GPUs", final=True))
+    jobs = Stillborn(JobOutcome("sweep.workers=9: there are 2 GPUs", final=True))
     with pytest.raises(UserError, match=r"^sweep.workers=9: there are 2 GPUs$"):
         watched(jobs).run()
     assert jobs.count == 2
@@ -225,7 +228,7 @@ def test_a_mistake_that_any_job_would_meet_ends_the_sweep(watched):
 
 def told(minutes, attrs=(), longest=0.0, passed=0.0):
     """Returns how a job is stopped, after some seconds of its time."""
-    stop = Told("command", {}, minutes)
+    stop = JobStop("command", {}, minutes)
     stop._started -= passed
     trial = SimpleNamespace(duration=SimpleNamespace(total_seconds=lambda: longest))
     stop.look(SimpleNamespace(attrs=dict(attrs), done=[trial]))
@@ -256,12 +259,12 @@ def test_a_trial_that_is_cut_off_for_want_of_time_has_had_an_attempt():
     assert told(240, passed=60).why is None
 
 
+@pytest.mark.slow
 def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, postgres, monkeypatch):
     cfg = compose(*SMALL, f"sweep.storage={postgres()}")
     study = sweep.open_study(cfg, read_space(cfg), load_dataset(cfg))
     with storage.quiet():
         study.ask().set_user_attr("worker", f"{process.identity().split('/')[0]}/1/another")
-    flush(study)
     retry = repair._retry
 
     def slowly(*args):

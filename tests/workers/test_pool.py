@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from medfit import sweep
 from medfit.errors import UserError
 from medfit.search import trials
-from medfit.study import repair
+from medfit.study import repair, storage
 from medfit.tracking.store import Store
 from medfit.workers import pool
 from medfit.workers.pool import REFRESH_S
@@ -65,6 +65,7 @@ def of_fault(study, kind):
     return [trial for trial in study.trials if trial.params.get("model.fault") == kind]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     cfg = compose(*SHORT, f"sweep.workers={workers}", "sweep.num_trials=7")
@@ -74,6 +75,7 @@ def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == workers
 
 
+@pytest.mark.slow
 def test_one_worker_proposes_as_this_process_would(compose, tmp_path):
     one, here = (sweep.sweep(compose(*SHORT, f"sweep.workers={n}", f"output_dir={tmp_path / str(n)}")) for n in (1, 0))
     assert [(t.params, t.value) for t in one.trials] == [(t.params, t.value) for t in here.trials]
@@ -95,6 +97,7 @@ def test_a_fault_fails_its_trial_alone_and_its_reason_is_kept_in_study_and_run(c
     assert all(trial.state is TrialState.COMPLETE for trial in of_fault(study, "none"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "reason"), [("kill", "ended by SIGKILL"), ("exit", "ended with status 3")])
 def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compose, client, faults, kind, reason):
     cfg = compose(*FAULTY, *faults("none", kind, "none"), "sweep.workers=1", "sweep.num_retries=1")
@@ -109,7 +112,7 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "values", 1), ("raise", "failure", 2)])
+@pytest.mark.parametrize(("kind", "noted", "ends"), [("none", "scores", 1), ("raise", "failure", 2)])
 def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose, faults, kind, noted, ends):
     cfg = compose(*FAULTY, *faults("none", kind), "sweep.workers=1")
     path = Path(cfg.output_dir) / "optuna.db"
@@ -137,7 +140,8 @@ def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose,
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == 1
 
 
-@pytest.mark.parametrize("place", ["medfit.study.budget.Target.refresh", "medfit.study.repair.repair"])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["medfit.study.budget.Budget.refresh", "medfit.study.repair.repair"])
 def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
     cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
     module, name = place.rsplit(".", 1)
@@ -156,6 +160,7 @@ def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compos
     assert len(calls) > 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_ended_and_not_repeated(compose, faults):
     cfg = compose(*FAULTY, *faults("none", "hang", "none"), "sweep.workers=2", "sweep.trial_timeout_s=6")
     study = sweep.sweep(cfg)
@@ -188,7 +193,7 @@ def test_a_sweep_of_which_every_worker_dies_stops_and_says_why(compose, faults):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, times):
+def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, interruptible, times):
     cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=6", "sweep.workers=2")
 
     def interrupt():
@@ -212,3 +217,46 @@ def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, cli
     assert ("KILLED" in states) == (times == 2)
     assert states["FINISHED"] >= (times == 1)
     assert_whole(sweep.sweep(cfg), cfg)
+
+
+@pytest.mark.slow
+def test_a_sweep_in_a_scripts_background_does_not_hear_ctrl_c(compose, faults, interruptible):
+    cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=3", "sweep.workers=2")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sent = []
+
+    def interrupt():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not Store(cfg).running()[1:]:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        sent.append(len(Store(cfg).running()))
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    study = sweep.sweep(cfg)
+    thread.join()
+    assert sent[0] > 1
+    assert_whole(study, cfg)
+
+
+@pytest.mark.parametrize("noted", ["run_id", "scores"])
+def test_a_trial_that_was_given_to_another_worker_is_let_go(compose, client, monkeypatch, noted):
+    cfg = compose(*SHORT, "sweep.workers=0", "sweep.num_trials=2")
+    set_attr, given_up = Trial.set_user_attr, []
+
+    def give_up_first(trial, key, value):
+        set_attr(trial, key, value)
+        if key == noted and not given_up:
+            given_up.append(trial.number)
+            with storage.quiet():
+                study = storage.load(cfg, trial.study.study_name)
+            repair.give_up(study, study.trials[0], repair.LOST, cfg)
+
+    monkeypatch.setattr(Trial, "set_user_attr", give_up_first)
+    study = sweep.sweep(cfg)
+    assert_whole(study, cfg)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[1].user_attrs["repeats"] == 0
+    run = client.get_run(study.trials[0].user_attrs["run_id"])
+    assert (run.info.status, run.data.tags["failure"]) == ("KILLED", "its trial was given to another worker")

@@ -45,8 +45,8 @@ def read_constraint(text: str, logged: Sequence[str]) -> tuple[str, int, float]:
     return name, 1 if sign == "<=" else -1, number
 
 
-def note(trial: optuna.Trial, scores: Mapping[str, float], texts: Sequence[str]) -> None:
-    """Tells Optuna by how much each constraint is missed; at most 0 where it holds."""
+def set_constraints(trial: optuna.Trial, scores: Mapping[str, float], texts: Sequence[str]) -> None:
+    """Sets the trial's constraints: by how much it misses each, at most 0 where it meets it."""
     for text in texts:
         name, sign, limit = read_constraint(text, list(scores))
         missed = sign * (scores[name] - limit)

@@ -11,7 +11,6 @@ from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from medfit.search import trials
-from medfit.search.trials import Recent
 
 EXHAUSTED = "exhausted"  # the study's attribute once every combination was tried
 
@@ -34,7 +33,7 @@ class Resumable(BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Returns the inner sampler's."""
-        return self._of(study, trial)[0].infer_relative_search_space(_as_taken(study), trial)
+        return self._of(study, trial)[0].infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -46,7 +45,7 @@ class Resumable(BaseSampler):
         if isinstance(sampler, CmaEsSampler):  # draws by the trial's number, which shifts with each repeated trial
             trial = copy(trial)
             trial.number = place
-        return sampler.sample_relative(_as_taken(study), trial, search_space)
+        return sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -74,13 +73,8 @@ class Resumable(BaseSampler):
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[BaseSampler, int]:
         if self._made is None or self._made[0] != trial.number:
-            place = trials.place(trial, study._get_trials(deepcopy=False, use_cache=True))
+            place = trials.place(trial, study.get_trials(deepcopy=False))
             own = int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])  # seeds' studies share none
             sampler = self._make() if self._has_seed else self._make(seed=own)
             self._made = trial.number, sampler, place
         return self._made[1], self._made[2]
-
-
-def _as_taken(study: optuna.Study) -> optuna.Study:
-    """Returns a study as it was read when its running trial was taken; a pruner's, of some trials, as it is."""
-    return Recent(study) if type(study) is optuna.Study else study

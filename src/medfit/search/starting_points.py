@@ -7,6 +7,7 @@ import optuna
 import pandas as pd
 from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState
 
 from medfit.config import folders
 from medfit.config.compose import compose
@@ -89,8 +90,8 @@ def _value(value: Any, distribution: BaseDistribution, where: str) -> Any:
                 value = int(value)
             case _:
                 value = float(value)
-        if distribution._contains(distribution.to_internal_repr(value)):
-            return value
-    except (StopIteration, ValueError, TypeError):
-        pass
-    raise UserError(f"sweep.start: {where}: the value is not in sweep.space ({distribution})")
+        # a trial that could not have the value can't be made
+        optuna.create_trial(state=TrialState.WAITING, params={where: value}, distributions={where: distribution})
+    except (StopIteration, ValueError, TypeError) as error:
+        raise UserError(f"sweep.start: {where}: the value is not in sweep.space ({distribution})") from error
+    return value

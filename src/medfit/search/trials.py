@@ -7,26 +7,23 @@ takes the next one, and a trial that repeats another takes that one's. A trial k
 - ``given``: that all its values are; ``point``: number of the starting point that it has
 - ``worker``: the process that runs it, ``run_id``: its MLflow run
 - ``failure``: why it failed; ``cut_off``: through no fault of its own
-- ``scores`` and ``values``: what it reached; ``pruned``: whether it was stopped early, the last to be noted
+- ``curve``: what it reported; ``pruned``: that it was stopped early; ``scores``: what it reached, the last to be noted
 - ``surplus``: that it came too late to be needed, beside other processes
 """
 
-import copy
 import re
-import time
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 FEWEST_FAILURES = 3  # alike, of the first trials, that end a sweep
 MOST_FAILURES = 10  # of any kind
-RECENT_S = 1.0  # that what is known of other trials may be old
 
 
-def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+def place(trial: FrozenTrial | Trial, trials: Sequence[FrozenTrial]) -> int:
     """Returns a trial's place, from 0, among the trials of its study."""
     if "place" in trial.user_attrs:
         return trial.user_attrs["place"]
@@ -81,23 +78,3 @@ def _was_cut_off(trial: FrozenTrial) -> bool:
 
 def _is_new(trial: FrozenTrial) -> bool:
     return not {"repeats", "surplus"} & trial.user_attrs.keys()
-
-
-class Recent(optuna.Study):
-    """A study whose trials are read once in a while: samplers ask several times, and pruners after every epoch.
-
-    Args:
-        study: The study.
-    """
-
-    def __init__(self, study: optuna.Study) -> None:
-        vars(self).update(vars(study))
-        self._read = time.monotonic(), study._get_trials(deepcopy=False, use_cache=True)  # since the trial was taken
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        if time.monotonic() - self._read[0] >= RECENT_S:
-            self._read = time.monotonic(), super()._get_trials(deepcopy=False)
-        found = [trial for trial in self._read[1] if states is None or trial.state in states]
-        return copy.deepcopy(found) if deepcopy else found

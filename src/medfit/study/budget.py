@@ -16,7 +16,7 @@ from medfit.terminal.progress import SweepState, WorkerState, seconds_left
 WAIT_S = 60.0  # for a store that is away, before the sweep ends
 
 
-class Target:
+class Budget:
     """What this command still wants of a study.
 
     Args:

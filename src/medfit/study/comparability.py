@@ -1,4 +1,4 @@
-"""What a study's trials have in common; trials with other facts do not belong in it."""
+"""What makes a study's trials comparable: a study does not go on under other conditions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import optuna
 from omegaconf import DictConfig
 
 from medfit.config.overrides import as_override, leaves
+from medfit.config.stored import moved
 from medfit.errors import UserError
 from medfit.search.objectives import directions, objective_names
 from medfit.search.sampler import EXHAUSTED
@@ -17,7 +18,8 @@ from medfit.tracking import provenance, recording
 
 LONGEST_NAME = 200
 MOST_TOLD = 5
-Facts = dict[str, Any]
+ATTR = "facts"  # the study's attribute; named so by studies of before
+Conditions = dict[str, Any]
 
 
 def study_name(cfg: DictConfig, dataset: Any) -> str:
@@ -29,7 +31,7 @@ def study_name(cfg: DictConfig, dataset: Any) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]} {digest}"
 
 
-def facts(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> Facts:
+def conditions(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> Conditions:
     """Returns all that makes two trials' scores comparable: config, space, objective, data and code."""
     values = {path: as_override(value) for path, value in leaves(cfg)}
     return {
@@ -47,13 +49,13 @@ def facts(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> Facts:
     }
 
 
-def settle(study: optuna.Study, new: Facts, cfg: DictConfig, space: Mapping[str, Entry]) -> None:
-    """Keeps a study's facts, or compares them with those it was begun with.
+def check_unchanged(study: optuna.Study, new: Conditions, cfg: DictConfig, space: Mapping[str, Entry]) -> None:
+    """Stores a new study's conditions; compares an old one's with those that it was begun under.
 
     Raises:
         UserError: they differ, and ``sweep.accept_changes`` does not say that this is meant; or Optuna can't mix them.
     """
-    old = study.user_attrs.get("facts")
+    old = _of_today(study.user_attrs.get(ATTR))
     if changed := differences(old, new) if old else []:
         rest = [f"{len(changed) - MOST_TOLD} more"] if len(changed) > MOST_TOLD else []
         told = "; ".join([*changed[:MOST_TOLD], *rest])
@@ -66,12 +68,12 @@ def settle(study: optuna.Study, new: Facts, cfg: DictConfig, space: Mapping[str,
         study.set_user_attr(EXHAUSTED, False)
         mixed = [*study.user_attrs.get("changes", []), f"from trial {len(study.trials)}: {told}"]
         study.set_user_attr("changes", mixed)
-    if old != new:
-        study.set_user_attr("facts", new)
+    if study.user_attrs.get(ATTR) != new:
+        study.set_user_attr(ATTR, new)
 
 
-def differences(old: Facts, new: Facts) -> list[str]:
-    """Returns what differs between two studies' facts, in words."""
+def differences(old: Conditions, new: Conditions) -> list[str]:
+    """Returns what differs between two studies' conditions, in words."""
     found = []
     for part in new:
         before, now = old.get(part, {}), new[part]
@@ -81,6 +83,13 @@ def differences(old: Facts, new: Facts) -> list[str]:
                 values = f" ({before.get(key, 'nothing')} -> {now.get(key, 'nothing')})"
                 found.append(path + ("" if part in ("data", "code") else values))
     return found
+
+
+def _of_today(facts: Conditions | None) -> Conditions | None:
+    """Returns a study's conditions with the names that medfit's modules have today."""
+    if not facts:
+        return None
+    return facts | {"config": {path: moved(value) for path, value in facts["config"].items()}}
 
 
 def _check_mixable(study: optuna.Study, cfg: DictConfig, space: Mapping[str, Entry]) -> None:

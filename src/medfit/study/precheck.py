@@ -14,7 +14,7 @@ from medfit.tracking import provenance
 
 
 @dataclass(frozen=True)
-class Described:
+class DatasetSummary:
     """A data set without its samples.
 
     Args:
@@ -46,7 +46,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class Checked:
+class PrecheckResult:
     """What a sweep's config means, found to be without a mistake.
 
     Args:
@@ -55,12 +55,12 @@ class Checked:
         environment: Software and machine.
     """
 
-    dataset: Described
+    dataset: DatasetSummary
     proof: dict[str, Any]
     environment: dict[str, Any]
 
 
-def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
+def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     """Builds what each choice of groups trains, and so finds every mistake that shows before training.
 
     Raises:
@@ -75,8 +75,8 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
         _check_logged(variant, made.task.logged())
     assert parts is not None
     data = parts.datamodule.dataset
-    described = Described(data.name, data.task, data.source, data.schema(), data.fingerprint(), len(data))
-    return Checked(described, parts.datamodule.proof, provenance.environment())
+    summary = DatasetSummary(data.name, data.task, data.source, data.schema(), data.fingerprint(), len(data))
+    return PrecheckResult(summary, parts.datamodule.proof, provenance.environment())
 
 
 def _check_logged(cfg: DictConfig, logged: list[str]) -> None:

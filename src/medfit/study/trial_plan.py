@@ -12,7 +12,7 @@ Report = Callable[[str, int, int, float], None]  # unit, number done, of how man
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialPlan:
     """What every trial of a study is made from.
 
     Args:

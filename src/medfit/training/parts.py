@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from medfit.config.instantiate import build, load_dataset
-from medfit.config.node_key import Contents
+from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
@@ -51,7 +51,7 @@ def prepare(cfg: DictConfig) -> Parts:
         )
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):
-        prepared = _prepared(dataset, *(Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
+        prepared = _prepared(dataset, *(NodeKey(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
@@ -64,7 +64,7 @@ _PREPARED: dict[tuple[Any, ...], Prepared] = {}
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
 
 
-def _prepared(dataset: Any, preprocessing: Contents, split: Contents) -> Prepared:
+def _prepared(dataset: Any, preprocessing: NodeKey, split: NodeKey) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
     key = dataset, preprocessing, split
     if key not in _PREPARED:

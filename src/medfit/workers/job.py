@@ -10,9 +10,9 @@ from signal import Signals
 from medfit.config.instantiate import load_dataset
 from medfit.errors import StoreError, UserError
 from medfit.study import comparability, storage
-from medfit.study.budget import Target
+from medfit.study.budget import Budget
 from medfit.study.repair import Reason
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay
 from medfit.workers import worker
 from medfit.workers.pool import Local
@@ -24,7 +24,7 @@ OUT_OF_TIME = Reason("the time of the job that ran it was over; give jobs more m
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended.
 
     Args:
@@ -36,7 +36,7 @@ class Outcome:
     final: bool = False
 
 
-class Told(Stop):
+class JobStop(Stop):
     """Ends the workers of a job when the command says so that it works for, or when its time is nearly up.
 
     Args:
@@ -55,10 +55,10 @@ class Told(Stop):
         """Why trials are cut off: for want of time, which counts as an attempt, or through no fault of theirs."""
         return OUT_OF_TIME if self._left() < MARGIN_S else None
 
-    def look(self, target: Target) -> None:
+    def look(self, budget: Budget) -> None:
         """Hears the command; lets no trial begin that might not end in time, but uses half the time in any case."""
-        command, count = target.attrs.get(STOP, ("", 0))
-        longest = max((trial.duration.total_seconds() for trial in target.done if trial.duration), default=0.0)
+        command, count = budget.attrs.get(STOP, ("", 0))
+        longest = max((trial.duration.total_seconds() for trial in budget.done if trial.duration), default=0.0)
         if command == self._command:
             self.count = max(self.count, count)
         if self._left() < min(longest + MARGIN_S, self._seconds / 2):
@@ -68,19 +68,19 @@ class Told(Stop):
         return self._seconds - (time.monotonic() - self._started)
 
 
-def work(plan: Plan, name: str, stop: Stop) -> Outcome:
+def work(plan: TrialPlan, name: str, stop: Stop) -> JobOutcome:
     """Runs workers on this machine until the study has enough trials, or the job is stopped."""
     try:
         study = worker.open_study(plan, name)
         with storage.guarded(storage.url(plan.cfg)), storage.lock(storage.url(plan.cfg)):
-            now = comparability.facts(plan.cfg, plan.space, load_dataset(plan.cfg))
-            comparability.settle(
+            now = comparability.conditions(plan.cfg, plan.space, load_dataset(plan.cfg))
+            comparability.check_unchanged(
                 study, now, plan.cfg, plan.space
             )  # the code may have changed while the job was waiting
         with SweepDisplay() as display, contextlib.suppress(KeyboardInterrupt):
             Local().run(study, plan, display, stop)
     except StoreError as error:
-        return Outcome(str(error))
+        return JobOutcome(str(error))
     except UserError as error:
-        return Outcome(str(error), final=True)
-    return Outcome()
+        return JobOutcome(str(error), final=True)
+    return JobOutcome()

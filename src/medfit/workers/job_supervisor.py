@@ -14,11 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from medfit.errors import StoreError, UserError
 from medfit.study import repair, storage
-from medfit.study.budget import Target
-from medfit.study.trial_plan import Plan
+from medfit.study.budget import Budget
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay, SweepState, WorkerState
 from medfit.tracking.store import Store
-from medfit.workers.job import STOP, Outcome
+from medfit.workers.job import STOP, JobOutcome
 from medfit.workers.pool import of_trial
 from medfit.workers.signals import ENDS, Stop
 
@@ -42,14 +42,14 @@ class Jobs(Protocol):
     def state(self, job: Any) -> Literal["waits", "runs", "ended"]:
         """Returns whether a job has begun, and ended."""
 
-    def outcome(self, job: Any) -> Outcome:
+    def outcome(self, job: Any) -> JobOutcome:
         """Returns how a job ended."""
 
     def cancel(self, job: Any) -> None:
         """Ends a job that does not end by itself."""
 
 
-class Watch:
+class JobSupervisor:
     """A command's view of its jobs and the study.
 
     Args:
@@ -62,12 +62,12 @@ class Watch:
     """
 
     def __init__(
-        self, study: optuna.Study, plan: Plan, display: SweepDisplay, jobs: Jobs, command: str, num_jobs: int
+        self, study: optuna.Study, plan: TrialPlan, display: SweepDisplay, jobs: Jobs, command: str, num_jobs: int
     ) -> None:
         self.study, self.plan, self.display, self.jobs = study, plan, display, jobs
         self.command, self.num_jobs = command, num_jobs
-        self.stop, self.target, self.live = Stop(), Target(study, plan.cfg), list[Any]()
-        self.shown = {trial.number for trial in self.target.trials if trial.state.is_finished()}
+        self.stop, self.budget, self.live = Stop(), Budget(study, plan.cfg), list[Any]()
+        self.shown = {trial.number for trial in self.budget.trials if trial.state.is_finished()}
         self.told, self.deaths, self.paused_until = 0, 0, 0.0
 
     def run(self) -> None:
@@ -88,21 +88,21 @@ class Watch:
                 self._end()
         if self.stop.count:
             raise KeyboardInterrupt
-        if self.target.trouble:
-            raise StoreError(f"{self.target.trouble}; the same command goes on from here")
+        if self.budget.trouble:
+            raise StoreError(f"{self.budget.trouble}; the same command goes on from here")
 
     def _over(self) -> bool:
         """Tells whether nothing is left to do; lets jobs end once no further trial begins."""
-        ends = self.stop.count > 0 or self.target.over() != ""
+        ends = self.stop.count > 0 or self.budget.over() != ""
         if ends and self.live:
             self._tell(1)
         return self.stop.now or (ends and not self.live)
 
     def _fill(self) -> None:
         """Submits as many jobs as are of use."""
-        missing = self.plan.cfg.sweep.num_trials - len(self.target.done)
+        missing = self.plan.cfg.sweep.num_trials - len(self.budget.done)
         lack = min(self.num_jobs, math.ceil(missing / self.plan.cfg.sweep.workers)) - len(self.live)
-        if self.stop.count or lack <= 0 or time.monotonic() < self.paused_until or not self.target.wants():
+        if self.stop.count or lack <= 0 or time.monotonic() < self.paused_until or not self.budget.wants():
             return
         try:
             self.live += self.jobs.submit(lack)
@@ -116,10 +116,10 @@ class Watch:
         try:
             self._repair()
         except StoreError as error:
-            self.target.stopped_by(str(error))
+            self.budget.stopped_by(str(error))
         else:
-            self.target.trouble = ""
-            for trial in self.target.trials:
+            self.budget.trouble = ""
+            for trial in self.budget.trials:
                 if trial.state.is_finished() and trial.number not in self.shown:
                     self._show(trial)
         for outcome in self._ended():
@@ -130,9 +130,9 @@ class Watch:
         """Ends trials of jobs that are gone, for whom nobody else may be there to do it."""
         if repair.repair(self.study, self.plan.cfg):
             with contextlib.suppress(StoreError):  # the next start tells the runs
-                repair.agree(self.study, Store(self.plan.cfg))
+                repair.end_stale_runs(self.study, Store(self.plan.cfg))
         with storage.guarded(storage.url(self.plan.cfg)):
-            self.target.refresh()
+            self.budget.refresh()
 
     def _show(self, trial: FrozenTrial) -> None:
         self.shown.add(trial.number)
@@ -140,17 +140,17 @@ class Watch:
             return
         self.deaths = 0
         if trial.duration:
-            self.target.durations.append(trial.duration.total_seconds())
-        done = sum(one.number in self.shown for one in self.target.done)  # as if it were told at once
+            self.budget.durations.append(trial.duration.total_seconds())
+        done = sum(one.number in self.shown for one in self.budget.done)  # as if it were told at once
         self.display.ended(*of_trial(trial), replace(self._state(), done=done))
 
-    def _ended(self) -> list[Outcome]:
+    def _ended(self) -> list[JobOutcome]:
         """Returns how those jobs ended that have since the last time."""
         ended = [job for job in self.live if self.jobs.state(job) == "ended"]
         self.live = [job for job in self.live if job not in ended]
         return [self.jobs.outcome(job) for job in ended]
 
-    def _consider(self, outcome: Outcome) -> None:
+    def _consider(self, outcome: JobOutcome) -> None:
         self.deaths += bool(outcome.trouble)
         if outcome.final:
             raise UserError(outcome.trouble)
@@ -190,16 +190,16 @@ class Watch:
             time.sleep(TICK_S)
 
     def _state(self) -> SweepState:
-        running = [trial for trial in self.target.trials if trial.state is TrialState.RUNNING]
-        return self.target.state(_as_workers(running, self.plan.cfg), self._note())
+        running = [trial for trial in self.budget.trials if trial.state is TrialState.RUNNING]
+        return self.budget.state(_as_workers(running, self.plan.cfg), self._note())
 
     def _note(self) -> str:
         if self.stop.count:
             return "stopping after the running trials (Ctrl-C again: now)"
-        if self.target.trouble:
-            return f"waiting: {self.target.trouble}"
-        if why := self.target.over():
-            return f"{why}; the running trials end" if self.target.running else ""
+        if self.budget.trouble:
+            return f"waiting: {self.budget.trouble}"
+        if why := self.budget.over():
+            return f"{why}; the running trials end" if self.budget.running else ""
         waiting = sum(self.jobs.state(job) == "waits" for job in self.live)
         return f"{waiting} of {len(self.live)} jobs wait for their turn" if waiting else ""
 

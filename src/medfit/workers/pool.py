@@ -15,15 +15,15 @@ from optuna.trial import FrozenTrial
 
 from medfit.errors import StoreError, UserError
 from medfit.study import repair, storage
-from medfit.study.budget import Target
+from medfit.study.budget import Budget
 from medfit.study.repair import Reason
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay, WorkerState
 from medfit.tracking.store import Made, Store, address, is_local
 from medfit.workers import devices, fork_server, worker
 from medfit.workers.sender import Sender
 from medfit.workers.signals import Stop
-from medfit.workers.worker_handle import Slot
+from medfit.workers.worker_handle import WorkerHandle
 
 TICK_S = 0.2  # between two looks at the workers
 REFRESH_S = 2.0  # between two looks at the study
@@ -38,7 +38,7 @@ class Local:
     def check(self, cfg: DictConfig) -> None:
         """Finds nothing wrong: one machine needs nothing."""
 
-    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay, stop: Stop | None = None) -> None:
+    def run(self, study: optuna.Study, plan: TrialPlan, display: SweepDisplay, stop: Stop | None = None) -> None:
         """Runs trials until the study has enough.
 
         Args:
@@ -51,42 +51,42 @@ class Local:
             KeyboardInterrupt: it was stopped; nothing is left running.
             StoreError: a store has been away for too long.
         """
-        target = Target(study, plan.cfg)
+        budget = Budget(study, plan.cfg)
         if plan.cfg.sweep.workers == 0:
-            _run_here(study, plan, display, target)
+            _run_here(study, plan, display, budget)
         else:
-            with storage.guarded(storage.url(plan.cfg)), Pool(study, plan, display, target, stop or Stop()) as pool:
+            with storage.guarded(storage.url(plan.cfg)), Pool(study, plan, display, budget, stop or Stop()) as pool:
                 pool.run()
 
 
 class Pool:
     """The worker processes of one command."""
 
-    def __init__(self, study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target, stop: Stop) -> None:
-        self.study, self.plan, self.display, self.target, self.stop = study, plan, display, target, stop
-        self.slots: list[Slot] = []
+    def __init__(self, study: optuna.Study, plan: TrialPlan, display: SweepDisplay, budget: Budget, stop: Stop) -> None:
+        self.study, self.plan, self.display, self.budget, self.stop = study, plan, display, budget, stop
+        self.handles: list[WorkerHandle] = []
         self.idle_deaths, self.paused_until, self.refreshed = 0, 0.0, time.monotonic()
         self.reasons: dict[str, Reason] = {}  # why workers are gone, whose trials may not have been ended
         self.failed = ""  # how a visit to the study failed last, if it has not been repaired since
 
     def __enter__(self) -> "Pool":
-        places = devices.assign(self.plan.cfg)
+        assigned = devices.assign(self.plan.cfg)
         self.folder = TemporaryDirectory(prefix="medfit-")
         self.stop.__enter__()
         self.sender = Sender(self.plan.cfg)
-        missing = self.plan.cfg.sweep.num_trials - len(self.target.done)
-        for place in places[: max(0, missing)]:
-            self.slots.append(Slot(self.plan, self.study.study_name, place, self.folder.name))
+        missing = self.plan.cfg.sweep.num_trials - len(self.budget.done)
+        for device in assigned[: max(0, missing)]:
+            self.handles.append(WorkerHandle(self.plan, self.study.study_name, device, self.folder.name))
         return self
 
     def __exit__(self, *_: Any) -> None:
         try:
-            for slot in self.slots:
-                slot.kill()
+            for handle in self.handles:
+                handle.kill()
             fork_server.dismiss()
             self.sender.stop()
             why = self.stop.why or Reason(worker.INTERRUPTED, "again")
-            self.reasons.update((slot.identity, why) for slot in self.slots)
+            self.reasons.update((handle.identity, why) for handle in self.handles)
             self._repair()  # what can't be written now is repaired at the next start
         finally:
             self.folder.cleanup()
@@ -97,47 +97,48 @@ class Pool:
         while not self._over():
             self._give()
             self._receive()
-            for slot in self.slots:
-                if why := slot.exceeds():
-                    slot.kill()
-                    self._replace(slot, why)
-            self.display.update(self.target.state([slot.state for slot in self.slots], self._note()))
+            for handle in self.handles:
+                if why := handle.exceeds():
+                    handle.kill()
+                    self._replace(handle, why)
+            self.display.update(self.budget.state([handle.state for handle in self.handles], self._note()))
         if self.stop.count:
             raise KeyboardInterrupt
-        if self.target.trouble:
-            raise StoreError(f"{self.target.trouble}; the same command goes on from here")
+        if self.budget.trouble:
+            raise StoreError(f"{self.budget.trouble}; the same command goes on from here")
 
     def _over(self) -> bool:
-        self.stop.look(self.target)
-        idle = not any(slot.busy for slot in self.slots)
-        return self.stop.now or (idle and (self.stop.count > 0 or self.target.over() != ""))
+        self.stop.look(self.budget)
+        idle = not any(handle.busy for handle in self.handles)
+        return self.stop.now or (idle and (self.stop.count > 0 or self.budget.over() != ""))
 
     def _give(self) -> None:
         """Lets each free worker take a trial, if the study needs one."""
         if self.stop.count or time.monotonic() < self.paused_until:
             return
-        for slot in self.slots:
-            granted = sum(other.busy and other.state.trial is None for other in self.slots)
-            if not slot.busy and self.target.wants(granted):
-                slot.give()
+        for handle in self.handles:
+            granted = sum(other.busy and other.state.trial is None for other in self.handles)
+            if not handle.busy and self.budget.wants(granted):
+                handle.start_trial()
 
     def _receive(self) -> None:
         """Hears what workers say, and of their ends."""
-        by_source = {source: slot for slot in self.slots for source in slot.sources}
-        heard = {id(slot): slot for slot in (by_source[source] for source in wait(list(by_source), timeout=TICK_S))}
-        for slot in heard.values():
-            alive = slot.alive  # before its last words are read
-            for kind, content in slot.messages():
-                self._hear(slot, kind, content)
+        by_source = {source: handle for handle in self.handles for source in handle.sources}
+        ready = [by_source[source] for source in wait(list(by_source), timeout=TICK_S)]
+        heard = {id(handle): handle for handle in ready}
+        for handle in heard.values():
+            alive = handle.alive  # before its last words are read
+            for kind, content in handle.messages():
+                self._hear(handle, kind, content)
             if not alive and not self.stop.now:  # by SIGTERM, perhaps, that went to all processes of a job
-                self._replace(slot, slot.end())
+                self._replace(handle, handle.why_ended())
         if time.monotonic() - self.refreshed > REFRESH_S:
             self._repair()
 
-    def _hear(self, slot: Slot, kind: str, content: Any) -> None:
+    def _hear(self, handle: WorkerHandle, kind: str, content: Any) -> None:
         if kind == "began":
-            slot.give_run(self._make_run(content, slot.identity))
-            self._try(self.target.refresh)
+            handle.give_run(self._make_run(content, handle.identity))
+            self._try(self.budget.refresh)
         elif kind == "ended":
             self._ended(content)
         elif kind == "away":
@@ -146,16 +147,16 @@ class Pool:
             raise UserError(content)
 
     def _wait(self, trouble: str) -> None:
-        self.target.stopped_by(trouble)
+        self.budget.stopped_by(trouble)
         self.paused_until = time.monotonic() + PAUSE_S
 
     def _ended(self, trial: FrozenTrial | None) -> None:
         self.idle_deaths = 0
         if trial is None:
-            self._try(self.target.refresh)
+            self._try(self.budget.refresh)
         else:
-            self._try(partial(self.target.ended, trial))
-            self.display.ended(*of_trial(trial), self.target.state([slot.state for slot in self.slots]))
+            self._try(partial(self.budget.ended, trial))
+            self.display.ended(*of_trial(trial), self.budget.state([handle.state for handle in self.handles]))
 
     def _make_run(self, number: int, worker: str) -> Made | None:
         """Makes a trial's run while its worker prepares it; None where that fails, or a server may take its time."""
@@ -176,35 +177,35 @@ class Pool:
     def _experiment_id(self) -> str:
         return self.store.find(self.plan.parent, "sweep").info.experiment_id
 
-    def _replace(self, slot: Slot, why: Reason) -> None:
+    def _replace(self, handle: WorkerHandle, why: Reason) -> None:
         """Ends the trial of a worker that is gone, and starts another in its stead."""
-        self.idle_deaths += slot.state.trial is None
+        self.idle_deaths += handle.state.trial is None
         if self.idle_deaths > MOST_IDLE_DEATHS:
             raise UserError(f"sweep.workers: the worker processes can't work; of the last, {why.text}")
-        self.reasons[slot.identity] = why
+        self.reasons[handle.identity] = why
         self._repair()
-        slot.start()
+        handle.start()
 
     def _repair(self) -> None:
         """Ends the trials that nobody works on; where that fails, no trial begins before it has been done."""
         self.refreshed = time.monotonic()
-        idle = {slot.identity: HANDED_BACK for slot in self.slots if not slot.busy}  # each could not end its last one
+        idle = {one.identity: HANDED_BACK for one in self.handles if not one.busy}  # each could not end its last trial
         reasons = idle | self.reasons
-        others = {slot.identity for slot in self.slots} - set(reasons)  # whose ends will be told, with their reasons
+        others = {one.identity for one in self.handles} - set(reasons)  # whose ends will be told, with their reasons
         left: list[FrozenTrial] = []
 
         def end() -> None:
             left.extend(repair.repair(self.study, self.plan.cfg, reasons, others))
-            self.target.refresh()
+            self.budget.refresh()
 
         if not self._try(end):
             return
-        self.target.mended(self.failed)
+        self.budget.mended(self.failed)
         self.reasons, self.failed = {}, ""
         if left:
             with contextlib.suppress(StoreError), self._guarded():  # the next start tells the runs
-                repair.agree(self.study, self.store)
-        by_number = {trial.number: trial for trial in self.target.trials}
+                repair.end_stale_runs(self.study, self.store)
+        by_number = {trial.number: trial for trial in self.budget.trials}
         for trial in left:
             self._ended(by_number[trial.number])
 
@@ -225,13 +226,13 @@ class Pool:
     def _note(self) -> str:
         if self.stop.count:
             return "stopping after the running trials (Ctrl-C again: now)"
-        if self.target.trouble:
-            return f"waiting: {self.target.trouble}"
-        busy = sum(slot.busy for slot in self.slots)
-        if why := self.target.over():
+        if self.budget.trouble:
+            return f"waiting: {self.budget.trouble}"
+        busy = sum(handle.busy for handle in self.handles)
+        if why := self.budget.over():
             return f"{why}; the running trials end" if busy else ""
-        others = self.target.running - busy
-        return f"waiting for {others} trials of other processes" if busy < len(self.slots) and others > 0 else ""
+        others = self.budget.running - busy
+        return f"waiting for {others} trials of other processes" if busy < len(self.handles) and others > 0 else ""
 
 
 def of_trial(trial: FrozenTrial) -> tuple[int, str, float | None, float, str]:
@@ -241,25 +242,25 @@ def of_trial(trial: FrozenTrial) -> tuple[int, str, float | None, float, str]:
     return trial.number, trial.state.name, score, seconds, trial.user_attrs.get("failure", "")
 
 
-def _run_here(study: optuna.Study, plan: Plan, display: SweepDisplay, target: Target) -> None:
+def _run_here(study: optuna.Study, plan: TrialPlan, display: SweepDisplay, budget: Budget) -> None:
     """Runs trials in this process, one after the other."""
     study.sampler = worker.make_sampler(plan.cfg)
     current = WorkerState()
 
     def report(unit: str, done: int, of: int, score: float) -> None:
         current.unit, current.epoch, current.num_epochs, current.score = unit, done, of, score
-        display.update(target.state([current]))
+        display.update(budget.state([current]))
 
     def begin(number: int) -> None:
         current.trial, current.epoch, current.score = number, 0, None
 
-    while target.wants():
+    while budget.wants():
         trial = worker.run_next(study, plan, report, begin)
         current.trial = None
-        target.refresh()
+        budget.refresh()
         if trial is None:
             time.sleep(REFRESH_S)  # another process has the last ones
             repair.repair(study, plan.cfg)
         else:
-            target.ended(trial)
-            display.ended(*of_trial(trial), target.state([current]))
+            budget.ended(trial)
+            display.ended(*of_trial(trial), budget.state([current]))

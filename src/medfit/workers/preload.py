@@ -9,7 +9,7 @@ NAMES = [
     "medfit.models.mlp",
     "medfit.data.preprocessing.table",
     "medfit.tasks.classification",
-    "optuna.storages._rdb.storage",
+    "optuna.storages",
     "sklearn.compose",
     "sklearn.model_selection",
 ]

@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from medfit.errors import UserError
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay
 from medfit.workers import job_supervisor
-from medfit.workers.job import Outcome, Told, work
+from medfit.workers.job import JobOutcome, JobStop, work
 from medfit.workers.signals import ENDS
 
 MEMORY = 100 * 2**20  # bytes for the objects that actors share, which are few
@@ -57,7 +57,7 @@ class Ray:
         """
         job_supervisor.check(cfg, "ray", "ray", several=self.address is not None)
 
-    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay) -> None:
+    def run(self, study: optuna.Study, plan: TrialPlan, display: SweepDisplay) -> None:
         """Keeps actors at work until the study is over.
 
         Raises:
@@ -69,7 +69,7 @@ class Ray:
         with _connected(self.address):
             self._check_room()
             actors = Actors(plan, study.study_name, command, num_cpus=self.num_cpus, num_gpus=self.num_gpus)
-            job_supervisor.Watch(study, plan, display, actors, command, self.num_actors).run()
+            job_supervisor.JobSupervisor(study, plan, display, actors, command, self.num_actors).run()
 
     def _check_room(self) -> None:
         import ray
@@ -87,9 +87,9 @@ class Actor:
     def begin(self) -> None:
         """Answers, once there is room for the actor."""
 
-    def run(self, plan: Plan, study: str, command: str) -> Outcome:
+    def run(self, plan: TrialPlan, study: str, command: str) -> JobOutcome:
         """Runs trials."""
-        return work(plan, study, Told(command, {signal.SIGTERM: ENDS}))
+        return work(plan, study, JobStop(command, {signal.SIGTERM: ENDS}))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Handle:
 class Actors:
     """The actors of a command, as :class:`medfit.workers.job_supervisor.Jobs` asks for."""
 
-    def __init__(self, plan: Plan, study: str, command: str, **options: Any) -> None:
+    def __init__(self, plan: TrialPlan, study: str, command: str, **options: Any) -> None:
         import ray
 
         self._plan, self._study, self._command = ray.put(plan), study, command
@@ -120,7 +120,7 @@ class Actors:
             return "ended"
         return "runs" if _is_there(job.begun) else "waits"
 
-    def outcome(self, job: Handle) -> Outcome:
+    def outcome(self, job: Handle) -> JobOutcome:
         """Returns how an actor ended."""
         import ray
 
@@ -128,7 +128,7 @@ class Actors:
             return ray.get(job.result)
         except ray.exceptions.RayError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
-            return Outcome(lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip())
+            return JobOutcome(lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip())
         finally:
             self.cancel(job)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medfit.study.budget import Target
+    from medfit.study.budget import Budget
     from medfit.study.repair import Reason
 
 ENDS = 2  # signals after which nothing is waited for
@@ -14,7 +14,7 @@ WEIGHTS = {signal.SIGINT: 1, signal.SIGTERM: ENDS}
 
 
 class Stop:
-    """Counts Ctrl-C while it is entered; SIGTERM counts as two.
+    """Counts Ctrl-C while it is entered, unless this process ignores it, as a script's background job; SIGTERM is two.
 
     Args:
         weights: What each signal counts.
@@ -27,7 +27,8 @@ class Stop:
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
             for number in self._weights:
-                self._before[number] = signal.signal(number, self._hear)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -44,7 +45,7 @@ class Stop:
         """Why trials are cut off that still run; None: they were interrupted."""
         return None
 
-    def look(self, target: "Target") -> None:
+    def look(self, budget: "Budget") -> None:
         """Looks for further reasons to end, each time that workers are looked at; here there are none."""
 
     def _hear(self, number: int, _: Any) -> None:

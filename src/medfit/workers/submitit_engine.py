@@ -21,10 +21,10 @@ from pydantic import Field
 
 from medfit.config import folders
 from medfit.errors import UserError
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay
 from medfit.workers import job_supervisor
-from medfit.workers.job import Outcome, Told, work
+from medfit.workers.job import JobOutcome, JobStop, work
 from medfit.workers.signals import ENDS
 
 Count = Annotated[int, Field(ge=1)]
@@ -71,7 +71,7 @@ class Submitit:
         if on_slurm and not (shutil.which("sbatch") and shutil.which("srun")):
             raise UserError("sweep.engine.cluster=slurm: there is no SLURM here (sbatch and srun are not found)")
 
-    def run(self, study: optuna.Study, plan: Plan, display: SweepDisplay) -> None:
+    def run(self, study: optuna.Study, plan: TrialPlan, display: SweepDisplay) -> None:
         """Keeps jobs at work until the study is over.
 
         Raises:
@@ -82,7 +82,7 @@ class Submitit:
         command = uuid.uuid4().hex
         folder = folders.ROOT / self.folder if self.folder else folders.output_dir(plan.cfg) / "jobs"
         batch = Batch(self, folder, Job(plan, study.study_name, command, self.minutes))
-        job_supervisor.Watch(study, plan, display, batch, command, self.num_jobs).run()
+        job_supervisor.JobSupervisor(study, plan, display, batch, command, self.num_jobs).run()
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,17 @@ class Job:
         minutes: That the job has.
     """
 
-    plan: Plan
+    plan: TrialPlan
     study: str
     command: str
     minutes: float
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> JobOutcome:
         """Runs trials; lets submitit put the job into the queue again if it is cut off."""
         from submitit import JobEnvironment
 
         again = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]  # the job is preempted, or out of time
-        stop = Told(self.command, {signal.SIGTERM: ENDS, again: ENDS}, self.minutes)
+        stop = JobStop(self.command, {signal.SIGTERM: ENDS, again: ENDS}, self.minutes)
         outcome = work(self.plan, self.study, stop)
         if again in stop.heard:  # and nothing is running any more
             signal.raise_signal(again)
@@ -168,12 +168,12 @@ class Batch:
         state = self._listed.get(job.job_id)
         return "ended" if state is None else "waits" if state in WAITING else "runs"
 
-    def outcome(self, job: Any) -> Outcome:
+    def outcome(self, job: Any) -> JobOutcome:
         """Returns how a job ended; of one without a result, the last of its words."""
         if job.paths.result_pickle.exists() and job.exception() is None:
             return job.result()
         said = [line for line in (job.stderr() or "").splitlines() if line.strip() and not line.startswith("srun:")]
-        return Outcome(f"{said[-1].strip() if said else 'it ended without a word'} ({job.paths.stderr})")
+        return JobOutcome(f"{said[-1].strip() if said else 'it ended without a word'} ({job.paths.stderr})")
 
     def cancel(self, job: Any) -> None:
         """Ends a job."""

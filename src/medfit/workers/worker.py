@@ -13,7 +13,8 @@ from medfit.search import trials
 from medfit.search.sampler import Resumable
 from medfit.study import repair, storage
 from medfit.study.repair import Reason
-from medfit.study.trial_plan import Plan, Report
+from medfit.study.trial_plan import Report, TrialPlan
+from medfit.tracking import process
 from medfit.tracking.store import Store
 
 INTERRUPTED = "it was interrupted"
@@ -24,13 +25,13 @@ def make_sampler(cfg: DictConfig) -> Resumable:
     return Resumable(build(cfg.sweep.sampler), cfg.seed)
 
 
-def open_study(plan: Plan, name: str) -> optuna.Study:
+def open_study(plan: TrialPlan, name: str) -> optuna.Study:
     """Returns the study, with its sampler."""
     return storage.load(plan.cfg, name, sampler=make_sampler(plan.cfg))
 
 
 def run_next(
-    study: optuna.Study, plan: Plan, report: Report, on_start: Callable[[int], None] = lambda number: None
+    study: optuna.Study, plan: TrialPlan, report: Report, on_start: Callable[[int], None] = lambda number: None
 ) -> FrozenTrial | None:
     """Runs the study's next trial, and returns it ended; None if the study needs no more.
 
@@ -53,19 +54,26 @@ def _take(study: optuna.Study, cfg: DictConfig) -> optuna.Trial | None:
     """Returns a new trial, or one that waited; None if the study has as many as it needs."""
     with storage.lock(storage.url(cfg)), storage.quiet():
         trial = study.ask()
-        everyone = study._get_trials(deepcopy=False, use_cache=True)  # as they were read to propose this one
-        if trials.place(trial._cached_frozen_trial, everyone) < cfg.sweep.num_trials:
+        trial.set_user_attr("worker", process.identity())
+        if _is_needed(study, trial, cfg.sweep.num_trials):
             return trial
         trial.set_user_attr("surplus", True)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
 
 
-def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -> FrozenTrial:
+def _is_needed(study: optuna.Study, trial: optuna.Trial, num_trials: int) -> bool:
+    """Tells whether a trial's place is one of the study's; for sure if its number is, which is no smaller."""
+    return trial.number < num_trials or trials.place(trial, study.get_trials(deepcopy=False)) < num_trials
+
+
+def _run(study: optuna.Study, trial: optuna.Trial, plan: TrialPlan, report: Report) -> FrozenTrial:
     from medfit.study.trial import run_trial
 
     try:
         run_trial(trial, plan, report)
+    except UpdateFinishedTrialError:
+        return _let_go(study, trial, plan.cfg)
     except KeyboardInterrupt:
         _fail(study, trial, plan.cfg, Reason(INTERRUPTED, "again"))
         raise
@@ -75,19 +83,30 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, report: Report) -
             _fail(study, trial, plan.cfg, Reason(why, "again"))
             raise StoreError(str(error)) from error
         _fail(study, trial, plan.cfg, Reason(why, "half" if out_of_memory(error) else "never"))
-        return study._storage.get_trial(trial._trial_id)
+        return _frozen(study, trial)
     return _tell(study, trial, plan.cfg)
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig, why: Reason) -> None:
     with storage.lock(storage.url(cfg)):
-        repair.give_up(study, trial._cached_frozen_trial, why, cfg)
+        repair.give_up(study, _frozen(study, trial), why, cfg)
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
-    """Ends a trial; one that was taken for dead meanwhile is another worker's, and this run does not count."""
+    """Ends a trial that has its scores."""
     try:
-        return repair.finish(study, trial._cached_frozen_trial)
+        return repair.finish(study, trial.number, trial.user_attrs, cfg)
     except UpdateFinishedTrialError:
-        Store(cfg).close(trial.user_attrs["run_id"], "KILLED", "its trial was given to another worker")
-        return study._storage.get_trial(trial._trial_id)
+        return _let_go(study, trial, cfg)
+
+
+def _let_go(study: optuna.Study, trial: optuna.Trial, cfg: DictConfig) -> FrozenTrial:
+    """Returns a trial that was taken for dead meanwhile: another worker repeats it, and this run does not count."""
+    if run_id := trial.user_attrs.get("run_id"):
+        Store(cfg).close(run_id, "KILLED", "its trial was given to another worker")
+    return _frozen(study, trial)
+
+
+def _frozen(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
+    """Returns a trial as the study has it."""
+    return study.get_trials(deepcopy=False)[trial.number]

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from medfit.study.repair import Reason
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import WorkerState
 from medfit.tracking import process
@@ -20,8 +20,8 @@ from medfit.workers.devices import Device
 MIB = 2**20
 
 
-class Slot:
-    """A place for a worker process; another takes it when one ends.
+class WorkerHandle:
+    """Starts a worker process, talks to it, and starts another when it ends.
 
     Args:
         plan: Of the study.
@@ -30,7 +30,7 @@ class Slot:
         folder: For its temporary files.
     """
 
-    def __init__(self, plan: Plan, study: str, device: Device, folder: str) -> None:
+    def __init__(self, plan: TrialPlan, study: str, device: Device, folder: str) -> None:
         self._arguments = plan, study, device, folder
         self.sweep = plan.cfg.sweep
         self.start()
@@ -45,7 +45,7 @@ class Slot:
             self.identity = process.identity(self._process.pid)
         self.state, self.busy, self._since = WorkerState(), False, time.monotonic()
 
-    def give(self) -> None:
+    def start_trial(self) -> None:
         """Lets the worker take the study's next trial."""
         self._tell(worker_process.NEXT)
         self.busy, self._since = True, time.monotonic()
@@ -93,7 +93,7 @@ class Slot:
             return Reason(f"out of memory: it took more than sweep.trial_memory_gib={limit:g}", "half")
         return None
 
-    def end(self) -> Reason:
+    def why_ended(self) -> Reason:
         """Returns why the process ended by itself."""
         self._process.join()
         code = self._process.exitcode or 0

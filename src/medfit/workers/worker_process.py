@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
 from medfit.errors import StoreError, UserError
-from medfit.study.trial_plan import Plan
+from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import console
 from medfit.tracking import store
 from medfit.tracking.store import Made, Store
@@ -22,7 +22,7 @@ NEXT = "next"  # the supervisor's word for: take a trial
 REPORT_S = 0.1  # between two reports of a worker
 
 
-def main(connection: Connection, plan: Plan, name: str, device: Device, folder: str) -> None:
+def main(connection: Connection, plan: TrialPlan, name: str, device: Device, folder: str) -> None:
     """Runs a trial for each word from the supervisor, until there is no supervisor."""
     _be_first_to_go()
     tempfile.tempdir = folder

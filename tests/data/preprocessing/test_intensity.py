@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn.preprocessing import StandardScaler
 
+from medfit.data.image import Image
 from medfit.data.preprocessing.intensity import Standard, check_spacing, check_window, resample, resize, scale
-from medfit.data.readers.image import Image
 from medfit.errors import UserError
 
 SCALINGS = ["unit", "per_image", "train", "none"]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medfit.data.datasets.samples import Samples
-from medfit.data.readers.image import RESIDENT_SHARE, Image
+from medfit.data.image import RESIDENT_SHARE, Image
 from medfit.errors import UserError
 
 

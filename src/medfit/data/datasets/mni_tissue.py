@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from medfit.data.datasets.images import Images
-from medfit.data.readers.image import Image
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.terminal.console import say
 

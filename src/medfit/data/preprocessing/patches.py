@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from medfit.data.image import RESIDENT_SHARE
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.intensity import (
     Scaling,
@@ -20,7 +21,6 @@ from medfit.data.preprocessing.intensity import (
     resampled,
     scale,
 )
-from medfit.data.readers.image import RESIDENT_SHARE
 from medfit.errors import UserError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
