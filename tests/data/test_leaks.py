@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
-from medfit.data import column_leaks, leaks
+from medfit.data import leaks
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
@@ -24,6 +24,7 @@ from medfit.data.kinds.kind import Kind
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError
+from medfit.evidence.associations import Area, RankCorrelation
 from medfit.training.parts import prepare
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -364,17 +365,15 @@ def test_few_rows_prove_nothing(task):
 def test_strength_is_scikit_learns_area(seed):
     values, truth = rng(seed).integers(0, 9, 60), coin(60, seed + 1)
     area = roc_auc_score(truth, values)
-    assert column_leaks._strength(values, truth, "binary", either=False) == pytest.approx(area)
-    assert column_leaks._strength(values, truth, "binary") == pytest.approx(max(area, 1 - area))
+    assert Area().strength(values, truth, either=False) == pytest.approx(area)
+    assert Area().strength(values, truth) == pytest.approx(max(area, 1 - area))
 
 
 @given(st.integers(0, 10**6))
 @few
 def test_strength_of_numbers_is_scipys_rank_correlation(seed):
     values, truth = rng(seed).integers(0, 9, 60), rng(seed + 1).normal(size=60)
-    assert column_leaks._strength(values, truth, "regression", either=False) == pytest.approx(
-        spearmanr(values, truth)[0]
-    )
+    assert RankCorrelation().strength(values, truth, either=False) == pytest.approx(spearmanr(values, truth)[0])
 
 
 # Identifiers

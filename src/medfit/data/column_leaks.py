@@ -2,34 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from medfit.data.dataset import TableDataset
+from medfit.evidence.associations import Association, Question
+from medfit.evidence.targets.known import named
 
 ALONE = 0.99  # AUROC or rank correlation: the best single measurement of a cell nucleus tells cancer with 0.97
-FEWEST = 10  # samples of each class, so that chance can't reach it
-FEWEST_NUMBERS = 30  # samples of a regression
 MOST_ROWS = 20_000  # of the training split that columns are tried on
 MOST_LEVELS = 20  # of a numeric column whose values may be codes
-MOST_CLASSES = 8
 ID_NAME = re.compile(r"(?i)(^|[\s_.-])(id|mrn|nr|no|number|uid|key|index|patient|subject|case|record|row)($|[\s_.-])")
 FEWEST_IDS = 20
-
-
-class Question(NamedTuple):
-    """What a column may tell alone.
-
-    Args:
-        about: The target, for the message.
-        parts: Places among the training rows, and the truth there; a column that answers all of them tells.
-    """
-
-    about: str
-    parts: list[tuple[np.ndarray, np.ndarray]]
 
 
 def identifiers(dataset: TableDataset, rows: np.ndarray) -> Iterator[str]:
@@ -60,37 +46,18 @@ def _how_numbered(name: Any, values: np.ndarray) -> str | None:
 def telling(dataset: TableDataset, train: np.ndarray) -> Iterator[str]:
     """Yields columns that tell the target alone, by their values or by where they are missing."""
     train = np.sort(np.random.default_rng(0).permutation(train)[:MOST_ROWS])
-    questions = _questions(dataset.task, dataset.y[train], dataset.target_names)
-    measure = "rank correlation" if dataset.task == "regression" else "AUROC"
+    association = named(dataset.task).association
+    questions = association.questions(dataset.y[train], dataset.target_names)
     for name in dataset.x if questions else ():
         column, categorical = dataset.x[name].iloc[train], dataset.kinds[name] == "categorical"
         for question in questions:
-            value, missing = _answers(column, categorical, question, dataset.task)
+            value, missing = _answers(column, categorical, question, association)
             if (best := max(value, missing)) >= ALONE:
                 what = f"column '{name}'" if value == best else f"where column '{name}' is missing"
-                yield f"{what} alone tells {question.about} ({measure} {best:.3f} on the training rows)"
+                yield f"{what} alone tells {question.about} ({association.measure} {best:.3f} on the training rows)"
 
 
-def _questions(task: str, y: np.ndarray, names: list[str]) -> list[Question]:
-    """Returns what a column may tell: the label, each of several, the class in every pair of classes, a number."""
-    everywhere = np.arange(len(y))
-    if task == "multiclass":
-        classes, counts = np.unique(y, return_counts=True)
-        common = classes[counts >= FEWEST][:MOST_CLASSES]
-        pairs = [np.flatnonzero(np.isin(y, pair)) for pair in combinations(common, 2)]
-        parts = [(places, y[places] == y[places].max()) for places in pairs]
-        return [Question("the target", parts)] if parts else []
-    if task not in ("binary", "multilabel", "regression"):
-        return []
-    about = [f"'{name}'" for name in names] if len(names) > 1 else ["the target"]
-    enough = [
-        len(y) >= FEWEST_NUMBERS if task == "regression" else min(part.sum(), (1 - part).sum()) >= FEWEST
-        for part in y.T
-    ]
-    return [Question(told, [(everywhere, part)]) for told, part, asked in zip(about, y.T, enough, strict=True) if asked]
-
-
-def _answers(column: pd.Series, categorical: bool, question: Question, task: str) -> tuple[float, float]:
+def _answers(column: pd.Series, categorical: bool, question: Question, association: Association) -> tuple[float, float]:
     """Returns how well a column's values, and its missing cells, tell the target: 1 for without a fault."""
     levels = pd.factorize(column)[0]
     few = categorical or levels.max() < MOST_LEVELS
@@ -99,29 +66,13 @@ def _answers(column: pd.Series, categorical: bool, question: Question, task: str
     for places, truth in question.parts:
         known = levels[places] >= 0
         there, told = places[known], truth[known]
-        missing = min(missing, _strength(known, truth, task))
+        missing = min(missing, association.strength(known, truth))
         ways = [0.0]
         if 2 * len(there) >= len(places) and len(np.unique(told)) > 1:
-            ways += [] if numbers is None else [_strength(numbers[there], told, task)]
-            ways += [_strength(_mean_of_others(levels[there], told), told, task, either=False)] if few else []
+            ways += [] if numbers is None else [association.strength(numbers[there], told)]
+            ways += [association.strength(_mean_of_others(levels[there], told), told, either=False)] if few else []
         value = min(value, max(ways))
     return value, missing
-
-
-def _strength(values: np.ndarray, truth: np.ndarray, task: str, either: bool = True) -> float:
-    """Returns the AUROC, or Spearman's rank correlation with numbers; of the better direction with ``either``."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values)
-    if task == "regression":
-        ranks, others = ranks - ranks.mean(), rankdata(truth) - (len(truth) + 1) / 2
-        size = np.linalg.norm(ranks) * np.linalg.norm(others)
-        found = float(ranks @ others / size) if size else 0.0
-        return abs(found) if either else found
-    positive = truth.astype(bool)
-    num = int(positive.sum())
-    area = (ranks[positive].sum() - num * (num + 1) / 2) / (num * (len(truth) - num))
-    return float(max(area, 1 - area) if either else area)
 
 
 def _mean_of_others(levels: np.ndarray, truth: np.ndarray) -> np.ndarray:

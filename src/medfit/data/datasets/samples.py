@@ -12,6 +12,7 @@ import pandas as pd
 
 from medfit.data.kinds.kind import Kind
 from medfit.errors import UserError, suggest
+from medfit.evidence.targets.known import named
 
 
 class Samples:
@@ -57,7 +58,7 @@ class Samples:
         self.units = dict(units or {})
         self.facts = pd.DataFrame(index=range(len(y))) if facts is None else facts.reset_index(drop=True)
         self.excluded = {reason: number for reason, number in (excluded or {}).items() if number}
-        self.strata = _strata(task, y)
+        self.strata = named(task).strata(y)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -116,9 +117,3 @@ class Samples:
     def fingerprint(self) -> str:
         """Returns a hash of all values, names, kinds, given splits and of which samples are one patient's."""
         return self._digest
-
-
-def _strata(task: str, y: np.ndarray) -> np.ndarray | None:
-    if task == "multiclass":
-        return y
-    return y[:, 0].astype(int) if task == "binary" else None
