@@ -84,7 +84,7 @@ def main(cfg: DictConfig) -> None:
         ["metric", "value"],
         [[name, f"{value:.4f}"] for name, value in scores.items()],
     )
-    say(f"Run {bar.run_id}. Compare runs with: medfit ui")
+    say(f"{f'Run {bar.run_id}. ' if bar.run_id else ''}Compare runs with: medfit ui")
 
 
 def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:

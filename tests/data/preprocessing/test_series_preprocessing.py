@@ -737,6 +737,7 @@ def spied(*overrides):
         max_epochs=2,
         accelerator="cpu",
         callbacks=[spy],
+        num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
