@@ -483,20 +483,20 @@ def learnt(images, epochs, **options):
 
 
 def test_a_u_net_learns_discs():
-    assert learnt(discs(20, (24, 28)), 15)["dice"] > 0.9
+    assert learnt(discs(20, (24, 28)), 15)["dice"] > 0.75
 
 
 def test_a_u_net_learns_balls():
-    assert learnt(discs(10, (16, 16, 12)), 18, patches_per_image=2)["dice"] > 0.9
+    assert learnt(discs(10, (16, 16, 12)), 18, patches_per_image=2)["dice"] > 0.75
 
 
 def test_a_u_net_learns_balls_from_axial_slices():
-    assert learnt(discs(10, (16, 16, 12)), 4, slices="axial")["dice"] > 0.9
+    assert learnt(discs(10, (16, 16, 12)), 4, slices="axial")["dice"] > 0.75
 
 
 @pytest.mark.slow
 def test_a_u_net_learns_discs_from_patches():
-    assert learnt(discs(20, (40, 40)), 15, patch_size=[16, 16], patches_per_image=4)["dice"] > 0.9
+    assert learnt(discs(20, (40, 40)), 15, patch_size=[16, 16], patches_per_image=4)["dice"] > 0.75
 
 
 # From the config
