@@ -19,7 +19,11 @@ from bench_timers import Nested, Place, replaced
 RESULTS = Path(__file__).with_name("results") / "profile.md"
 ALL = "*"  # all public methods
 PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, where the caller finds it
-    "composing the config": ["medfit.config.compose:compose", "medfit.config.compose:change", "medfit.sweep:read_space"],
+    "composing the config": [
+        "medfit.config.compose:compose",
+        "medfit.config.compose:change",
+        "medfit.sweep:read_space",
+    ],
     "checking the config and a first preparation": ["medfit.sweep:check", "medfit.config.schema:check"],
     "opening stores": [
         "medfit.tracking.store:Store.__init__",

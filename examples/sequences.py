@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from medfit.data.datasets.samples import Samples
-from medfit.data.kinds.kind import Kind, check_kind
+from medfit.data.kind import Kind, check_kind
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.fitted import Fitted
 

@@ -11,7 +11,7 @@ from fake_images import write_decathlon, write_flat, write_medmnist, write_serie
 from medfit.config import folders
 from medfit.config.instantiate import load_dataset
 from medfit.data.dataset import Dataset
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 from medfit.errors import UserError
 from medfit.train import train
 

@@ -18,9 +18,9 @@ from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
 from medfit.data.image import Image
+from medfit.data.kind import Kind
 from medfit.data.kinds import images as images_kind
 from medfit.data.kinds import table as table_kind
-from medfit.data.kinds.kind import Kind
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError

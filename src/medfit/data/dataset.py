@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medfit.data.image import Image
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 
 
 class Dataset(Protocol):

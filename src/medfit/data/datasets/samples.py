@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 from medfit.errors import UserError, suggest
 from medfit.evidence.targets.known import named
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from medfit.data.dataset import ImageDataset
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 from medfit.data.near_duplicates import Prints, block_means, by_correlation, digest
 
 CORRELATION = 0.999  # of images that are nearly identical: chest X-rays of different children reach 0.99

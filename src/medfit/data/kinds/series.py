@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from medfit.data.dataset import SeriesDataset
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 from medfit.data.near_duplicates import Prints, block_means, by_correlation, digest
 
 CORRELATION = 0.9999  # of series that are nearly identical: heartbeats of one patient reach 0.998

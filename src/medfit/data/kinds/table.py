@@ -8,7 +8,7 @@ import pandas as pd
 
 from medfit.data import column_leaks
 from medfit.data.dataset import TableDataset
-from medfit.data.kinds.kind import Kind
+from medfit.data.kind import Kind
 from medfit.data.near_duplicates import SEARCHED, Prints
 
 ROUNDING = 1e-3  # of a column's standard deviation: rows that differ by less are nearly identical

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from medfit.data.dataset import ImageDataset
 from medfit.data.image import RESIDENT_SHARE
-from medfit.data.kinds.kind import check_kind
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.fitted import listed
 from medfit.data.preprocessing.fitted_patches import FittedPatches, alike, in_mm, in_order

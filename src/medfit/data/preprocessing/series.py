@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from medfit.data.dataset import SeriesDataset, SeriesSignals
-from medfit.data.kinds.kind import check_kind
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.fitted import Fitted
 from medfit.data.preprocessing.signal_cleaning import Cleaning, standard
