@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medfit.data.batches import Batches, InOrder, Shuffled
 from medfit.data.dataset import Dataset
+from medfit.data.inputs import Shape
 from medfit.data.splits import Split, proof
 
 
@@ -61,11 +62,11 @@ class DataModule(L.LightningDataModule):
         self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> Shape:
         """Of one training sample's ``x``."""
         return self.data.input_shape
 
-    def arrays(self, split: str) -> tuple[Tensor, Tensor]:
+    def arrays(self, split: str) -> tuple[Any, Tensor]:
         """Returns a split's samples, all at once; for data of one shape that lie in memory."""
         x, y = self.data[self.rows[split]]
         return x, y

@@ -1,6 +1,6 @@
 """Baselines beside the network: on the same splits, and scored by the same task."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from hydra.utils import get_object
 from torch import Tensor
 
+from medfit.data.inputs import parts_of
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.evaluation.estimators import Third, baselines, fit_predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
@@ -77,7 +78,7 @@ def _too_large(parts: Parts) -> str:
     """Returns why only what looks at no features is fitted; empty where nothing speaks against the others."""
     if not isinstance(parts.datamodule.data, Arrays):
         return "the data are not in memory"
-    features = int(np.prod(parts.datamodule.input_shape))
+    features = sum(int(np.prod(part)) for part in parts_of(parts.datamodule.input_shape))
     num_samples = len(parts.datamodule.rows["train"])
     if features > MOST_FEATURES or features * num_samples > MOST_VALUES:
         return f"{num_samples} samples of {features} values take the others too long"
@@ -86,7 +87,8 @@ def _too_large(parts: Parts) -> str:
 
 def _arrays(parts: Parts, without_x: bool, split: str) -> tuple[Tensor, Tensor]:
     if not without_x:
-        return parts.datamodule.arrays(split)
+        x, y = parts.datamodule.arrays(split)
+        return torch.cat([part.flatten(1) for part in parts_of(x)], dim=1) if isinstance(x, Mapping) else x, y
     y = torch.from_numpy(parts.datamodule.dataset.y[parts.datamodule.rows[split]])
     return torch.zeros(len(y), 1), y
 

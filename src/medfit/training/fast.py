@@ -15,6 +15,7 @@ from torch import Tensor
 
 from medfit.data.batches import Batches
 from medfit.data.datamodule import DataModule
+from medfit.data.inputs import each
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 from medfit.training.hardware import is_small
@@ -146,7 +147,7 @@ class _Epochs(L.LightningModule):
             with _own_precision(device) if lowered else nullcontext():
                 if (batch := next(made, None)) is None:
                     return
-                ready = augment(*(_moved(part, device) for part in convert(batch)))
+                ready = augment(*(each(lambda tensor: _moved(tensor, device), part) for part in convert(batch)))
             yield ready
 
 

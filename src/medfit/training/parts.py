@@ -17,6 +17,7 @@ from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.dataset import Dataset
+from medfit.data.inputs import Shape
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -81,7 +82,7 @@ def _values(node: DictConfig) -> Any:
 
 def make_task(
     cfg: DictConfig,
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     target_names: Sequence[str],
     train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> Task:
