@@ -16,7 +16,8 @@ from medfit.data.datasets.breast_cancer import BreastCancer
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.data.preprocessing.augmentation import Augmentation
-from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing, pad
+from medfit.data.preprocessing.patch_places import pad
+from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
 

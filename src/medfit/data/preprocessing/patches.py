@@ -24,6 +24,7 @@ from medfit.data.preprocessing.intensity import (
     check_window,
     resampled,
 )
+from medfit.data.preprocessing.patch_places import pad, random_marked
 from medfit.errors import UserError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
@@ -262,7 +263,7 @@ class _Training(_Images):
         if not any(spare):
             return [0] * len(spare)
         around = float(torch.rand((), generator=generator)) < self.patches.source.foreground
-        centre = _marked(mask, generator) if around else None
+        centre = random_marked(mask, generator) if around else None
         if centre is None:
             return [int(torch.randint(room + 1, (), generator=generator)) for room in spare]
         return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
@@ -295,20 +296,3 @@ class _Evaluation(_Images):
         """Returns how many images of a size go through the network together: one of a volume, or of a large image."""
         window = self.patches.source.patch_size
         return max(1, MOST_WINDOWS * prod(window) // prod(size)) if len(size) == len(window) == 2 else 1
-
-
-def _marked(mask: Tensor, generator: torch.Generator) -> list[int] | None:
-    """Returns a random voxel of the foreground; None where there is none."""
-    in_layer = mask.flatten(1).count_nonzero(dim=1)  # one layer is searched then: a volume's voxels are many
-    if not in_layer.any():
-        return None
-    layer = int(torch.multinomial(in_layer.double(), 1, generator=generator))
-    marked = mask[layer].nonzero()
-    return [layer, *marked[int(torch.randint(len(marked), (), generator=generator))].tolist()]
-
-
-def pad(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Returns a tensor whose last axes are padded with zeros on both sides up to a size."""
-    missing = [max(0, new - old) for old, new in zip(x.shape[-len(size) :], size, strict=True)]
-    widths = [width for m in reversed(missing) for width in (m // 2, m - m // 2)]
-    return torch.nn.functional.pad(x, widths) if any(widths) else x
