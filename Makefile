@@ -61,8 +61,8 @@ bench: .venv/.ready  ## measure speed beside loops by hand, some twenty minutes 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones, in a fifth of the time)
 	@.venv/bin/pytest -n 2 $(ARGS)
 
-lint: .venv/.ready  ## check style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+lint: .venv/.ready  ## check style, types, and which way imports go
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-logo
 
 setup: .venv/.ready  ## create the environment, without running anything
 

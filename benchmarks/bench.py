@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(results: Sequence[Result]) -> None:
-    from medfit.console import say, show_table
+    from medfit.terminal.console import say, show_table
 
     show_table("Speed", COLUMNS, [result.cells for result in results])
     for name, value in facts().items():

@@ -79,8 +79,8 @@ def _of_masks(parts: Any, device: torch.device) -> tuple[Tensor, Tensor, Any, An
 
 def _judge_of_masks(parts: Any, loss: Any, device: torch.device) -> Callable[[nn.Module], float]:
     """Returns a judge that takes all slices as one batch, where medfit takes whole images of any size one by one."""
+    from medfit.data.preprocessing.patches import pad
     from medfit.evidence import segmentation as evidence
-    from medfit.preprocessing.patches import pad
     from medfit.tasks.segmentation import Case
 
     task, cases = parts.task, list(parts.datamodule.batches("val"))

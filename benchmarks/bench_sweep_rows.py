@@ -65,10 +65,10 @@ def given(trials: Sequence[Trial], seed: int) -> dict[str, Any]:
 
 @functools.cache
 def _prepared(seed: int) -> tuple[Any, list[Any]]:
-    from medfit import config
-    from medfit.train import prepare
+    from medfit.config.compose import compose
+    from medfit.training.parts import prepare
 
-    cfg = config.compose([*SETTINGS, f"seed={seed}"])
+    cfg = compose([*SETTINGS, f"seed={seed}"])
     module = prepare(cfg).datamodule
     return cfg, [tensor for split in ("train", "val") for tensor in module.arrays(split)]
 

@@ -23,7 +23,7 @@ NUM_SHORT, NUM_WARM = 20, 1  # trials of a sweep; the first one still imports, a
 LONG_S = 60.0
 PROBE_S, FIRST_EPOCHS, MORE = 5.0, 4, 4  # trials get MORE times longer until one tells how many epochs take a minute
 FILE = "MEDFIT_BENCH_TRIALS"  # the environment's, with the path of the file that workers write to
-PRELOADED = "medfit.study.preload"  # what worker processes come from has imported
+PRELOADED = "medfit.workers.preload"  # what worker processes come from has imported
 FULL = ["regime.patience=null", "sweep/pruner=none"]  # a trial that runs to its end
 LONG = {
     "mlp": SETTINGS,  # whose epochs are many, each with a write
@@ -85,15 +85,15 @@ def _row(name: str, what: str, limit: float, trials: Sequence[Tracked]) -> Resul
 
 def run(overrides: Sequence[str], num_trials: int) -> list[Tracked]:
     """Returns a sweep's trials, run by a worker process with timers in it, as :mod:`bench_worker` puts them on."""
-    from medfit import config
-    from medfit.study import server
+    from medfit.config.compose import compose
     from medfit.sweep import sweep
+    from medfit.workers import fork_server
 
     told = _told()
     told.write_text("")
-    server.context().set_forkserver_preload([PRELOADED, "bench_worker"])  # type: ignore[attr-defined]
+    fork_server.context().set_forkserver_preload([PRELOADED, "bench_worker"])  # type: ignore[attr-defined]
     with TemporaryDirectory(prefix="bench-") as name:
-        cfg = config.compose([*overrides, *FULL, f"sweep.num_trials={num_trials}", f"output_dir={Path(name)}"])
+        cfg = compose([*overrides, *FULL, f"sweep.num_trials={num_trials}", f"output_dir={Path(name)}"])
         sweep(cfg)
     found = [Tracked(**json.loads(line)) for line in told.read_text().splitlines()]
     if len(found) != num_trials:
@@ -130,7 +130,7 @@ def stores() -> Iterator[Place]:
     """Yields the functions by which MLflow's and Optuna's stores are opened, read and written."""
     from optuna.storages import BaseStorage
 
-    from medfit.store import Store
+    from medfit.tracking.store import Store
 
     yield Store, "__init__"
     yield from ((Store, name) for name, member in vars(Store).items() if _is_public(name, member))

@@ -61,14 +61,15 @@ class _Side:
     """
 
     def __init__(self, family: str, seed: int) -> None:
-        from medfit import config
-        from medfit.train import prepare
+        from medfit.config import folders
+        from medfit.config.compose import compose
+        from medfit.training.parts import prepare
 
         lines = FAMILIES[family]
-        if family == "gan" and not (config.ROOT / "data" / "pneumoniamnist.npz").exists():
+        if family == "gan" and not (folders.ROOT / "data" / "pneumoniamnist.npz").exists():
             lines = OTHER_IMAGES
         # no early end, so that both sides take as many steps
-        self.cfg = config.compose([*lines, f"seed={seed}", "regime.patience=null"])
+        self.cfg = compose([*lines, f"seed={seed}", "regime.patience=null"])
         self.parts = prepare(self.cfg)
         self._start = {name: value.clone() for name, value in self.parts.task.state_dict().items()}
 
@@ -101,10 +102,10 @@ class _Medfit(_Side):
     """medfit's training, without a run to log to."""
 
     def ready(self) -> Callable[[], Any]:
-        from medfit.train import BestWeights, fit, make_trainer
+        from medfit.training.trainer import BestWeights, fit, make_trainer
 
         task = self.parts.task
-        trainer = make_trainer(self.parts, callbacks=[BestWeights(task.monitor, task.mode)], logger=None)
+        trainer = make_trainer(self.parts, callbacks=[BestWeights(task)], logger=None)
         return lambda: fit(trainer, self.parts)
 
 

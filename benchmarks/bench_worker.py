@@ -7,7 +7,7 @@ from pathlib import Path
 from bench_timers import Waits, replaced
 from bench_tracking import FILE, stores, timed
 
-from medfit.study import worker
+from medfit.workers import worker
 
 kept = ExitStack()  # the timers stay on
 

@@ -94,7 +94,7 @@ def _tell(outcome: Outcome, seed: int) -> None:
 
 
 def _show(table: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
-    from medfit.console import say, show_table
+    from medfit.terminal.console import say, show_table
 
     show_table("Sweeps to which something happens", COLUMNS, [list(row) for row in table])
     for note in notes:

@@ -14,9 +14,10 @@ from chaos_table import Outcome
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial, TrialState
 
-from medfit import config
-from medfit.store import Store
-from medfit.study import repair, storage, trials
+from medfit.config.compose import compose
+from medfit.search import trials
+from medfit.study import repair, storage
+from medfit.tracking.store import Store
 
 GONE_S = 10  # in which a round's processes must have ended
 
@@ -27,7 +28,7 @@ def examine(this: Round, outcome: Outcome) -> None:
     this.problems.clear()
     this.look()
     outcome.problems += this.problems
-    cfg = config.compose(this.overrides)
+    cfg = compose(this.overrides)
     with _opened(this, cfg) as (study, store):
         outcome.problems += [*_of_study(this, study), *_of_runs(this, study, store, cfg)]
         taken = [trial for trial in study.get_trials(deepcopy=False) if "surplus" not in trial.user_attrs]

@@ -82,10 +82,10 @@ class Places:
     @functools.cached_property
     def template(self) -> Path:
         """An empty tracking database: making one takes seconds, copying it none."""
-        from medfit import config
-        from medfit.store import Store
+        from medfit.config.compose import compose
+        from medfit.tracking.store import Store
 
-        store = Store(config.compose([f"output_dir={self.folder / 'template'}"]))
+        store = Store(compose([f"output_dir={self.folder / 'template'}"]))
         return store.folder / "mlflow.db"
 
     @property

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from medfit import config
-from medfit.console import show_table
+from medfit.config.compose import compose
 from medfit.evidence import delong
 from medfit.evidence.intervals import Interval
+from medfit.terminal.console import show_table
 
 RESULTS = Path(__file__).with_name("results") / "noise.md"
 NUM_PATIENTS, NUM_FEATURES, NUM_FOLDS = 300, 20, 5
@@ -110,7 +110,7 @@ def play(seed: int, folder: Path, num_trials: int, num_folds: int = NUM_FOLDS) -
         f"sweep.num_trials={num_trials}",
     ]
     naive = best_trial(shared)
-    cfg = config.compose([*shared, "evaluate.nested=true", f"evaluate.num_folds={num_folds}", "evaluate.num_seeds=1"])
+    cfg = compose([*shared, "evaluate.nested=true", f"evaluate.num_folds={num_folds}", "evaluate.num_seeds=1"])
     found = evaluate.evaluate(cfg)
     scores = found.tables["scores"].set_index(["model", "metric"])
     row = scores.loc[(evaluate.label(cfg), "auroc")]
@@ -120,15 +120,16 @@ def play(seed: int, folder: Path, num_trials: int, num_folds: int = NUM_FOLDS) -
 
 def best_trial(overrides: Sequence[str]) -> Interval:
     """Returns the validation AUROC of a sweep's best trial, with the interval of its stored predictions."""
-    from medfit.best import choose
-    from medfit.store import Store
+    from medfit.evaluation.trainings import read_predictions
+    from medfit.evidence.targets.known import named
+    from medfit.study.best import choose
     from medfit.sweep import sweep
-    from medfit.trainings import read_predictions
+    from medfit.tracking.store import Store
 
-    cfg = config.compose(overrides)
+    cfg = compose(overrides)
     chosen = choose(sweep(cfg), cfg)
     assert chosen is not None
-    stored = read_predictions(Store(cfg), chosen.user_attrs["run_id"], "val", "binary")
+    stored = read_predictions(Store(cfg), chosen.user_attrs["run_id"], "val", named("binary"))
     assert stored is not None
     return delong.interval([stored])
 

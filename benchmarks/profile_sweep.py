@@ -19,49 +19,57 @@ from bench_timers import Nested, Place, replaced
 RESULTS = Path(__file__).with_name("results") / "profile.md"
 ALL = "*"  # all public methods
 PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, where the caller finds it
-    "composing the config": ["medfit.config:compose", "medfit.config:change", "medfit.sweep:read_space"],
-    "checking the config and a first preparation": ["medfit.sweep:check", "medfit.schema:check"],
+    "composing the config": [
+        "medfit.config.compose:compose",
+        "medfit.config.compose:change",
+        "medfit.sweep:read_space",
+    ],
+    "checking the config and a first preparation": ["medfit.sweep:check", "medfit.config.schema:check"],
     "opening stores": [
-        "medfit.store:Store.__init__",
+        "medfit.tracking.store:Store.__init__",
         "medfit.study.storage:open_storage",
         "medfit.study.storage:load",
         "medfit.sweep:open_study",
     ],
     "trial: its values and config": ["medfit.study.trial:suggest_config"],
-    "trial: preparing data and task": ["medfit.train:prepare"],
-    "trial: making the trainer": ["medfit.train:make_trainer"],
+    "trial: preparing data and task": ["medfit.training.parts:prepare"],
+    "trial: making the trainer": ["medfit.training.trainer:make_trainer"],
     "trial: fitting, steps": [
-        "medfit.tasks.supervised:Supervised.train_epoch",
+        "medfit.training.fast:_Epochs._train",
         "torch:Tensor.backward",
         "torch.optim:Adam.step",
         "torch.optim:Optimizer.zero_grad",
     ],
-    "trial: fitting, validation": ["medfit.tasks.supervised:Supervised.score_epoch"],
+    "trial: fitting, validation": ["medfit.training.fast:_Epochs._validate"],
     "trial: metrics": ["medfit.tasks.columns:Columns.scores"],
     "trial: fitting, Lightning and the rest": ["lightning.pytorch.trainer.trainer:Trainer.fit"],
     "trial: predicting": ["lightning.pytorch.trainer.trainer:Trainer.predict"],
     "trial: plots": [
-        "medfit.drawing:draw",
+        "medfit.training.run_plots:draw",
         "medfit.plots.predictions:classification",
         "matplotlib.figure:Figure.savefig",
     ],
     "tracking: MLflow": [
-        f"medfit.store:Store.{ALL}",
-        f"medfit.run:Run.{ALL}",
-        "medfit.tracking:_facts",
-        "medfit.tracking:log_predictions",
+        f"medfit.tracking.store:Store.{ALL}",
+        f"medfit.tracking.run:Run.{ALL}",
+        "medfit.tracking.recording:_facts",
+        "medfit.tracking.recording:prediction_files",
     ],
     "tracking: Optuna": [
         f"optuna.storages._cached_storage:_CachedStorage.{ALL}",
         f"optuna.storages:RDBStorage.{ALL}",
         "optuna.study:Study.tell",
     ],
-    "Optuna's sampler": ["optuna.study:Study.ask", f"medfit.study.sampler:Resumable.{ALL}"],
-    "end: study page, best.yaml": ["medfit.sweep:_log_study", "medfit.best:show", "medfit.plots.study:study_page"],
+    "Optuna's sampler": ["optuna.study:Study.ask", f"medfit.search.sampler:Resumable.{ALL}"],
+    "end: study page, best.yaml": [
+        "medfit.sweep:_log_study",
+        "medfit.study.best:show",
+        "medfit.plots.study:study_page",
+    ],
 }
 IMPORTS, REST = "imports and the interpreter's start", "the rest"
-USED = ["medfit.sweep", "medfit.models.mlp", "medfit.preprocessing.table", "medfit.tasks.classification"]
-USED += ["medfit.datasets.breast_cancer", "mlflow.tracking.client", "mlflow.store.tracking.sqlalchemy_store"]
+USED = ["medfit.sweep", "medfit.models.mlp", "medfit.data.preprocessing.table", "medfit.tasks.classification"]
+USED += ["medfit.data.datasets.breast_cancer", "mlflow.tracking.client", "mlflow.store.tracking.sqlalchemy_store"]
 HEAD = """# Where the time of a sweep goes
 
 A sweep of {trials} trials of the default experiment in one process (`sweep.workers=0`), {seconds:.1f} s in all. A part
@@ -144,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = rows(nested, seconds, arguments.trials)
     from bench_table import facts
 
-    from medfit.console import show_table
+    from medfit.terminal.console import show_table
 
     show_table(f"{arguments.trials} trials, {seconds:.1f} s", ["part", "s", "share", "ms a trial", "calls"], table)
     notes = [f"{name}: {value}" for name, value in facts().items()]

@@ -20,7 +20,14 @@ import pytest  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-from medfit import config  # noqa: E402
+from medfit.config import folders  # noqa: E402
+from medfit.config.compose import compose as compose_config  # noqa: E402
+
+HEAD = """# @package _global_
+defaults:
+  - override /dataset: breast_cancer
+  - override /model: mlp
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,7 +71,7 @@ def compose(output_dir: Path) -> Callable[..., DictConfig]:
 
     def composed(*overrides: str, experiment: str | None = None) -> DictConfig:
         fixed = [f"output_dir={output_dir}", "tracking.plots=false", "sweep.workers=0"]
-        return config.compose([f"experiment={experiment or ''}", *fixed, *overrides])
+        return compose_config([f"experiment={experiment or ''}", *fixed, *overrides])
 
     return composed
 
@@ -73,8 +80,8 @@ def compose(output_dir: Path) -> Callable[..., DictConfig]:
 def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project's experiments, which commands may write into."""
     folder = tmp_path / "experiments"
-    shutil.copytree(config.EXPERIMENTS, folder)
-    monkeypatch.setattr(config, "EXPERIMENTS", folder)
+    shutil.copytree(folders.EXPERIMENTS, folder)
+    monkeypatch.setattr(folders, "EXPERIMENTS", folder)
     return folder
 
 
@@ -108,3 +115,15 @@ def postgres() -> Iterator[Callable[[], str]]:
         pytest.skip(reason)
     with serve() as server:
         yield server.database
+
+
+@pytest.fixture
+def write_experiment(experiments: Path, compose: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
+    """Writes an experiment's file, over biopsies and the MLP, and composes it."""
+
+    def written(text: str, *overrides: str, name: str = "own") -> DictConfig:
+        (experiments / name).mkdir(exist_ok=True)
+        (experiments / name / "config.yaml").write_text(f"{HEAD}{text}\n")
+        return compose(*overrides, experiment=name)
+
+    return written

@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from medfit.datasets.image_files import read_image
+from medfit.data.readers.image_files import read_image
 from medfit.errors import UserError
 
 MEDMNIST_SIZES = {"train": 24, "val": 8, "test": 8}

@@ -17,7 +17,7 @@ import numpy as np
 from mlflow import MlflowClient
 from werkzeug.serving import make_server
 
-from medfit.run import Run
+from medfit.tracking.run import Run
 
 IMAGE = np.zeros((8, 8, 3), dtype=np.uint8)
 

@@ -7,12 +7,14 @@ import optuna
 import pytest
 import torch
 
-from medfit import config
+from medfit.config import folders
+from medfit.config.compose import compose
 from medfit.models.mlp import MLP
 from medfit.tasks.metrics import BINARY
-from medfit.train import BestWeights, make_trainer, prepare
+from medfit.training.parts import prepare
+from medfit.training.trainer import BestWeights, make_trainer
 
-sys.path.append(str(config.ROOT / "benchmarks"))
+sys.path.append(str(folders.ROOT / "benchmarks"))
 
 import bench
 import bench_commands
@@ -32,7 +34,7 @@ WHOLE = ["regime.batch_size=null", "regime.patience=null", "regime.epochs=3"]  #
 
 
 def both(*lines):
-    cfg = config.compose([*lines, *WHOLE])
+    cfg = compose([*lines, *WHOLE])
     ours, by_hand = prepare(cfg), prepare(cfg)
     by_hand.task.load_state_dict(ours.task.state_dict())
     return cfg, ours, by_hand
@@ -41,7 +43,7 @@ def both(*lines):
 def fit(parts):
     """Trains with medfit, and returns the best epoch's score; its weights are the task's then."""
     torch.manual_seed(0)
-    best = BestWeights(parts.task.monitor, parts.task.mode)
+    best = BestWeights(parts.task)
     make_trainer(parts, [best]).fit(parts.task, parts.datamodule)
     parts.task.load_state_dict(best.weights)
     return best.sign * best._score
@@ -164,7 +166,7 @@ def test_functions_are_put_back_and_missing_ones_told():
 
 def test_stores_are_waited_for_where_they_are_read_and_written():
     names = {f"{owner.__name__}.{name}" for owner, name in bench_tracking.stores()}
-    assert {"Store.__init__", "Store.write", "Store.create_run", "RDBStorage.set_trial_param"} <= names
+    assert {"Store.__init__", "Store.write", "Store.make_run", "RDBStorage.set_trial_param"} <= names
     assert {"_CachedStorage.get_all_trials", "RDBStorage.record_heartbeat"} <= names
 
 
@@ -197,7 +199,7 @@ def test_a_command_that_takes_no_step_is_told():
 
 
 def test_the_guide_names_every_row():
-    guide = (config.ROOT / "benchmarks" / "README.md").read_text()
+    guide = (folders.ROOT / "benchmarks" / "README.md").read_text()
     assert [name for name in bench.ROWS if f"`{name}`" not in guide] == []
 
 

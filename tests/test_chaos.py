@@ -7,9 +7,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from medfit import config
+from medfit.config import folders
 
-sys.path.append(str(config.ROOT / "benchmarks"))
+sys.path.append(str(folders.ROOT / "benchmarks"))
 
 import chaos
 from chaos_faults import KINDS, MOUNTED

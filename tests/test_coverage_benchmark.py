@@ -6,11 +6,11 @@ from itertools import count
 import numpy as np
 import pytest
 
-from medfit import config
+from medfit.config import folders
+from medfit.config.compose import compose
 from medfit.evidence.intervals import Interval
-from medfit.evidence.weighted import metrics
 
-sys.path.append(str(config.ROOT / "benchmarks"))
+sys.path.append(str(folders.ROOT / "benchmarks"))
 
 import coverage_designs
 import interval_coverage
@@ -19,7 +19,7 @@ import noise
 BY_NAME = {design.name: design for design in coverage_designs.DESIGNS}
 MAE, DICE = BY_NAME["MAE"], BY_NAME["Dice, mean of patients"]
 NUM_MANY = 100_000
-GUIDE = (config.ROOT / "docs" / "evidence.md").read_text()
+GUIDE = (folders.ROOT / "docs" / "evidence.md").read_text()
 MEASURED = r"^\| ([\w, ]+) \| (\d+) \| (DeLong|BCa) \| ([\d.]+ ± [\d.]+) \|"
 
 
@@ -31,7 +31,7 @@ def rng():
 @pytest.mark.parametrize("name", [name for name, design in BY_NAME.items() if design.metric != "dice"])
 def test_a_truth_by_formula_is_that_of_a_large_study(name, rng):
     made = BY_NAME[name].simulate(rng, NUM_MANY)
-    found = metrics(made)[BY_NAME[name].metric](np.ones((1, len(made))))[0]
+    found = made.metrics()[BY_NAME[name].metric](np.ones((1, len(made))))[0]
     assert found == pytest.approx(BY_NAME[name].truth().value, rel=0.01)
 
 
@@ -167,7 +167,7 @@ def test_a_short_search_of_noise_is_told_to_be_no_better_than_the_baseline(outpu
 def test_the_number_of_resamples_is_what_users_get():
     arguments = interval_coverage._parser().parse_args([])
     assert isinstance(arguments, argparse.Namespace)
-    assert arguments.resamples == config.compose([]).evaluate.num_resamples
+    assert arguments.resamples == compose([]).evaluate.num_resamples
     assert arguments.studies >= 1000
 
 
@@ -191,4 +191,4 @@ def test_a_setting_of_the_guide_composes(compose, override):
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", GUIDE))
 def test_what_the_guide_links_to_is_there(path):
-    assert (config.ROOT / "docs" / path).exists()
+    assert (folders.ROOT / "docs" / path).exists()

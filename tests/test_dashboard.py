@@ -10,8 +10,9 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from medfit import dashboard, serving
+from medfit import dashboard
 from medfit.errors import UserError
+from medfit.terminal import serving
 
 
 @pytest.fixture

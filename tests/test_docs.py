@@ -3,9 +3,9 @@ import re
 import pytest
 import yaml
 
-from medfit import config
+from medfit.config import folders
 
-DOCS = config.ROOT / "docs"
+DOCS = folders.ROOT / "docs"
 SCALING = (DOCS / "scaling.md").read_text()
 COMPOSE = yaml.safe_load((DOCS / "compose.yaml").read_text())
 SERVICES = list(COMPOSE["services"])

@@ -5,16 +5,17 @@ import pytest
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
-from medfit.store import Store
-from medfit.study import storage, trials
-from medfit.study.notes import flush
+from medfit.search import trials
+from medfit.study import storage
+from medfit.tracking.run import create_run
+from medfit.tracking.store import Store
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
 
 
 def gone():
     """The name of a process that has ended."""
-    code = "from medfit.process import identity; print(identity())"
+    code = "from medfit.tracking.process import identity; print(identity())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -23,10 +24,10 @@ def abandon(study, cfg, worker):
     store = Store(cfg)
     trial = study.ask()
     trial.set_user_attr("worker", worker)
-    flush(study)
+
     tags = {"kind": "trial", "trial": str(trial.number), "study": study.study_name, "medfit.process": worker}
-    of_trial = store.create_run("breast_cancer", "trial", tags)
-    alone = store.create_run("breast_cancer", "alone", {"kind": "run", "medfit.process": worker})
+    of_trial = create_run(store, "breast_cancer", "trial", tags)
+    alone = create_run(store, "breast_cancer", "alone", {"kind": "run", "medfit.process": worker})
     return trial.number, of_trial.id, alone.id
 
 
@@ -48,8 +49,8 @@ def test_what_killed_processes_left_running_is_ended_in_study_and_tracking(compo
 
 def test_what_still_runs_is_left_alone(compose, client):
     cfg = compose(*SMALL)
-    run = Store(cfg).create_run("breast_cancer", "mine", {"kind": "run"})
-    elsewhere = Store(cfg).create_run("breast_cancer", "far", {"kind": "run", "medfit.process": "0123456789ab/1/1"})
+    run = create_run(Store(cfg), "breast_cancer", "mine", {"kind": "run"})
+    elsewhere = create_run(Store(cfg), "breast_cancer", "far", {"kind": "run", "medfit.process": "0123456789ab/1/1"})
     doctor.main(cfg)
     assert client.get_run(run.id).info.status == "RUNNING"
     assert client.get_run(elsewhere.id).info.status == "RUNNING"

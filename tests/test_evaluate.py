@@ -9,9 +9,10 @@ from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from medfit import evaluate, trainings
+from medfit import evaluate
 from medfit.errors import UserError
-from medfit.train import prepare
+from medfit.evaluation import trainings
+from medfit.training.parts import prepare
 
 SMALL = ["regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
 
@@ -303,7 +304,9 @@ def test_without_an_experiment_a_model_is_not_named_by_its_data(compose):
 
 KILLED = """
 import os, signal, sys
-from medfit import config, evaluate, trainings
+from medfit import evaluate
+from medfit.config.compose import compose
+from medfit.evaluation import trainings
 real = trainings.train
 
 def train(cfg, **kwargs):
@@ -318,7 +321,7 @@ class Killer(Callback):
         os.kill(os.getpid(), signal.SIGKILL)
 
 trainings.train = train
-evaluate.evaluate(config.compose(sys.argv[1:]))
+evaluate.evaluate(compose(sys.argv[1:]))
 """
 
 

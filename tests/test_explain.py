@@ -7,22 +7,24 @@ import pytest
 from omegaconf import OmegaConf
 
 from fake_images import write_decathlon
-from medfit import config
 from medfit.__main__ import main
-from medfit.datasets.ecg5000 import ECG5000
-from medfit.datasets.images import Image, Images
-from medfit.datasets.samples import Samples
-from medfit.datasets.series import Series
+from medfit.config import folders
+from medfit.data.datasets.ecg5000 import ECG5000
+from medfit.data.datasets.images import Images
+from medfit.data.datasets.samples import Samples
+from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.explain import explain
-from medfit.explanations.finished import FinishedRun
+from medfit.explanations.finished_run import FinishedRun
 from medfit.explanations.table import Table
-from medfit.store import Store
-from medfit.train import prepare, train
+from medfit.tracking.store import Store
+from medfit.train import train
+from medfit.training.parts import prepare
 
 TABLE = ("dataset=breast_cancer", "model=linear", "regime=smoke", "regime.accelerator=cpu")
 FAST = {"methods": "[feature_ablation]", "num_samples": 10}
-SHARED = config.ROOT.parent / "shared" / "data"
+SHARED = folders.ROOT.parent / "shared" / "data"
 
 
 class FewBeats(Series):

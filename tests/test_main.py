@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from medfit import __main__ as cli
-from medfit import __version__, config
+from medfit import __version__
+from medfit.config import folders
 from medfit.errors import UserError
 
 
@@ -32,7 +33,7 @@ def test_help_takes_less_than_half_a_second_and_imports_no_torch():
 def test_a_commands_help_lists_every_choice_with_a_line(command, capsys):
     assert cli.main([command, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for group, choices in config.groups().items():
+    for group, choices in folders.groups().items():
         if group == "sweep/space":
             continue
         start = lines.index(group)

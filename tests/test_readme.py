@@ -5,11 +5,12 @@ import sys
 import pytest
 
 import medfit.models
-from medfit import config
+from medfit.__main__ import main
+from medfit.config import folders
 from medfit.errors import UserError
 from medfit.train import train
 
-README = (config.ROOT / "README.md").read_text()
+README = (folders.ROOT / "README.md").read_text()
 
 
 def block(path):
@@ -23,9 +24,9 @@ def gru(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "gru.py").write_text(block("src/medfit/models/gru.py"))
     monkeypatch.setattr(medfit.models, "__path__", [*medfit.models.__path__, str(tmp_path / "models")])
-    shutil.copytree(config.CONF, tmp_path / "conf")
+    shutil.copytree(folders.CONF, tmp_path / "conf")
     (tmp_path / "conf" / "model" / "gru.yaml").write_text(block("conf/model/gru.yaml"))
-    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(folders, "CONF", tmp_path / "conf")
     yield
     sys.modules.pop("medfit.models.gru", None)
 
@@ -42,11 +43,23 @@ def test_the_worked_family_refuses_other_data_in_its_own_words(compose, gru):
 
 
 def test_the_worked_family_is_listed_by_the_help(gru):
-    from medfit import choices
+    from medfit.config import help
 
-    assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in choices.describe()
+    assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in help.describe()
+
+
+def test_the_worked_callback_logs_its_metric_by_the_readmes_command(output_dir, client, tmp_path, monkeypatch):
+    (tmp_path / "my_callbacks.py").write_text(block("my_callbacks.py"))
+    monkeypatch.syspath_prepend(tmp_path)
+    command = re.search(r'PYTHONPATH=. make train ARGS="(.*)"', README)[1]
+    lines = [f"output_dir={output_dir}", "tracking.plots=false", "regime.epochs=2", *command.split()]
+    assert main(["train", *lines]) == 0
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    norms = client.get_metric_history(run.info.run_id, "train/gradient_norm")
+    assert [point.step for point in norms] == [0, 1] and all(point.value > 0 for point in norms)
+    sys.modules.pop("my_callbacks")
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", README))
 def test_what_the_readme_links_to_is_there(path):
-    assert (config.ROOT / path).exists()
+    assert (folders.ROOT / path).exists()

@@ -1,8 +1,10 @@
 import pytest
 
-from medfit import config, evaluate, report, sweep
+from medfit import evaluate, report, sweep
+from medfit.config import folders
 from medfit.errors import UserError
-from medfit.report import estimate, number, wide
+from medfit.reporting.formatting import number
+from medfit.reporting.results import estimate, wide
 
 SMALL = ["regime=smoke", "sweep=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=null", "evaluate.nested=false"]
 
@@ -61,7 +63,7 @@ def test_an_estimate_without_an_interval_or_spread_is_a_number():
 
 
 def test_the_repository_keeps_reports():
-    ignored = (config.ROOT / ".gitignore").read_text().split()
+    ignored = (folders.ROOT / ".gitignore").read_text().split()
     assert not any("report" in line.lower() or "html" in line for line in ignored)
 
 

@@ -7,12 +7,12 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image as Picture
 
-from medfit import config
 from medfit.__main__ import main
-from medfit.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.sample import load, sample
-from medfit.store import Store
+from medfit.tracking.store import Store
 from medfit.train import train
 
 SIZE = 28
@@ -160,7 +160,7 @@ def test_label_is_a_name_or_a_number(compose, client, asked, label, number):
 @pytest.mark.slow
 def test_data_need_not_be_there_any_more(compose, client, asked, monkeypatch):
     run = trained(compose, client)
-    config._load_dataset.cache_clear()
+    compose._load_dataset.cache_clear()
     monkeypatch.setattr(Squares, "there", False)
     assert len(sample(asked(run, num_samples=2))) == 2
 

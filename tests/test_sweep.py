@@ -9,9 +9,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from medfit import best, config, sweep
+from medfit import sweep
+from medfit.config import folders
+from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
-from medfit.study import trials
+from medfit.search import trials
+from medfit.study import best
 
 SMALL = ["sweep=smoke", "regime=smoke", "regime.epochs=3"]
 
@@ -110,7 +113,7 @@ def test_a_sweep_of_which_nothing_works_stops_and_says_why(compose):
     )  # fmt: skip
     with pytest.raises(UserError, match="no trial finished; the last one failed with: DivergedError"):
         sweep.sweep(cfg)
-    (summary,) = optuna.get_all_study_summaries(f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}")
+    (summary,) = optuna.get_all_study_summaries(f"sqlite:///{folders.output_dir(cfg) / 'optuna.db'}")
     assert summary.n_trials == 3
 
 
@@ -191,7 +194,7 @@ def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, cl
     states = [run.info.status for run in trials_of(client)]
     assert "RUNNING" not in states
     assert states.count("FINISHED") >= 2
-    study = sweep.sweep(config.compose(overrides))
+    study = sweep.sweep(compose_config(overrides))
     assert len(trials.done(study)) == 6
     assert len({str(t.params) for t in trials.done(study)}) == 6
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'sweep'")

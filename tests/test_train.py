@@ -11,12 +11,15 @@ import torch
 from mlflow.entities import RunStatus
 
 from each_step import EachStep
-from medfit import config
 from medfit import train as train_module
+from medfit.config import instantiate
+from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.tasks.supervised import Supervised
-from medfit.train import DivergedError, make_task, prepare, train
+from medfit.train import train
+from medfit.training.parts import make_task, prepare
+from medfit.training.trainer import DivergedError
 
 
 def runs(client):
@@ -60,7 +63,7 @@ def test_params_given_back_as_overrides_compose_the_run_again(compose, client):
     cfg = compose("regime=smoke", "model.widths=[8,4]", "regime.optimizer.lr=2e-3", "split.seed=3", "dataset=diabetes")
     train(cfg)
     params = runs(client)[0].data.params
-    again = config.compose([f"{name}={value}" for name, value in params.items()])
+    again = compose_config([f"{name}={value}" for name, value in params.items()])
     for section in ("seed", "split", "dataset", "model", "task", "regime", "preprocessing"):
         assert again[section] == cfg[section]
 
@@ -121,7 +124,7 @@ def test_an_accelerator_that_is_not_there_is_told(compose, client):
 
 def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
     """Replacing all test rows by noise changes nothing that training sees or returns."""
-    from medfit.datasets.breast_cancer import BreastCancer
+    from medfit.data.datasets.breast_cancer import BreastCancer
 
     cfg = compose("regime=smoke", "preprocessing.scaling=quantile", "preprocessing.pca=5", "seed=5")
     honest = train(cfg)
@@ -133,9 +136,9 @@ def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
         self.x.iloc[test_rows] = 1e6
 
     monkeypatch.setattr(BreastCancer, "__init__", spoiled)
-    config._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
     assert train(cfg) == honest
-    config._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
 
 
 @pytest.mark.slow
@@ -218,7 +221,7 @@ def test_preparing_what_does_not_fit_in_memory_says_what_to_lower(compose, clien
 
 
 def test_a_task_that_does_not_fit_is_told_before_the_samples_are_prepared(compose, monkeypatch):
-    monkeypatch.setattr("medfit.preprocessing.table.TablePreprocessing.apply", lambda *_: 1 / 0)
+    monkeypatch.setattr("medfit.data.preprocessing.table.TablePreprocessing.apply", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="task=regression learns regression targets, but the data set's are binary"):
         train(compose("dataset=breast_cancer", "task=regression"))
 

@@ -8,8 +8,9 @@ import urllib.request
 
 import pytest
 
-from medfit import serving, sweep, ui
-from medfit.store import Store
+from medfit import sweep, ui
+from medfit.terminal import serving
+from medfit.tracking.store import Store
 from medfit.train import train
 
 

@@ -80,11 +80,11 @@ def _run(command: str, overrides: list[str]) -> int:
     if {"-h", "--help"} & set(overrides):
         print(_command_help(command))
         return 0
-    from medfit.study import server
+    from medfit.workers import fork_server
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
     if command == "sweep" and "sweep.workers=0" not in overrides:
-        server.warm_up()
+        fork_server.warm_up()
     if command in ("ui", "dashboard", "doctor"):  # mean all, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
     for combination in expand(overrides):
@@ -98,25 +98,25 @@ def _run(command: str, overrides: list[str]) -> int:
 
 
 def _composed(overrides: list[str]) -> "DictConfig":
-    from medfit import config
-    from medfit.study import server
+    from medfit.config.compose import compose
+    from medfit.workers import fork_server
 
     try:
-        return config.compose(overrides)
+        return compose(overrides)
     except BaseException:
-        server.give_up()
+        fork_server.give_up()
         raise
 
 
 def _named(command: str, arguments: list[str]) -> list[str]:
     """Returns a command's arguments with the runs that are given by themselves as an override, in their order."""
-    from medfit import config
+    from medfit.config.overrides import as_override
 
     runs = [argument for argument in arguments if "=" not in argument and not argument.startswith(("-", "~"))]
     if command not in NAMED or not runs:
         return arguments
     rest = [argument for argument in arguments if argument not in runs]
-    return [*rest, NAMED[command].format(",".join(map(config.as_override, runs)))]
+    return [*rest, NAMED[command].format(",".join(map(as_override, runs)))]
 
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
@@ -154,9 +154,9 @@ medfit COMMAND --help lists what can be chosen. Examples:
 
 
 def _command_help(command: str) -> str:
-    from medfit import choices
+    from medfit.config import help
 
-    return f"medfit {command}: {COMMANDS[command]}\n\n{choices.describe()}"
+    return f"medfit {command}: {COMMANDS[command]}\n\n{help.describe()}"
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import optuna
 from omegaconf import DictConfig
 from optuna.storages import RDBStorage
 
-from medfit.console import say
 from medfit.errors import UserError
-from medfit.serving import HOST, free_port, open_page
 from medfit.study.storage import open_storage
+from medfit.terminal.console import say
+from medfit.terminal.serving import HOST, free_port, open_page
 
 
 def main(cfg: DictConfig) -> None:
@@ -43,7 +43,7 @@ def page(studies: RDBStorage, cfg: DictConfig) -> str:
 def _belongs(name: str, cfg: DictConfig) -> bool:
     """Tells whether a study is of the named experiment: its name begins with that, unless it was chosen."""
     if cfg.sweep.name:
-        return name == cfg.sweep.name
+        return bool(name == cfg.sweep.name)
     return not cfg.experiment or name.partition(" ")[0] == cfg.experiment
 
 

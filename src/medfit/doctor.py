@@ -6,9 +6,10 @@ import optuna
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
-from medfit.console import say, show_table
-from medfit.store import Store
-from medfit.study import repair, storage, trials
+from medfit.search import trials
+from medfit.study import repair, storage
+from medfit.terminal.console import say, show_table
+from medfit.tracking.store import Store
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
 RUNNING = COLUMNS.index("running")
@@ -20,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     studies = list(_studies(cfg))
     rows, wrong = [], []
     for study in studies:
-        ended = len(repair.repair(study, cfg)) + repair.agree(study, store)
+        ended = len(repair.repair(study, cfg)) + repair.end_stale_runs(study, store)
         wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
         rows.append([study.study_name, *map(str, (*_counts(study), ended))])
     busy = {

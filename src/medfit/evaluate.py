@@ -9,20 +9,28 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit import config, process, provenance, tracking
-from medfit.best import choose, own_overrides, tuned
-from medfit.console import say, show_table
+from medfit.config import folders
+from medfit.config.compose import change
+from medfit.config.overrides import as_override
+from medfit.data.dataset import Dataset
+from medfit.data.splits import sites
 from medfit.errors import UserError
+from medfit.evaluation.trainings import Trainings
 from medfit.evidence import subgroups, summary
-from medfit.evidence.summary import Settings, Unit
-from medfit.evidence.thresholds import Rule
+from medfit.evidence.predictions import TargetKind
+from medfit.evidence.settings import Rule, Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
-from medfit.splits import sites
-from medfit.store import PROCESS, Run, Store
-from medfit.study.values import set_values
+from medfit.reporting.results import results, wide
+from medfit.search.values import set_values
+from medfit.study.best import choose, own_overrides, tuned
 from medfit.sweep import sweep
-from medfit.train import prepare
-from medfit.trainings import Trainings
+from medfit.terminal.console import say, show_table
+from medfit.tracking import process, provenance, recording
+from medfit.tracking.run import Run
+from medfit.tracking.store import PROCESS, Store
+from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -85,7 +93,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     """Trains, scores the test split (or every fold's), and says how sure that is; goes on with one interrupted.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it.
+        cfg: As :func:`medfit.config.compose.compose` gives it.
 
     Raises:
         UserError: the folds, sites or subgroups asked for are not to be had.
@@ -98,7 +106,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     key = _key(cfg, dataset)
     resume = _unfinished(cfg, dataset, key)
     tags = {"kind": "evaluation", "mlflow.runName": label(cfg), "evaluation.key": key}
-    with tracking.start_run(cfg, dataset, proof, tags, resume) as run:
+    with recording.start_run(cfg, dataset, proof, tags, resume) as run:
         opening = _count_opening(run, resume is not None)
         units: dict[str, list[Unit]] = {}
         optimism = []
@@ -112,18 +120,18 @@ def evaluate(cfg: DictConfig) -> Evaluation:
                     units.setdefault(model, []).append(unit)
             if inner is not None:
                 optimism.append(_optimism(cfg, fold, inner, rows))
-        found = _found(cfg, pd.DataFrame(rows), units, opening, dataset.task)
+        found = _found(cfg, pd.DataFrame(rows), units, opening, named(dataset.task))
         if optimism:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
     if opening > 1:
-        name = tracking.experiment_name(cfg, dataset)
+        name = recording.experiment_name(cfg, dataset)
         say(f"Note: this was evaluation number {opening} of {name} on its test patients.")
     return found
 
 
 def _found(
-    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: str
+    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: TargetKind
 ) -> Evaluation:
     trainings.insert(0, "patients", scheme(cfg))
     if not units:
@@ -160,25 +168,25 @@ def _count_opening(run: Run, resumed: bool) -> int:
     return opening
 
 
-def _key(cfg: DictConfig, dataset: Any) -> str:
+def _key(cfg: DictConfig, dataset: Dataset) -> str:
     """Returns what two evaluations have in common if one goes on with the other."""
-    plain = {path: config.as_override(value) for path, value in tracking.params(cfg)}
+    plain = {path: as_override(value) for path, value in recording.params(cfg)}
     wanted = OmegaConf.to_container(cfg.evaluate, resolve=True)
     told = f"{sorted(plain.items())} {wanted} {dataset.fingerprint()} {provenance.source()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
+def _unfinished(cfg: DictConfig, dataset: Dataset, key: str) -> str | None:
     """Returns the id of an evaluation of the same kind that was interrupted, if there is one."""
     store = Store(cfg)
-    experiment_id = store.experiment_id(tracking.experiment_name(cfg, dataset))
+    experiment_id = store.experiment_id(recording.experiment_name(cfg, dataset))
     for run in store.runs_of(experiment_id, {"kind": "evaluation", "evaluation.key": key}):
         if run.info.status != "FINISHED" and "test_opening" in run.data.tags and not _lives(store, run):
             for child in store.runs_of(experiment_id, {"mlflow.parentRunId": run.info.run_id}):
                 if child.info.status == "RUNNING":
                     store.close(child.info.run_id, "KILLED", "its process ended without a word")
             say("Going on with the evaluation that was interrupted.")
-            return run.info.run_id
+            return str(run.info.run_id)
     return None
 
 
@@ -191,7 +199,7 @@ def _lives(store: Store, run: "mlflow.entities.Run") -> bool:
     return state == "runs" or (state == "elsewhere" and not store.local)
 
 
-def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:
+def _groups(cfg: DictConfig, dataset: Dataset) -> pd.DataFrame:
     """Returns the subgroups of each sample, a column each."""
     return pd.DataFrame(
         {
@@ -202,7 +210,7 @@ def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:
     )
 
 
-def _folds(cfg: DictConfig, dataset: Any) -> int:
+def _folds(cfg: DictConfig, dataset: Dataset) -> int:
     if cfg.evaluate.site is None:
         return cfg.evaluate.num_folds or 1
     if cfg.evaluate.num_folds:
@@ -213,9 +221,9 @@ def _folds(cfg: DictConfig, dataset: Any) -> int:
 def _divided(cfg: DictConfig, fold: int) -> DictConfig:
     """Returns the config with the patients of one fold, or site, as its test split."""
     if cfg.evaluate.num_folds:
-        return config.change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
+        return change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
     if cfg.evaluate.site:
-        return config.change(cfg, [f"split.site={config.as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
+        return change(cfg, [f"split.site={as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
     return cfg
 
 
@@ -258,16 +266,14 @@ def label(cfg: DictConfig) -> str:
 
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
-    from medfit.report import results, summary_rows
-
     found = evaluate(cfg)
-    columns, *rows = summary_rows(found)
+    table = results(found.trainings, found.tables, found.opening)
+    columns, *rows = wide(table)
     show_table("Test scores (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
     for line in found.warnings:
         say(f"Note: {line}.")
     if cfg.experiment:
-        path = config.EXPERIMENTS / cfg.experiment / "results.csv"
-        table = results(found)
+        path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
         old = pd.read_csv(path) if path.exists() else pd.DataFrame()
         if "patients_of" in old:  # what an earlier medfit wrote has no intervals
             same = (old.patients_of + old.model).isin(table.patients_of + table.model)
@@ -276,4 +282,4 @@ def main(cfg: DictConfig) -> None:
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")
     else:
-        say(f"Results   {config.output_dir(cfg)} (compare with: medfit ui)")
+        say(f"Results   {folders.output_dir(cfg)} (compare with: medfit ui)")

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from pydantic import Field
 
-from medfit import config
-from medfit.console import say, show_table
+from medfit.config.instantiate import build
+from medfit.data.dataset import Dataset
 from medfit.errors import UserError, suggest
-from medfit.store import Store
+from medfit.terminal.console import say, show_table
+from medfit.tracking.store import Store
 
 FOLDER = "explanations"
 
@@ -41,15 +42,15 @@ def explain(cfg: DictConfig) -> dict[str, Any]:
     """Explains a run, logs the explanations to it, and returns their summary as it is logged.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it; says which run, whose own config tells all else.
+        cfg: As :func:`medfit.config.compose.compose` gives it; says which run, whose own config tells all else.
 
     Raises:
         UserError: no such run, one that can't be explained, or a method that does not suit its data.
     """
-    asked: Explain = config.build(cfg.explain)
+    asked: Explain = build(cfg.explain)
     if not asked.run:
         raise UserError("explain.run is needed: give explain.run=<id of an MLflow run>, which medfit ui shows")
-    from medfit.explanations.finished import FinishedRun
+    from medfit.explanations.finished_run import FinishedRun
 
     finished = FinishedRun(Store(cfg), asked.run, asked.split)
     kind = _family(finished.parts.datamodule.dataset)
@@ -105,18 +106,17 @@ def main(cfg: DictConfig) -> None:
     say(f"Results   the run's page in medfit ui, artifacts below {FOLDER}/")
 
 
-def _family(dataset: Any) -> Any:
-    """Returns what explains this kind of data."""
-    from medfit.explanations.image import Image
-    from medfit.explanations.masks import Masks
-    from medfit.explanations.signal import Signal
-    from medfit.explanations.table import Table
+def _family(dataset: Dataset) -> Any:
+    """Returns what explains this kind of data.
 
-    if hasattr(dataset, "kinds"):
-        return Table
-    if hasattr(dataset, "sampling_rate_hz"):
-        return Signal
-    return Masks if dataset.task == "segmentation" else Image
+    Raises:
+        UserError: nothing does.
+    """
+    from hydra.utils import get_object
+
+    if dataset.kind.explainer is None:
+        raise UserError(f"explain.run: the run's data are {dataset.kind.samples}, which nothing explains yet")
+    return get_object(dataset.kind.explainer)
 
 
 def _methods(asked: Explain, kind: Any) -> list[str]:

@@ -8,13 +8,15 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import Field
 
-from medfit import config
-from medfit.console import say
+from medfit.config import folders
+from medfit.config.instantiate import build
+from medfit.config.stored import read_config
 from medfit.errors import UserError, suggest
-from medfit.store import Store
+from medfit.terminal.console import say
+from medfit.tracking.store import Store
 
 CHECKPOINT, SHAPES = "checkpoint/best.ckpt", "checkpoint/shapes.json"
 RUN = "sample.run"  # the config path that names it
@@ -47,12 +49,12 @@ def sample(cfg: DictConfig) -> list[Path]:
     They are named by the class, where one is asked for, so that one class's do not replace another's.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it; says which run, whose own config tells all else.
+        cfg: As :func:`medfit.config.compose.compose` gives it; says which run, whose own config tells all else.
 
     Raises:
         UserError: no such run, one that is not finished or no generator, or a label that it does not know.
     """
-    asked: Sample = config.build(cfg.sample)
+    asked: Sample = build(cfg.sample)
     if not asked.run:
         raise UserError("sample.run is needed: give sample.run=<id of an MLflow run>, which medfit ui shows")
     task = load(Store(cfg), asked.run)
@@ -60,7 +62,7 @@ def sample(cfg: DictConfig) -> list[Path]:
     images = task.sample(asked.num_samples, labels, asked.seed).float().numpy()
     classes = [None] * len(images) if labels is None else [task.class_names[number] for number in labels.tolist()]
     stem = "sample" if asked.label is None else str(classes[0]).replace("/", "_")
-    folder = config.ROOT / asked.folder if asked.folder else config.output_dir(cfg) / "samples" / asked.run
+    folder = folders.ROOT / asked.folder if asked.folder else folders.output_dir(cfg) / "samples" / asked.run
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = _WRITERS[asked.format](folder, images, stem)
@@ -79,12 +81,11 @@ def load(store: Store, run_id: str) -> Any:
     """
     import torch
 
-    from medfit.train import make_task
+    from medfit.training.parts import make_task
 
     with TemporaryDirectory() as folder:
-        cfg = OmegaConf.create(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
-        assert isinstance(cfg, DictConfig)
-        if not hasattr(config.build(cfg.task).func, "sample"):
+        cfg = read_config(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
+        if not hasattr(build(cfg.task).func, "sample"):
             raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
         shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())
         task = make_task(cfg, tuple(shapes["input_shape"]), shapes["target_names"])

@@ -16,20 +16,26 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 from rich.console import Console
 
-from medfit import best, config, drawing, provenance, tracking
-from medfit.console import say
+from medfit.config.instantiate import build
 from medfit.errors import StoreError, UserError
 from medfit.plots.study import study_page
-from medfit.progress import SweepDisplay
-from medfit.study import facts, goals, repair, server, start, storage, trials
-from medfit.study.checked import Checked, check_trainings
-from medfit.study.goals import objectives
-from medfit.study.plan import Plan
-from medfit.study.pool import Local
-from medfit.study.space import Entry, read_space
-from medfit.study.target import Target
-from medfit.study.values import set_values, suggest_config
-from medfit.study.worker import make_sampler
+from medfit.search import objectives, starting_points, trials
+from medfit.search.objectives import objective_names
+from medfit.search.space import Entry, read_space
+from medfit.search.values import set_values, suggest_config
+from medfit.study import best, comparability, repair, storage
+from medfit.study.budget import Budget
+from medfit.study.precheck import PrecheckResult, check_trainings
+from medfit.study.trial_plan import TrialPlan
+from medfit.terminal.console import say
+from medfit.terminal.progress import SweepDisplay
+from medfit.tracking import provenance, recording
+from medfit.tracking.run import Run
+from medfit.tracking.tracked_data import TrackedData
+from medfit.training import run_plots
+from medfit.workers import fork_server
+from medfit.workers.pool import Local
+from medfit.workers.worker import make_sampler
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -101,7 +107,7 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
     """Runs a study to its number of trials and returns it.
 
     Args:
-        cfg: As :func:`medfit.config.compose` gives it.
+        cfg: As :func:`medfit.config.compose.compose` gives it.
         display: Shows progress.
 
     Raises:
@@ -110,47 +116,47 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         KeyboardInterrupt: the user stopped it; finished trials stay, the parent run is KILLED.
     """
     space = read_space(cfg)
-    checked = check(cfg, space)
-    dataset = checked.dataset
+    prechecked = check(cfg, space)
+    dataset = prechecked.dataset
     study = open_study(cfg, space, dataset)
     tags = {"kind": "sweep", "study": study.study_name, "mlflow.runName": f"sweep {study.study_name}"}
     with ExitStack() as stack:
-        stack.callback(server.dismiss)
+        stack.callback(fork_server.dismiss)
         with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)):  # commands of one study share a run
             resume = study.user_attrs.get("run_id")
-            run = stack.enter_context(tracking.start_run(cfg, dataset, checked.proof, tags, resume))
+            run = stack.enter_context(recording.start_run(cfg, dataset, prechecked.proof, tags, resume))
             study.set_user_attr("run_id", run.id)
         repair.repair(study, cfg)
-        repair.agree(study, run.store)
+        repair.end_stale_runs(study, run.store)
         try:
-            config.build(cfg.sweep.engine).run(study, Plan(cfg, space, run.id), display or SweepDisplay(SILENT))
+            build(cfg.sweep.engine).run(study, TrialPlan(cfg, space, run.id), display or SweepDisplay(SILENT))
         except (KeyboardInterrupt, StoreError):
             run.others_go_on = _others_run(study)
             if run.store.local:  # where a trial may have been given back before its run was in use
                 with suppress(UserError), storage.guarded(storage.url(cfg)):
-                    repair.agree(study, run.store)
+                    repair.end_stale_runs(study, run.store)
             raise
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             raise UserError(f"sweep: no trial finished; the last one failed with: {trials.failure(study.trials)}")
         with suppress(StoreError):  # a server that is away; the next start does it
-            repair.agree(study, run.store)  # of other commands that were killed meanwhile
+            repair.end_stale_runs(study, run.store)  # of other commands that were killed meanwhile
         _log_study(study, cfg, run)
     return study
 
 
-def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
+def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     """Finds every mistake that shows before the first trial; returns what there is to know of the data.
 
     Raises:
         UserError: a mistake.
     """
-    engine = config.build(cfg.sweep.engine)
+    engine = build(cfg.sweep.engine)
     engine.check(cfg)
-    names = objectives(cfg.sweep)
-    if len(names) != len(goals.directions(cfg.sweep)):
+    names = objective_names(cfg.sweep)
+    if len(names) != len(objectives.directions(cfg.sweep)):
         raise UserError(f"sweep.direction: needs min or max for each of {len(names)} objectives")
     with storage.quiet():
-        pruner = config.build(cfg.sweep.pruner)
+        pruner = build(cfg.sweep.pruner)
     if len(names) > 1 and not isinstance(pruner, NopPruner):
         raise UserError(
             "sweep.pruner: with several objectives no trial is plainly worse than another before its end, so none "
@@ -159,36 +165,36 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> Checked:
     if isinstance(pruner, WilcoxonPruner) and not cfg.sweep.folds:
         raise UserError("sweep.pruner: Wilcoxon's test compares folds; add sweep.folds=5")
     if cfg.sweep.workers == 0:
-        checked = check_trainings(cfg, space)
+        prechecked = check_trainings(cfg, space)
     else:
-        with server.helping(keep=isinstance(engine, Local)) as helper:  # who becomes a worker
+        with fork_server.helping(keep=isinstance(engine, Local)) as helper:  # who becomes a worker
             helper.begin(check_trainings, cfg, space)
             for name in STORES:
                 import_module(name)
-            checked = helper.result()
-        provenance.remember(checked.environment)
+            prechecked = helper.result()
+        provenance.remember(prechecked.environment)
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
     _rehearse(cfg, space)
-    return checked
+    return prechecked
 
 
-def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
+def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: TrackedData) -> optuna.Study:
     """Returns the study, new or as an earlier command left it.
 
     Raises:
         StoreError: the storage can't be used.
         UserError: the study was begun with other settings, data or code.
     """
-    wanted = goals.directions(cfg.sweep)
-    name = facts.study_name(cfg, dataset)
+    wanted = objectives.directions(cfg.sweep)
+    name = comparability.study_name(cfg, dataset)
     store = storage.open_storage(cfg)
     with storage.guarded(storage.url(cfg)), storage.lock(storage.url(cfg)), storage.quiet():
         optuna.create_study(storage=store, study_name=name, directions=wanted, load_if_exists=True)
         study = storage.load(cfg, name, store)
-        facts.settle(study, facts.facts(cfg, space, dataset), cfg, space)
-        study.set_metric_names(objectives(cfg.sweep))
-        start.enqueue(study, cfg, space)
+        comparability.check_unchanged(study, comparability.conditions(cfg, space, dataset), cfg, space)
+        study.set_metric_names(objective_names(cfg.sweep))
+        starting_points.enqueue(study, cfg, space)
     return study
 
 
@@ -197,7 +203,7 @@ def main(cfg: DictConfig) -> None:
     with SweepDisplay() as display:
         study = sweep(cfg, display)
     if len(trials.done(study)) < cfg.sweep.num_trials:
-        say(f"The sweep ended: {Target(study, cfg).over()}.")
+        say(f"The sweep ended: {Budget(study, cfg).over()}.")
     best.show(cfg, study)
 
 
@@ -211,7 +217,7 @@ def _others_run(study: optuna.Study) -> bool:
 
 def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
     """Lets the sampler propose a trial or two of a study that is not kept, to see that it can."""
-    names = objectives(cfg.sweep)
+    names = objective_names(cfg.sweep)
     with storage.quiet():
         study = optuna.create_study(directions=["minimize"] * len(names), sampler=make_sampler(cfg))
         try:
@@ -223,7 +229,7 @@ def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
             raise UserError(f"sweep.sampler: {str(error).splitlines()[0]}") from error
 
 
-def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
+def _log_study(study: optuna.Study, cfg: DictConfig, run: Run) -> None:
     """Logs the study's page and table, and the best trial's scores, to the parent run; draws that trial's plots."""
     chosen = best.choose(study, cfg)
     with TemporaryDirectory() as folder, ExitStack() as stack:
@@ -243,7 +249,7 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: tracking.Run) -> None:
 
 def _draw(
     cfg: DictConfig,
-    run: tracking.Run,
+    run: Run,
     chosen: FrozenTrial | None,
     begin: Callable[..., Callable[[], Any]],
     folder: Path,
@@ -254,13 +260,13 @@ def _draw(
     """
     if chosen is None or not cfg.tracking.plots or cfg.sweep.folds:
         return lambda: None
-    own = tracking.Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
+    own = Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
     found = None
     with suppress(UserError):
-        found = drawing.sources(run.store, own.id, folder)
+        found = run_plots.sources(run.store, own.id, folder)
     if found is None:
         return lambda: None
-    drawn = begin(drawing.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
+    drawn = begin(run_plots.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
 
     def log() -> None:
         with suppress(UserError):
@@ -273,6 +279,6 @@ def _begin(stack: ExitStack | None, function: Callable[..., Any], *arguments: An
     """Lets a helper call a function until the stack is left, and returns what gives the result; without one, later."""
     if stack is None:
         return partial(function, *arguments)
-    helper = stack.enter_context(server.helping())
+    helper = stack.enter_context(fork_server.helping())
     helper.begin(function, *arguments)
     return helper.result

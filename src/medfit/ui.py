@@ -10,10 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from medfit.console import say
 from medfit.errors import UserError
-from medfit.serving import HOST, free_port, open_page
-from medfit.store import Store
+from medfit.terminal.console import say
+from medfit.terminal.serving import HOST, free_port, open_page
+from medfit.tracking.store import Store
 
 START_S = 120
 VIEW = "medfit"
@@ -94,7 +94,7 @@ def _values(runs: Sequence[Any]) -> dict[str, set[str]]:
     return values
 
 
-def _wait(server: subprocess.Popen, port: int) -> None:
+def _wait(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:

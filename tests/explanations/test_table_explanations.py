@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from medfit.datasets.records import Records
+from medfit.data.datasets.records import Records
 from medfit.explanations import table as table_module
 from medfit.explanations.cases import Case, Question
-from medfit.explanations.finished import frozen
+from medfit.explanations.finished_run import frozen
 from medfit.explanations.raw_table import RawTable
 from medfit.explanations.table import Table
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 METHODS = Table.methods
 
@@ -47,7 +47,7 @@ def explained(compose, monkeypatch, output_dir):
         overrides = ("dataset=diabetes", *overrides) if mixed else overrides
         cfg = compose(*overrides)
         if mixed:
-            monkeypatch.setattr("medfit.config.load_dataset", lambda _: Mixed())
+            monkeypatch.setattr("medfit.training.parts.load_dataset", lambda _: Mixed())
         parts = prepare(cfg)
         finished = SimpleNamespace(
             cfg=cfg, parts=replace(parts, task=frozen(parts.task)), store=SimpleNamespace(folder=output_dir)
@@ -167,13 +167,14 @@ PREPROCESSING = [
 @pytest.fixture(params=PREPROCESSING, ids=lambda lines: " ".join(lines) or "default")
 def prepared(request, compose):
     """A table, the samples that training saw, and the usable rows."""
-    from medfit import config
+    from medfit.config.instantiate import build
 
     cfg = compose("dataset=diabetes", *(f"preprocessing.{line}" for line in request.param))
-    steps, dataset = config.build(cfg.preprocessing), Mixed()
+    steps, dataset = build(cfg.preprocessing), Mixed()
     usable = np.flatnonzero(steps(dataset).usable())
     train = usable[: len(usable) // 2]
-    return RawTable(dataset, steps(dataset), train), steps(dataset).apply(train).tensors[0][usable], usable
+    fitted = steps(dataset).fit(train)
+    return RawTable(dataset, fitted, train), fitted.apply(dataset)[usable], usable
 
 
 def test_the_way_to_the_network_is_the_runs_own(prepared):

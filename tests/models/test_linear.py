@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.func import functional_call
 
 from medfit.models.linear import Linear
-from medfit.train import prepare
+from medfit.training.parts import prepare
 
 
 def descend(cfg):

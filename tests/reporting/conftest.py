@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from medfit import config, evaluate, explain, report, sweep
-from medfit.reporting import facts
-from medfit.store import Store
+from medfit import evaluate, explain, report, sweep
+from medfit.config import folders
+from medfit.config.compose import compose
+from medfit.reporting import collect
+from medfit.tracking.store import Store
 
 FEW = [
     "evaluate.num_seeds=2",
@@ -29,19 +31,19 @@ class Lab:
 
     def compose(self, *overrides, experiment):
         fixed = [f"output_dir={self.folder}", "sweep.workers=0", "tracking.plots=true"]
-        return config.compose([f"experiment={experiment}", *fixed, *overrides])
+        return compose([f"experiment={experiment}", *fixed, *overrides])
 
     @cache  # noqa: B019 there is one laboratory in a session
     def facts(self, experiment):
         store = Store(self.compose(experiment=experiment))
         found = store.client.get_experiment_by_name(experiment)
-        return facts.collect(store, found.experiment_id, experiment, config.EXPERIMENTS / experiment)
+        return collect.collect(store, found.experiment_id, experiment, folders.EXPERIMENTS / experiment)
 
     @cache  # noqa: B019 there is one laboratory in a session
     def report(self, experiment):
         """Runs the command; returns its page and its summary."""
         report.main(self.compose(experiment=experiment))
-        folder = config.EXPERIMENTS / experiment
+        folder = folders.EXPERIMENTS / experiment
         return (folder / "report.html").read_text(), (folder / "REPORT.md").read_text()
 
     def evaluated(self, experiment, *overrides, regime="smoke", **keys):
@@ -51,7 +53,7 @@ class Lab:
         evaluate.main(cfg)
 
     def results(self, experiment):
-        return pd.read_csv(config.EXPERIMENTS / experiment / "results.csv")
+        return pd.read_csv(folders.EXPERIMENTS / experiment / "results.csv")
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +61,11 @@ def lab(tmp_path_factory, store_template):
     folder = tmp_path_factory.mktemp("lab")
     (folder / "runs").mkdir()
     shutil.copy(store_template, folder / "runs" / "mlflow.db")
-    shutil.copytree(config.EXPERIMENTS, folder / "experiments")
+    shutil.copytree(folders.EXPERIMENTS, folder / "experiments")
     for results in (folder / "experiments").glob("*/results.csv"):
         results.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "EXPERIMENTS", folder / "experiments")
+        patch.setattr(folders, "EXPERIMENTS", folder / "experiments")
         yield Lab(folder / "runs")
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from medfit.datasets.image_files import Image
-from medfit.datasets.images import Images
+from medfit.data.datasets.images import Images
+from medfit.data.readers.image_files import Image
 
 SIZE = 28
 

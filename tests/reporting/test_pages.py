@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from html_checks import Reader
 
-from medfit import config
-from medfit.report import number
+from medfit.config import folders
+from medfit.reporting.formatting import number
 
 KINDS = [
     "regression",
@@ -45,7 +45,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
 
 def test_neither_machine_nor_user_is_told(lab, page):
     text = re.sub(r"base64,[\w+/=]+", "", page)
-    for secret in (str(lab.folder), str(config.ROOT), str(Path.home()), socket.gethostname(), "mlflow.db", "sqlite:"):
+    for secret in (str(lab.folder), str(folders.ROOT), str(Path.home()), socket.gethostname(), "mlflow.db", "sqlite:"):
         assert secret not in text
     assert not re.search(rf"\b{re.escape(getpass.getuser())}\b", Reader(page).text.replace("dataset.root", ""))
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from html_checks import Reader
 
-from medfit import config
-from medfit.reporting import page, pictures
-from medfit.reporting.facts import Facts
+from medfit.config import folders
+from medfit.reporting import page, page_figures, statements
+from medfit.reporting.collect import Facts
 
 
 def section(html, name):
@@ -46,6 +46,23 @@ def test_the_leak_scan_is_told(diagnosed):
 def test_findings_of_the_leak_scan_are_a_warning():
     html = page.render(Facts("x", "Why?", proof={"leaks": ["column 'a' tells the target alone"]}))
     assert "Warning: the leak scan found: column 'a' tells the target alone" in section(html, "summary")
+
+
+GAP = "near-duplicates were not looked for among DNA sequences"
+
+
+@pytest.mark.parametrize(
+    ("proof", "told"),
+    [
+        ({}, "the leak scan was not run"),
+        ({"leaks": []}, "the leak scan found nothing"),  # of runs that stored no more
+        ({"leaks": [], "leak_scan": {"not_looked_at": []}}, "the leak scan found nothing"),
+        ({"leaks": [], "leak_scan": {"not_looked_at": [GAP]}}, f"the leak scan was not complete; {GAP}"),
+        ({"leaks": ["a leak"], "leak_scan": {"not_looked_at": [GAP]}}, f"the leak scan found: a leak; {GAP}"),
+    ],
+)
+def test_a_scan_that_left_something_out_never_found_nothing(proof, told):
+    assert statements.leaks(proof) == told
 
 
 @pytest.mark.slow
@@ -145,7 +162,7 @@ def test_results_alone_are_shown_with_the_command_for_the_rest():
 
 
 def test_results_of_an_older_kind_are_passed_over(lab, regression):
-    path = config.EXPERIMENTS / regression / "results.csv"
+    path = folders.EXPERIMENTS / regression / "results.csv"
     whole = path.read_text()
     path.write_text("patients,model,fold,seed,auroc\ntest split,mlp,0,0,0.9\n")
     known = lab.facts.__wrapped__(lab, regression)
@@ -170,7 +187,7 @@ def test_the_figures_are_with_the_evaluations_run(lab, diagnosis):
 
 @pytest.mark.slow
 def test_single_patients_images_are_shown_only_where_that_is_asked_for(lab, segmentation):
-    shown = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=True)]
-    hidden = [picture.title for picture in pictures.of_training(lab.facts(segmentation).trained, cases=False)]
+    shown = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=True)]
+    hidden = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=False)]
     assert {"Overlay best", "Overlay worst"} <= set(shown)
     assert hidden == [title for title in shown if "verlay" not in title]

@@ -5,9 +5,11 @@ import time
 
 import pytest
 
-from medfit import config, sweep
-from medfit.store import Store
-from medfit.study import repair, storage, trials
+from medfit import sweep
+from medfit.config.compose import compose
+from medfit.search import trials
+from medfit.study import repair, storage
+from medfit.tracking.store import Store
 
 OVERRIDES = ["experiment=", "dataset=breast_cancer", "regime=smoke", "tracking.plots=false", "regime.accelerator=cpu"]
 OVERRIDES += ["sweep.sampler.n_startup_trials=3", "sweep.pruner.n_startup_trials=3", "sweep.num_trials=8"]
@@ -18,8 +20,8 @@ def start(output_dir, *overrides):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def compose(output_dir):
-    return config.compose([*OVERRIDES, f"output_dir={output_dir}", "sweep.workers=0"])
+def composed(output_dir):
+    return compose([*OVERRIDES, f"output_dir={output_dir}", "sweep.workers=0"])
 
 
 def by_place(study):
@@ -27,7 +29,7 @@ def by_place(study):
 
 
 def assert_whole(study, output_dir):
-    store = Store(compose(output_dir))
+    store = Store(composed(output_dir))
     assert len(trials.done(study)) == 8
     assert repair.disagreements(study, store) == []
     assert store.running() == []
@@ -43,8 +45,8 @@ def test_a_sweep_that_is_killed_and_resumed_proposes_what_an_uninterrupted_one_d
     time.sleep(0.3)  # into the next trial
     process.send_signal(number)
     process.communicate(timeout=60)
-    resumed = sweep.sweep(compose(output_dir))
-    whole = sweep.sweep(compose(tmp_path / "whole"))
+    resumed = sweep.sweep(composed(output_dir))
+    whole = sweep.sweep(composed(tmp_path / "whole"))
     assert by_place(resumed) == by_place(whole)
     assert [t.value for t in trials.done(whole)] == pytest.approx(
         [t.value for t in sorted(trials.done(resumed), key=lambda t: trials.place(t, resumed.trials))]
@@ -57,7 +59,7 @@ def test_the_same_command_in_a_second_terminal_joins_and_both_end_with_the_study
     commands = [start(output_dir) for _ in range(2)]
     said = [process.communicate(timeout=240)[0] for process in commands]
     assert [process.returncode for process in commands] == [0, 0], said
-    cfg = compose(output_dir)
+    cfg = composed(output_dir)
     (name,) = storage.open_storage(cfg).get_all_studies()
     study = storage.load(cfg, name.study_name)
     assert_whole(study, output_dir)
@@ -75,6 +77,6 @@ def test_a_closed_terminal_does_not_end_a_sweep(output_dir):
     process.send_signal(signal.SIGHUP)
     process.stdout.close()
     process.wait(timeout=120)
-    cfg = compose(output_dir)
+    cfg = composed(output_dir)
     (found,) = storage.open_storage(cfg).get_all_studies()
     assert_whole(storage.load(cfg, found.study_name), output_dir)

@@ -9,15 +9,18 @@ import yaml
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from medfit import best, sweep, tracking
+from medfit import sweep
 from medfit.errors import UserError
-from medfit.store import Store
-from medfit.study import repair, trial, trials
-from medfit.study.plan import Plan, halved
-from medfit.study.space import read_space
+from medfit.search import trials
+from medfit.search.space import read_space
+from medfit.study import best, repair, trial
 from medfit.study.trial import run_trial
+from medfit.study.trial_plan import TrialPlan, halved
 from medfit.tasks.classification import Binary
-from medfit.train import prepare, train
+from medfit.tracking import recording
+from medfit.tracking.store import Store
+from medfit.train import train
+from medfit.training.parts import prepare
 
 SMALL = ["regime=smoke", "regime.epochs=1", "sweep/sampler=random", "sweep/pruner=none"]
 FOLDS = [*SMALL, "dataset=heart_disease", "sweep.folds=3", "sweep.num_trials=1"]
@@ -62,7 +65,7 @@ def reports_of(cfg):
     """Returns a trial's scores, and what it reported."""
     told = []
     study = optuna.create_study()
-    scores = run_trial(study.ask(), Plan(cfg, read_space(cfg), "0" * 32), lambda *report: told.append(report))
+    scores = run_trial(study.ask(), TrialPlan(cfg, read_space(cfg), "0" * 32), lambda *report: told.append(report))
     return scores, told
 
 
@@ -109,7 +112,7 @@ def test_folds_share_out_the_patients_that_are_not_in_the_test_split(compose, ru
     sweep.sweep(cfg)
     datamodule = prepare(cfg).datamodule
     apart = {
-        split: set(tracking.pseudonyms(output_dir, datamodule.dataset.name, datamodule.groups(split)))
+        split: set(recording.pseudonyms(output_dir, datamodule.dataset.name, datamodule.groups(split)))
         for split in ("train", "val", "test")
     }
     validated = [

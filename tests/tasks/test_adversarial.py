@@ -10,17 +10,20 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from each_step import EachStep
-from medfit.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.models.gan import GAN
 from medfit.models.mlp import MLP
-from medfit.regime import AdversarialRegime, Regime, adam
-from medfit.tasks import generative, players
+from medfit.tasks import adversarial_losses, generative
 from medfit.tasks.adversarial import Adversarial
 from medfit.tasks.features import FeatureSpace
-from medfit.train import DivergedError, prepare, train
+from medfit.tasks.regime import AdversarialRegime, Regime, adam
+from medfit.train import train
+from medfit.training.parts import prepare
+from medfit.training.trainer import DivergedError
 
-LOSSES = list(players.LOSSES)
+LOSSES = list(adversarial_losses.LOSSES)
 SIZE = 28
 LONGER = ["regime.epochs=30", "model.width=16", "model.discriminator_norm=none", "regime.batch_size=16", "task.r1=0.1"]
 LONGER += [f"regime.{player}_optimizer.lr=2e-3" for player in ("generator", "discriminator")]
@@ -129,32 +132,32 @@ class Watch(Callback):
 )
 def test_loss_has_the_hand_value(name, discriminator, generator):
     real, fake = np.array([0.5, -1.0, 2.0]), np.array([-0.3, 1.5, -2.0])
-    loss = players.LOSSES[name]
+    loss = adversarial_losses.LOSSES[name]
     assert float(loss.discriminator(*map(torch.from_numpy, (real, fake)))) == pytest.approx(discriminator(real, fake))
     assert float(loss.generator(torch.from_numpy(fake))) == pytest.approx(generator(fake))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_discriminator_is_rewarded_for_telling_apart(name):
-    loss, high, low = players.LOSSES[name].discriminator, torch.full((4,), 0.5), torch.full((4,), -0.5)
+    loss, high, low = adversarial_losses.LOSSES[name].discriminator, torch.full((4,), 0.5), torch.full((4,), -0.5)
     assert loss(high, low) < loss(low, high)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_generator_is_rewarded_for_being_taken_for_real(name):
-    loss = players.LOSSES[name].generator
+    loss = adversarial_losses.LOSSES[name].generator
     assert loss(torch.full((4,), 0.5)) < loss(torch.full((4,), -0.5))
 
 
 def test_generators_loss_does_not_vanish_where_it_is_found_out():
     fake = torch.full((1,), -20.0, requires_grad=True)
-    players.LOSSES["non_saturating"].generator(fake).backward()
+    adversarial_losses.LOSSES["non_saturating"].generator(fake).backward()
     assert fake.grad.item() == pytest.approx(-1)
 
 
 def test_r1_of_a_linear_discriminator_is_the_squared_norm_of_its_weights():
     weight = torch.randn(1, 1, 4, 4)
-    penalty = players.r1(lambda x, label: (x * weight).sum(dim=(1, 2, 3)), torch.rand(5, 1, 4, 4), None)
+    penalty = adversarial_losses.r1(lambda x, label: (x * weight).sum(dim=(1, 2, 3)), torch.rand(5, 1, 4, 4), None)
     assert float(penalty) == pytest.approx(float(weight.square().sum()), rel=1e-5)
 
 
@@ -165,12 +168,12 @@ def test_r1_is_the_mean_of_each_images_own_gradient_by_hand():
         image = image[None].clone().requires_grad_()
         network(image).backward()
         by_hand.append(float(image.grad.square().sum()))
-    assert float(players.r1(network, x, None).detach()) == pytest.approx(np.mean(by_hand), rel=1e-4)
+    assert float(adversarial_losses.r1(network, x, None).detach()) == pytest.approx(np.mean(by_hand), rel=1e-4)
 
 
 def test_gradient_penalty_of_a_linear_discriminator_is_the_hand_value():
     weight = torch.randn(1, 1, 4, 4)
-    penalty = players.gradient_penalty(
+    penalty = adversarial_losses.gradient_penalty(
         lambda x, label: (x * weight).sum(dim=(1, 2, 3)), torch.rand(5, 1, 4, 4), torch.rand(5, 1, 4, 4), None
     )
     assert float(penalty) == pytest.approx((float(weight.norm()) - 1) ** 2, rel=1e-5)
@@ -183,7 +186,7 @@ def test_gradient_penalty_is_taken_between_real_and_generated():
         seen.append(x)
         return x.square().sum(dim=(1, 2, 3))
 
-    players.gradient_penalty(discriminator, torch.zeros(500, 1, 1, 1), torch.ones(500, 1, 1, 1), None)
+    adversarial_losses.gradient_penalty(discriminator, torch.zeros(500, 1, 1, 1), torch.ones(500, 1, 1, 1), None)
     places = seen[0].detach().flatten()
     assert 0 <= places.min() < 0.1 < 0.9 < places.max() <= 1
     assert float(places.mean()) == pytest.approx(0.5, abs=0.06)
@@ -197,10 +200,14 @@ def test_gradient_penalty_is_the_mean_of_each_points_own_gradient_by_hand():
         image = image[None].clone().requires_grad_()
         network(image).backward()
         by_hand.append((float(image.grad.norm()) - 1) ** 2)
-    assert float(players.gradient_penalty(network, x, x, None).detach()) == pytest.approx(np.mean(by_hand), rel=1e-4)
+    assert float(adversarial_losses.gradient_penalty(network, x, x, None).detach()) == pytest.approx(
+        np.mean(by_hand), rel=1e-4
+    )
 
 
-@pytest.mark.parametrize("penalty", [players.r1, lambda d, x, y: players.gradient_penalty(d, x, x, y)])
+@pytest.mark.parametrize(
+    "penalty", [adversarial_losses.r1, lambda d, x, y: adversarial_losses.gradient_penalty(d, x, x, y)]
+)
 def test_penalty_reaches_the_discriminators_weights(penalty):
     network = GAN((1, SIZE, SIZE), 1, width=4, discriminator_norm="spectral").discriminator
     penalty(network, torch.rand(3, 1, SIZE, SIZE), None).backward()
@@ -220,7 +227,7 @@ def test_r1_is_added_every_so_many_steps_and_weighs_as_many_times_more(step, fac
     without = make(discriminator_norm="none")
     without.model.load_state_dict(with_r1.model.state_dict())
     torch.manual_seed(1)
-    penalty = players.r1(without.model.discriminator, torch.rand(4, 1, SIZE, SIZE), None).item()
+    penalty = adversarial_losses.r1(without.model.discriminator, torch.rand(4, 1, SIZE, SIZE), None).item()
     added = discriminator_loss(with_r1, step) - discriminator_loss(without, step)
     assert added == pytest.approx(factor * 10 / 2 * penalty, abs=1e-5)
 
@@ -345,7 +352,9 @@ def test_figures_are_logged(compose, client, conditional):
 
 
 def test_average_is_the_hand_computation():
-    average = torch.optim.swa_utils.AveragedModel(layer := nn.Linear(1, 1), avg_fn=players.average_with_warm_up(0.3))
+    average = torch.optim.swa_utils.AveragedModel(
+        layer := nn.Linear(1, 1), avg_fn=adversarial_losses.average_with_warm_up(0.3)
+    )
     values, by_hand = [2.0, 5.0, -1.0, 4.0, 0.0], None
     for count, value in enumerate(values):
         nn.init.constant_(layer.weight, value)

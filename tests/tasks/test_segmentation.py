@@ -11,18 +11,20 @@ from omegaconf import OmegaConf
 from sklearn.metrics import f1_score
 from torch import nn
 
-from medfit import config
-from medfit.datamodule import DataModule, Prepared
-from medfit.datasets.images import Image, Images
+from medfit.config import folders
+from medfit.config.compose import compose
+from medfit.data.datamodule import DataModule, Prepared
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
+from medfit.data.preprocessing.patches import PatchPreprocessing
+from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.evidence.predictions import COUNTS
-from medfit.evidence.segmentation import DISTANCES, OVERLAPS, counts, distances_mm, overlaps
+from medfit.evidence.segmentation import COUNTS, DISTANCES, OVERLAPS, counts, distances_mm, overlaps
 from medfit.models.unet import UNet
-from medfit.preprocessing.patches import PatchPreprocessing
-from medfit.regime import Regime
-from medfit.splits import Split
+from medfit.tasks.regime import Regime
 from medfit.tasks.segmentation import SLICES_AT_ONCE, Segmentation
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 pytestmark = [  # Lightning's advice
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -90,7 +92,7 @@ def predicted(preds, target, patients=None, spacing=None, task=None):
     spacing = spacing or (1.0,) * preds[0].ndim
     patients = range(len(preds)) if patients is None else patients
     batches = [
-        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), patient, spacing)
+        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), [patient], [spacing])
         for p, t, patient in zip(preds, target, patients, strict=True)
     ]
     with torch.no_grad():
@@ -369,7 +371,7 @@ def test_the_loss_of_an_image_is_that_of_its_whole_output():
     task = make(Conv)
     x, y = torch.randn(1, 1, 20, 13), torch.randint(3, (1, 20, 13))
     with torch.no_grad():
-        (case,) = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        (case,) = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
         assert case.loss == pytest.approx(float(task.loss(task.model(x), y)), rel=1e-4)
 
 
@@ -378,7 +380,7 @@ def test_images_of_any_precision_are_scored(dtype):
     task = make().to(dtype)
     x, y = torch.from_numpy(masks(1)[0])[None, None].to(dtype), torch.from_numpy(masks(1)[0])[None].long()
     with torch.no_grad():
-        cases = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        cases = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
     assert task.scores(cases)["dice"] == 1 and task.figures(cases)
 
 
@@ -409,7 +411,7 @@ def test_a_model_that_gives_no_class_for_each_pixel_is_refused():
 @pytest.mark.parametrize("wrong", ["loss=hinge", "overlap=1", "focus=-1", "false_negative_weight=1"])
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(UserError, match=r"task\."):
-        config.compose(["dataset=mni_tissue", f"task.{wrong}"])
+        compose(["dataset=mni_tissue", f"task.{wrong}"])
 
 
 @pytest.mark.mostly_slow(fast=2)
@@ -419,7 +421,7 @@ def test_a_value_out_of_range_is_refused(wrong):
         ("model=mlp", r"^model: mlp takes records of shape \(features,\), not \(1, 64, 64\)$"),
         ("model=cnn1d", r"^model: cnn1d takes series of shape \(channels, length\), not \(1, 64, 64\)$"),
         ("model=resnet", r"^model: it puts out \(3,\) for each sample, but this task needs \(3, 64, 64\)$"),
-        ("preprocessing=image", r"^preprocessing=image leaves masks out; take preprocessing=patches$"),
+        ("preprocessing=image", r"^preprocessing=image: .* holds images with masks, which take preprocessing=patches$"),
         ("model=gan", r"^task=adversarial learns .* targets, but the data set's are segmentation$"),
         ("task=binary", r"^task=binary learns binary targets, but the data set's are segmentation$"),
         ("preprocessing.patch_size=[30,32]", r"^model: unet halves its input 3 times.*not 30 x 32$"),
@@ -427,13 +429,13 @@ def test_a_value_out_of_range_is_refused(wrong):
 )
 def test_what_does_not_fit_images_with_masks_is_refused_in_one_line(choice, told):
     with pytest.raises(UserError, match=told):
-        prepare(config.compose(["dataset=mni_tissue", "dataset.resolution_mm=4", choice]))
+        prepare(compose(["dataset=mni_tissue", "dataset.resolution_mm=4", choice]))
 
 
 @pytest.mark.parametrize("model", ["unet", "attention_unet", "dyn_unet", "resnet"])
 def test_networks_for_images_refuse_a_table(model):
     with pytest.raises(UserError, match=rf"^model: {model} takes images of shape \(channels, \*size\), not \(30,\)$"):
-        prepare(config.compose(["dataset=breast_cancer", f"model={model}"]))
+        prepare(compose(["dataset=breast_cancer", f"model={model}"]))
 
 
 # Learning
@@ -517,13 +519,13 @@ def test_precision_is_a_config_value(compose, precision):
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_is_a_config_value(loss):
-    cfg = config.compose(["dataset=mni_tissue", "dataset.resolution_mm=4", f"task.loss={loss}"])
+    cfg = compose(["dataset=mni_tissue", "dataset.resolution_mm=4", f"task.loss={loss}"])
     output, target, _, _ = example()
     assert torch.equal(prepare(cfg).task.loss(output, target), make(loss=loss).loss(output, target))
 
 
 def test_the_config_names_all_metrics_and_the_codes_defaults():
-    cfg = OmegaConf.load(config.CONF / "task" / "segmentation.yaml")
+    cfg = OmegaConf.load(folders.CONF / "task" / "segmentation.yaml")
     assert cfg.metrics == [*OVERLAPS, *DISTANCES]
     assert (cfg.loss, cfg.false_negative_weight, cfg.focus, cfg.overlap) == ("dice_cross_entropy", 0.7, 2.0, 0.25)
 
@@ -559,7 +561,7 @@ def test_nothing_of_a_patient_reaches_the_tracker(compose, client, tmp_path, mon
     secret = " ".join(["Ottoline", "Quirk"])  # in pieces, as this file may be in the code's diff
     groups = np.array([f"{secret} {number // 2}" for number in range(20)])
     data = in_memory(discs(20, (16, 16)), groups, f"{secret} {{}}.nii")
-    monkeypatch.setattr(config, "load_dataset", lambda cfg: data)
+    monkeypatch.setattr("medfit.training.parts.load_dataset", lambda cfg: data)
     train(compose(*SMALL, "tracking.plots=true"))
     run, folder = artifacts(client, tmp_path)
     files = "".join(p.read_bytes().decode(errors="replace") for p in folder.rglob("*") if p.is_file())

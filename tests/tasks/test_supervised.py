@@ -7,17 +7,18 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.func import functional_call
 
-from medfit.batches import Batches, Once, Plan
+from medfit.data.batches import Batches, Shuffled
+from medfit.data.preprocessing.arrays import Arrays
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.models.mlp import MLP
-from medfit.preprocessing.arrays import Arrays
-from medfit.regime import Regime
 from medfit.tasks.classification import Binary, MultiClass, MultiLabel
-from medfit.tasks.codes import MultiClassByCodes
 from medfit.tasks.metrics import BINARY, CLASSES, REGRESSION
+from medfit.tasks.output_codes import MultiClassByCodes
+from medfit.tasks.regime import Regime
 from medfit.tasks.regression import Regression
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 pytestmark = [  # Lightning's advice
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -69,10 +70,7 @@ def make(kind, target=None, names=None, **kwargs):
 
 def step(task, x, y):
     """One step of gradient descent by Lightning."""
-    data = L.LightningDataModule()
-    data.train_batches = Batches(Arrays(x, y).training(range(len(x))), Plan(len(x), len(x), seed=0))
-    data.train_dataloader = lambda: Once(data.train_batches)
-    data.batches = lambda split: data.train_batches
+    batches = Batches(Arrays(x, y).training(range(len(x))), Shuffled(len(x), len(x), seed=0))
     trainer = L.Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -81,7 +79,7 @@ def step(task, x, y):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, datamodule=data)
+    trainer.fit(task, batches, batches)
 
 
 # Class weights

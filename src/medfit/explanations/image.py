@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medfit.explanations.attributions import occlusion
 from medfit.explanations.cases import Case, Question
-from medfit.explanations.family import Attributions, Family, Prediction, title
+from medfit.explanations.explainer import Attributions, Family, Prediction, title
 from medfit.plots import explanation_maps as figures
 from medfit.tasks.base import Task
 

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from medfit.data.preprocessing.patches import pad
 from medfit.explanations.cases import Case, Question
-from medfit.explanations.family import Attributions, Family, title
+from medfit.explanations.explainer import Attributions, Family, title
 from medfit.explanations.image import grad_cam, grey_window
 from medfit.plots import explanation_maps as figures
-from medfit.preprocessing.patches import pad
 from medfit.tasks.base import Task
 
 

@@ -3,9 +3,9 @@
 import shlex
 from typing import Any
 
-from medfit.reporting.facts import Facts
-from medfit.reporting.records import Record, in_a_fold
-from medfit.reporting.words import Rows, duration, ordinal, plural, public
+from medfit.reporting.collect import Facts
+from medfit.reporting.finished_runs import Record, in_a_fold
+from medfit.reporting.formatting import Rows, duration, ordinal, plural, public
 
 NOT_REPEATED = ("experiment", "output_dir", "tracking")  # where results go is the reader's own
 

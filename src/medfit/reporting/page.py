@@ -6,13 +6,11 @@ from typing import Any
 
 from matplotlib import rc_context
 
-from medfit.evidence.summary import headline
 from medfit.plots.evidence import figures, first_metric
-from medfit.report import number
-from medfit.reporting import flow, history, items, pictures, search, tables
-from medfit.reporting.facts import Facts
-from medfit.reporting.told import leaks, told
-from medfit.reporting.words import interval, ordinal, plural, public
+from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
+from medfit.reporting.collect import Facts
+from medfit.reporting.formatting import interval, number, ordinal, plural, public
+from medfit.reporting.statements import leaks, told
 
 TEMPLATE = Path(__file__).parent / "page.html"
 LIBRARIES = (
@@ -27,6 +25,7 @@ LIBRARIES = (
     "optuna",
     "mlflow",
 )
+SOME_KINDS = ("calibration", "decisions", "agreement", "patients")  # sections that not all kinds of target have
 IMAGES = ("resize", "spacing_mm", "patch_size", "window")  # settings that preprocessing of images alone has
 
 
@@ -44,22 +43,22 @@ def render(facts: Facts) -> str:
 
 def context(facts: Facts) -> dict[str, Any]:
     """Returns what the template is filled with."""
-    shown, gist = pictures.of_explanations(facts)
+    shown, gist = page_figures.of_explanations(facts)
     known = told(facts, source(facts), gist)
-    checks = {"TRIPOD+AI": items.checklist(items.TRIPOD_AI, known)}
+    checks = {"TRIPOD+AI": guidelines.checklist(guidelines.TRIPOD_AI, known)}
     if of_images(facts):
-        checks["CLAIM"] = items.checklist(items.CLAIM, known)
+        checks["CLAIM"] = guidelines.checklist(guidelines.CLAIM, known)
     return {
         "name": facts.name,
         "question": facts.question,
-        "kind": facts.kind,
+        "left_out": [section for section in SOME_KINDS if section not in facts.kind.sections],
         "tiles": tiles(facts),
         "verdicts": tables.verdicts(facts.tables.get("against"), facts.kind),
         "notes": [line for line in facts.warnings if not line.startswith("the network does not beat")],
         "opening": facts.opening,
         "nth": ordinal(facts.opening),
         "figures": drawn(facts),
-        "plots": pictures.of_training(facts.trained, facts.cases),
+        "plots": page_figures.of_training(facts.trained, facts.cases),
         "plotted": facts.trained.name if facts.trained else "",
         "explained": shown,
         "gist": gist,
@@ -85,7 +84,7 @@ def source(facts: Facts) -> str:
 
 def of_images(facts: Facts) -> bool:
     """Tells whether the data are images."""
-    if facts.kind in ("segmentation", "images"):
+    if facts.kind.of_images:
         return True
     return any(f"preprocessing.{key}" in facts.latest.run.data.params for key in IMAGES) if facts.latest else False
 
@@ -95,7 +94,7 @@ def tiles(facts: Facts) -> list[tuple[str, str, str]]:
     made = []
     table = facts.tables.get("scores", facts.results)
     if table is not None and len(table):
-        metric = headline(facts.kind) if headline(facts.kind) in set(table.metric) else first_metric(table)
+        metric = facts.kind.headline if facts.kind.headline in set(table.metric) else first_metric(table)
         row = table[table.metric == metric].iloc[0].to_dict()
         made.append((f"{metric}, {row['patients_of']}", number(row["estimate"]), _sure(row)))
         if row.get("patients", 0) > 0:
@@ -105,7 +104,7 @@ def tiles(facts: Facts) -> list[tuple[str, str, str]]:
     if facts.evaluation:
         made.append(("opening of the test patients", ordinal(facts.opening), facts.evaluation.day))
     if facts.trials is not None:
-        made.append(("trials searched", str(len(facts.trials)), search.objective(facts.space)))
+        made.append(("trials searched", str(len(facts.trials)), search_settings.objective(facts.space)))
     return made
 
 
@@ -116,8 +115,8 @@ def _sure(row: dict[Any, Any]) -> str:
 
 def drawn(facts: Facts) -> dict[str, str]:
     """Returns the evaluation's figures as SVG, by name."""
-    with rc_context(pictures.STYLE):
-        return {name: pictures.svg(figure, name) for name, figure in figures(facts.tables).items()}
+    with rc_context(page_figures.STYLE):
+        return {name: page_figures.svg(figure, name) for name, figure in figures(facts.tables).items()}
 
 
 def _data(facts: Facts) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def _data(facts: Facts) -> dict[str, Any]:
         "source": public(source(facts)),
         "sha256": facts.schema.get("sha256", "")[:16],
         "assignment": proof.get("assignment_sha256", "")[:16],
-        "flow": flow.boxes(proof, facts.schema, facts.kind),
+        "flow": patient_flow.boxes(proof, facts.schema, facts.kind),
         "leaks": leaks(proof),
         "leaky": bool(proof.get("leaks")),
         "columns": tables.features(facts.schema, missing, num_samples) if columns else [],
@@ -172,21 +171,22 @@ def _results(facts: Facts) -> dict[str, Any]:
 def _search(facts: Facts) -> dict[str, Any]:
     params = facts.latest.run.data.params if facts.latest else {}
     found: dict[str, Any] = {
-        "chosen": search.chosen(facts.config),
+        "chosen": search_settings.chosen(facts.config),
         "settings": {
-            part: search.settings(params, part) for part in ("model", "task", "regime", "preprocessing", "split")
+            part: search_settings.settings(params, part)
+            for part in ("model", "task", "regime", "preprocessing", "split")
         },
         "best": public(facts.best),
         "num_fold_searches": facts.num_fold_searches,
         "trials": [],
         "space": [],
         "counted": "",
-        "searched_by": search.objective(facts.space),
+        "searched_by": search_settings.objective(facts.space),
     }
     if facts.trials is not None:
-        best = tables.best_trials(facts.trials, search.direction(facts.space))
-        found |= {"trials": best, "counted": search.counts(facts.trials)}
-        found["space"] = search.space(facts.space.get("space") or {})
+        best = tables.best_trials(facts.trials, search_settings.direction(facts.space))
+        found |= {"trials": best, "counted": search_settings.counts(facts.trials)}
+        found["space"] = search_settings.space(facts.space.get("space") or {})
     return found
 
 

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 import optuna
@@ -11,12 +10,15 @@ from omegaconf import DictConfig
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from medfit import process, schema
+from medfit.config import schema
 from medfit.errors import UserError
-from medfit.store import PROCESS, Store
-from medfit.study import storage, trials
-from medfit.study.plan import halved
-from medfit.study.values import set_values
+from medfit.search import trials
+from medfit.search.objectives import objective_names
+from medfit.search.values import set_values
+from medfit.study import storage
+from medfit.study.trial_plan import halved
+from medfit.tracking import process
+from medfit.tracking.store import PROCESS, Store
 
 LONGEST = 500  # characters of a reason
 
@@ -55,13 +57,13 @@ def repair(
     reasons = reasons or {}
     address = storage.url(cfg)
     with storage.guarded(address):
-        if not _left(study, cfg, reasons, spared):  # as nearly always, and many processes look every other second
+        if not _left(study, reasons, spared):  # as nearly always, and many processes look every other second
             return []
         with storage.lock(address):
-            left = _left(study, cfg, reasons, spared)
+            left = _left(study, reasons, spared)
             for trial in left:
-                if "pruned" in trial.user_attrs:
-                    finish(study, trial)
+                if "scores" in trial.user_attrs:
+                    finish(study, trial.number, trial.user_attrs, cfg)
                 else:
                     give_up(study, trial, reasons.get(trial.user_attrs.get("worker", ""), LOST), cfg)
     return left
@@ -72,7 +74,7 @@ def give_up(study: optuna.Study, trial: FrozenTrial, why: Reason, cfg: DictConfi
 
     Whoever is interrupted in here leaves a trial that :func:`repair` finds.
     """
-    store, trial_id = study._storage, trial._trial_id
+    store, trial_id = storage.of(study), storage.id_of(study, trial.number)
     with contextlib.suppress(UpdateFinishedTrialError):
         if (retry := _retry(trial, why, cfg)) is not None:
             trials.repeat(study, trial, study.get_trials(deepcopy=False), **retry)
@@ -81,18 +83,23 @@ def give_up(study: optuna.Study, trial: FrozenTrial, why: Reason, cfg: DictConfi
         store.set_trial_state_values(trial_id, TrialState.FAIL)
 
 
-def finish(study: optuna.Study, trial: FrozenTrial) -> FrozenTrial:
-    """Ends a trial that has its scores, and returns it.
+def finish(study: optuna.Study, number: int, attrs: Mapping[str, Any], cfg: DictConfig) -> FrozenTrial:
+    """Ends a trial whose user attributes have its scores, and returns it.
 
     Raises:
-        UpdateFinishedTrialError: it has ended.
+        UpdateFinishedTrialError: it has failed meanwhile: it was taken for dead.
     """
-    if trial.user_attrs.get("pruned"):
-        return study.tell(trial.number, state=TrialState.PRUNED)
-    return study.tell(trial.number, trial.user_attrs["values"])
+    if attrs.get("pruned"):
+        ended = study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+    else:
+        values = [attrs["scores"][name] for name in objective_names(cfg.sweep)]
+        ended = study.tell(number, values, skip_if_finished=True)
+    if ended.state is TrialState.FAIL:
+        raise UpdateFinishedTrialError(f"trial {number} has failed")
+    return ended
 
 
-def agree(study: optuna.Study, store: Store) -> int:
+def end_stale_runs(study: optuna.Study, store: Store) -> int:
     """Ends the runs of a study whose trials have ended, and of sweeps that were killed; returns how many."""
     by_number = {str(trial.number): trial for trial in study.get_trials(deepcopy=False)}
     open_runs = [run for run in store.running() if run.data.tags.get("study") == study.study_name]
@@ -174,11 +181,11 @@ def _can_be_halved(trial: FrozenTrial, cfg: DictConfig) -> bool:
     return True
 
 
-def _left(study: optuna.Study, cfg: DictConfig, reasons: Reasons, spared: Collection[str]) -> list[FrozenTrial]:
+def _left(study: optuna.Study, reasons: Reasons, spared: Collection[str]) -> list[FrozenTrial]:
     found = []
     for trial in _running(study):
         worker = trial.user_attrs.get("worker")
-        if worker in reasons or (worker not in spared and _is_abandoned(trial, study, cfg)):
+        if worker in reasons or (worker not in spared and _is_abandoned(trial, study)):
             found.append(trial)
     return found
 
@@ -187,10 +194,9 @@ def _running(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _is_abandoned(trial: FrozenTrial, study: optuna.Study, cfg: DictConfig) -> bool:
+def _is_abandoned(trial: FrozenTrial, study: optuna.Study) -> bool:
     worker = trial.user_attrs.get("worker")
-    if worker is None:  # between being made and being taken, a moment
-        age = (datetime.now() - (trial.datetime_start or datetime.now())).total_seconds()
-        return age > storage.GRACE * cfg.sweep.heartbeat_s
+    if worker is None:  # whoever takes a trial holds the lock until the worker is noted
+        return True
     state = process.state(worker)
     return state == "gone" or (state == "elsewhere" and trial.number in storage.silent(study))

@@ -14,10 +14,13 @@ import optuna
 from filelock import FileLock
 from omegaconf import DictConfig
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 
-from medfit import config
+from medfit.config import folders
+from medfit.config.instantiate import build
+from medfit.config.overrides import without_passwords
 from medfit.errors import StoreError, disk_full
-from medfit.study.notes import NotingStorage
 
 POLL_S = 0.002  # between two tries of a lock that is held for a moment
 LOCKED_S = 60  # to wait for another process that writes
@@ -27,10 +30,10 @@ GRACE = 4  # beats that may be missing
 
 def url(cfg: DictConfig) -> str:
     """Returns the address of the studies."""
-    return cfg.sweep.storage or f"sqlite:///{config.output_dir(cfg) / 'optuna.db'}"
+    return cfg.sweep.storage or f"sqlite:///{folders.output_dir(cfg) / 'optuna.db'}"
 
 
-def open_storage(cfg: DictConfig) -> NotingStorage:
+def open_storage(cfg: DictConfig) -> RDBStorage:
     """Returns the studies' storage, with its tables.
 
     Raises:
@@ -51,7 +54,7 @@ def open_storage(cfg: DictConfig) -> NotingStorage:
 
 
 def load(
-    cfg: DictConfig, name: str, store: NotingStorage | None = None, sampler: optuna.samplers.BaseSampler | None = None
+    cfg: DictConfig, name: str, store: RDBStorage | None = None, sampler: optuna.samplers.BaseSampler | None = None
 ) -> optuna.Study:
     """Returns a study that there is, with the config's pruner."""
     with guarded(url(cfg)), quiet():
@@ -69,7 +72,7 @@ def guarded(address: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         cause = error.__cause__ or error
         what = "the disk is full" if disk_full(error) else str(cause).splitlines()[0][:200]
-        where = _file(address) or config.without_passwords(address)
+        where = _file(address) or without_passwords(address)
         raise StoreError(f"sweep.storage: the studies in '{where}' can't be used ({what})") from error
 
 
@@ -92,15 +95,15 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def beating(study: optuna.Study, trial: optuna.Trial) -> Iterator[None]:
     """Tells the storage now and then that a trial is worked on."""
-    store: Any = study._storage
+    store, trial_id = of(study), id_of(study, trial.number)
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(store.get_heartbeat_interval()):
             with contextlib.suppress(Exception):  # the storage may be away for a while
-                store.record_heartbeat(trial._trial_id)
+                store.record_heartbeat(trial_id)
 
-    store.record_heartbeat(trial._trial_id)
+    store.record_heartbeat(trial_id)
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
@@ -112,22 +115,34 @@ def beating(study: optuna.Study, trial: optuna.Trial) -> Iterator[None]:
 
 def silent(study: optuna.Study) -> set[int]:
     """Returns the numbers of the running trials that have given no sign for too long."""
-    store: Any = study._storage
-    stale = set(store._get_stale_trial_ids(study._study_id))
-    return {trial.number for trial in study.get_trials(deepcopy=False) if trial._trial_id in stale}
+    store = of(study)
+    stale = set(store._get_stale_trial_ids(store.get_study_id_from_name(study.study_name)))  # no public way tells them
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return {trial.number for trial in running if id_of(study, trial.number) in stale}
+
+
+def of(study: optuna.Study) -> Any:
+    """Returns a study's storage, which Optuna has no public name for."""
+    return study._storage
+
+
+def id_of(study: optuna.Study, number: int) -> int:
+    """Returns the name that a study's storage has for a trial."""
+    store = of(study)
+    return store.get_trial_id_from_study_id_trial_number(store.get_study_id_from_name(study.study_name), number)
 
 
 def _pruner(cfg: DictConfig) -> optuna.pruners.BasePruner:
     """Returns the config's pruner; a warm-up that is meant for epochs takes half the folds at most."""
     warmup = cfg.sweep.pruner.get("n_warmup_steps")
     if not (cfg.sweep.folds and warmup):
-        return config.build(cfg.sweep.pruner)
-    return config.build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
+        return build(cfg.sweep.pruner)
+    return build(cfg.sweep.pruner, n_warmup_steps=min(warmup, cfg.sweep.folds // 2))
 
 
-def _storage(address: str, heartbeat_s: int) -> NotingStorage:
+def _storage(address: str, heartbeat_s: int) -> RDBStorage:
     connect = {"timeout": LOCKED_S, "factory": _Connection} if _file(address) else {}
-    return NotingStorage(
+    return RDBStorage(
         address,
         heartbeat_interval=heartbeat_s,
         grace_period=GRACE * heartbeat_s,

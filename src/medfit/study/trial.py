@@ -10,20 +10,23 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from optuna.pruners import WilcoxonPruner
 
-from medfit import tracking
 from medfit.errors import UserError
-from medfit.logger import RunLogger
-from medfit.study import goals
-from medfit.study.goals import objectives
-from medfit.study.notes import Recent, flush
-from medfit.study.plan import Plan, Report, halved
-from medfit.study.values import set_values, suggest_config
-from medfit.train import prepare, train
+from medfit.search import objectives
+from medfit.search.objectives import objective_names
+from medfit.search.values import set_values, suggest_config
+from medfit.study.cached_study import CachedStudy
+from medfit.study.reports import ReportBuffer
+from medfit.study.trial_plan import Report, TrialPlan, halved
+from medfit.tracking import recording
+from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import Run
+from medfit.train import train
+from medfit.training.parts import prepare
 
 Scores = dict[str, float]
 
 
-def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
+def run_trial(trial: optuna.Trial, plan: TrialPlan, report: Report) -> Scores:
     """Trains with a trial's values, and returns the scores; notes them and the run with the trial.
 
     Raises:
@@ -35,25 +38,27 @@ def run_trial(trial: optuna.Trial, plan: Plan, report: Report) -> Scores:
     if trial.user_attrs.get("halved"):
         cfg = halved(cfg)
     tags = plan.tags(trial.study.study_name, trial.number)
-    watch = Watch(trial, cfg.sweep, report)
+    callback = TrialCallback(trial, cfg.sweep, report)
     if cfg.sweep.folds:
-        return _train_folds(cfg, watch, tags)
-    return train(cfg, callbacks=[watch], tags=tags, on_scores=watch.finish, plots=False)  # the best one's are drawn
+        return _train_folds(cfg, callback, tags)
+    # without plots: the sweep draws the best trial's
+    return train(cfg, callbacks=[callback], tags=tags, on_scores=callback.finish, plots=False)
 
 
-class Watch(Callback):
+class TrialCallback(Callback):
     """Follows a trial's training: reports each epoch, stops it when it is to be pruned, notes what it reached."""
 
     def __init__(self, trial: optuna.Trial, sweep: DictConfig, report: Report) -> None:
         self.trial, self.sweep, self.report = trial, sweep, report
-        self.trial.study = Recent(trial.study)  # whom pruners ask
-        self.names, self.unit, self.pruned = objectives(sweep), "epoch", False
+        self.trial.study = CachedStudy(trial.study)  # whom pruners ask
+        if not sweep.folds:  # whose few reports are stored at once
+            self.trial.storage = ReportBuffer(trial.storage)  # type: ignore[assignment]
+        self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
-    def start(self, run: tracking.Run) -> None:
+    def start(self, run: Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)
-        flush(self.trial.study)
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Notes the run of a trial that is one training."""
@@ -78,52 +83,53 @@ class Watch(Callback):
         """
         if wrong := [name for name in self.names if not scores[name] == scores[name]]:
             raise UserError(f"{wrong[0]} became nan")
-        goals.note(self.trial, scores, self.sweep.constraints)
-        self.trial.set_user_attr("scores", scores)
-        self.trial.set_user_attr("values", [scores[name] for name in self.names])
-        self.trial.set_user_attr("pruned", self.pruned)
-        flush(self.trial.study)
+        objectives.set_constraints(self.trial, scores, self.sweep.constraints)
+        if isinstance(self.trial.storage, ReportBuffer):
+            self.trial.storage.flush()
+        if self.pruned:
+            self.trial.set_user_attr("pruned", True)
+        self.trial.set_user_attr("scores", scores)  # the last, which tells that the trial is done
         self.run.set_tag("pruned", str(self.pruned).lower())
 
 
-def _train_folds(cfg: DictConfig, watch: Watch, tags: Mapping[str, str]) -> Scores:
+def _train_folds(cfg: DictConfig, callback: TrialCallback, tags: Mapping[str, str]) -> Scores:
     """Returns the mean scores over validation folds; the trial may be pruned after each fold."""
     parts, num_folds = prepare(cfg), cfg.sweep.folds
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     found: list[Scores] = []
-    with tracking.start_run(cfg, dataset, proof, tags) as run:
-        watch.start(run)
+    with recording.start_run(cfg, dataset, proof, tags) as run:
+        callback.start(run)
         for fold in range(num_folds):
-            watch.unit = f"fold {fold + 1}/{num_folds} epoch"
-            found.append(_train_fold(cfg, fold, watch, {**tags, "mlflow.parentRunId": run.id}))
-            if _ends_early(watch, found):
+            callback.unit = f"fold {fold + 1}/{num_folds} epoch"
+            found.append(_train_fold(cfg, fold, callback, {**tags, "mlflow.parentRunId": run.id}))
+            if _ends_early(callback, found):
                 break
         by_name = {name: [one[name] for one in found] for name in found[0]}
         scores = {name: mean(values) for name, values in by_name.items()}
         run.log_metrics(scores, 0)
         known = {name: values for name, values in by_name.items() if len(values) > 1 and all(map(isfinite, values))}
         run.log_metrics({name.replace("val/", "val_sd/", 1): stdev(values) for name, values in known.items()}, 0)
-        watch.finish(scores)
+        callback.finish(scores)
     return scores
 
 
-def _train_fold(cfg: DictConfig, fold: int, watch: Watch, tags: Mapping[str, str]) -> Scores:
+def _train_fold(cfg: DictConfig, fold: int, callback: TrialCallback, tags: Mapping[str, str]) -> Scores:
     own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
     fold_cfg = set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
-    return train(fold_cfg, callbacks=[watch], tags={**tags, **own}, plots=False)
+    return train(fold_cfg, callbacks=[callback], tags={**tags, **own}, plots=False)
 
 
-def _ends_early(watch: Watch, found: Sequence[Scores]) -> bool:
+def _ends_early(callback: TrialCallback, found: Sequence[Scores]) -> bool:
     """Reports the latest fold, and tells whether it shall be the last.
 
     Wilcoxon's test compares single folds with the best trial's, and a trial that it ends counts with its mean, as
     Optuna asks; the other pruners compare means, and prune.
     """
-    if len(watch.names) > 1:
+    if len(callback.names) > 1:
         return False
-    trial, values = watch.trial, [scores[watch.names[0]] for scores in found]
+    trial, values = callback.trial, [scores[callback.names[0]] for scores in found]
     paired = isinstance(trial.study.pruner, WilcoxonPruner)
     trial.report(values[-1] if paired else mean(values), len(values) - 1)
     ends = trial.should_prune()
-    watch.pruned = ends and not paired
+    callback.pruned = ends and not paired
     return ends

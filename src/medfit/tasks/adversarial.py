@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
-from medfit.batches import Batches
+from medfit.data.inputs import Shape
 from medfit.errors import UserError, blame
-from medfit.regime import AdversarialRegime, Count, NonNegative
-from medfit.speed import prepare_model, prepare_optimizer
-from medfit.tasks import players
+from medfit.tasks import adversarial_losses
+from medfit.tasks.base import one_input
 from medfit.tasks.generative import Generative, GridSize
+from medfit.tasks.regime import AdversarialRegime, Count, NonNegative
 
 
 class Adversarial(Generative):
@@ -29,7 +29,7 @@ class Adversarial(Generative):
         regime: How to train.
         input_shape: Of one image.
         target_names: Of the classes; one means yes or no.
-        loss: ``non_saturating``, ``hinge`` or ``wasserstein_gp``; see :mod:`medfit.tasks.players`.
+        loss: ``non_saturating``, ``hinge`` or ``wasserstein_gp``; see :mod:`medfit.tasks.adversarial_losses`.
         gradient_penalty: Weight of the gradient penalty in ``wasserstein_gp``.
         r1: Weight of half the squared gradient at real images; 0 for none.
         r1_interval: Steps of the discriminator from one such penalty to the next, which weighs as many times more.
@@ -52,7 +52,7 @@ class Adversarial(Generative):
         *,
         model: Callable[..., nn.Module],
         regime: AdversarialRegime,
-        input_shape: tuple[int, ...],
+        input_shape: Shape,
         target_names: list[str],
         train_arrays: Callable[[], tuple[Tensor, Tensor]] | None,
         monitor: str,
@@ -68,7 +68,7 @@ class Adversarial(Generative):
         grid_size: GridSize = 8,
     ) -> None:
         with blame("model", TypeError, ValueError, RuntimeError):
-            made: Any = model(input_shape, len(target_names))
+            made: Any = model(one_input(input_shape, "adversarial"), len(target_names))
         _check_players(made, regime, penalised=bool(r1) or loss == "wasserstein_gp")
         super().__init__(
             target_names=target_names,
@@ -82,39 +82,39 @@ class Adversarial(Generative):
             grid_size=grid_size,
         )
         self.model, self.regime, self.latent_size = made, regime, made.latent_size
-        self.loss = players.LOSSES[loss]
+        self.loss = adversarial_losses.LOSSES[loss]
         self.gradient_penalty = gradient_penalty if loss == "wasserstein_gp" else 0.0
         self.r1, self.r1_interval = r1, r1_interval
-        average = players.average_with_warm_up(ema_decay)
+        average = adversarial_losses.average_with_warm_up(ema_decay)
         self.average = AveragedModel(made.generator, avg_fn=average, use_buffers=True).requires_grad_(False)
         self.configure_optimizers()
+        self.automatic_optimization = False  # there are two players, each with steps of its own
         self._num_steps = 0  # of the discriminator
-        self._sums: dict[str, tuple[Any, int]] = {}  # of an epoch's losses, and of how many images
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Returns the averaged generator's images in [0, 1]."""
         return self.average.eval()(z.to(next(self.average.parameters()).dtype), label)
 
-    def train_epoch(self, batches: Batches) -> dict[str, float]:
-        """Takes an epoch's steps: after ``discriminator_steps`` of the discriminator's one of the generator's."""
-        of_generator, of_discriminator = self._steps
-        self._sums.clear()
-        for x, target in self.on_device(batches):
-            label = self.labels(target)
-            of_discriminator.take(self.discriminator_loss(x, label))
-            self._num_steps += 1
-            if self._num_steps % self.regime.discriminator_steps == 0:
-                self.model.discriminator.requires_grad_(False)
-                of_generator.take(self.generator_loss(x, label))
-                self.model.discriminator.requires_grad_(True)
-                self.average.update_parameters(self.model.generator)
-        return {name: float(total) / count for name, (total, count) in self._sums.items()}
+    def training_step(self, batch: list[Tensor], number: int) -> None:
+        """Takes a step of the discriminator, and after ``discriminator_steps`` of these one of the generator."""
+        x, target = batch
+        label = self.labels(target)
+        optimizers: Any = self.optimizers()
+        of_generator, of_discriminator = optimizers
+        self._step(of_discriminator, self.discriminator_loss(x, label))
+        self._num_steps += 1
+        if self._num_steps % self.regime.discriminator_steps == 0:
+            self.model.discriminator.requires_grad_(False)
+            self._step(of_generator, self.generator_loss(x, label))
+            self.model.discriminator.requires_grad_(True)
+            self.average.update_parameters(self.model.generator)
 
-    def on_fit_start(self) -> None:
-        """Prepares the players and their optimisers for the device and the length of the training."""
-        prepare_model(self.model, self.regime, self.device, self.regime.epochs * len(self.train_batches))
-        optimizers: Any = self.optimizers(use_pl_optimizer=False)
-        self._steps = [self.steps(prepare_optimizer(optimizer, self.regime)) for optimizer in optimizers]
+    def _step(self, optimizer: Any, loss: Tensor) -> None:
+        """Takes a step of one player, whose gradients alone it leaves."""
+        self.manual_backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        torch.clear_autocast_cache()  # it holds the weights of before the step, in lower precision
 
     def discriminator_loss(self, real: Tensor, label: Tensor | None) -> Tensor:
         """Returns the discriminator's loss on a batch and as many generated images, with its penalties.
@@ -131,9 +131,9 @@ class Adversarial(Generative):
         outputs = {"output_on_real": on_real.mean(), "output_on_generated": on_fake.mean()}
         self._log({"discriminator_loss": loss, **outputs}, len(real))
         if self.gradient_penalty:
-            loss = loss + self.gradient_penalty * players.gradient_penalty(discriminator, real, fake, label)
+            loss = loss + self.gradient_penalty * adversarial_losses.gradient_penalty(discriminator, real, fake, label)
         if self.r1 and self._num_steps % self.r1_interval == 0:
-            loss = loss + self.r1_interval * self.r1 / 2 * players.r1(discriminator, real, label)
+            loss = loss + self.r1_interval * self.r1 / 2 * adversarial_losses.r1(discriminator, real, label)
         return loss
 
     def generator_loss(self, real: Tensor, label: Tensor | None) -> Tensor:
@@ -155,10 +155,9 @@ class Adversarial(Generative):
         return torch.randn(len(real), self.latent_size, device=real.device, dtype=real.dtype)
 
     def _log(self, values: dict[str, Tensor], batch_size: int) -> None:
-        """Adds to the epoch's means."""
+        """Logs means over an epoch."""
         for name, value in values.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + value.detach() * batch_size, count + batch_size
+            self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=batch_size)
 
 
 def _check_players(model: Any, regime: Any, penalised: bool) -> None:

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from medfit.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import generation
+from medfit.evidence.targets.known import ALL
+from medfit.evidence.targets.regions import Segmentation
 from medfit.plots import generation as figures
-from medfit.regime import Count
 from medfit.tasks.base import Task
 from medfit.tasks.features import FeatureSpace
+from medfit.tasks.regime import Count
 
 SEED = 0  # of the noise that every epoch is scored with, whatever the run's seed: scores then differ by weights alone
 LABEL_SEED = 2**31  # added to the seed of the noise, which labels must not follow (torch reads 32 bits of a seed)
@@ -56,7 +57,7 @@ class Generative(Task):
         UserError: images not in [0, 1], or without classes where the model needs them.
     """
 
-    fits = frozenset({"generation", "binary", "multiclass", "multilabel", "regression"})
+    fits = frozenset(ALL) - {Segmentation()}  # a mask is no label
     latent_size: int
     class_share: Tensor
 
@@ -128,13 +129,15 @@ class Generative(Task):
             return None
         return (target[:, 0] if target.ndim == 2 else target).long()
 
-    def score_epoch(self, batches: Batches) -> dict[str, float]:
+    def validation_step(self, batch: list[Tensor], number: int) -> None:
+        """Keeps the features of real images."""
+        self._validated.append(self.features(batch[0]))
+
+    def epoch_scores(self, outputs: list[Tensor]) -> dict[str, float]:
         """Returns how far generated images are from real ones; logs the epoch's samples."""
-        outputs: list[tuple[Tensor, ...]] = []
-        for batch in self.on_device(batches):
-            count = 0 if outputs else self._num_scored(batches.num_samples)
-            outputs.append(self._compare(batch, count))
-        real, _, fake, *_ = self.join(outputs)
+        real = torch.cat(outputs)
+        count = self._num_scored(len(real))
+        fake = self.features(self.sample(count, self.draw_labels(count)))
         self._log_samples()
         return self._distances(real, fake)
 

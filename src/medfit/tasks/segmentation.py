@@ -1,8 +1,6 @@
 """Segmentation: a class for every pixel or voxel, scored by patient."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, islice
-from math import prod
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,11 +10,12 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from medfit.batches import Batches
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
-from medfit.evidence.predictions import COUNTS
+from medfit.evidence.segmentation import COUNTS
+from medfit.evidence.targets import regions
 from medfit.plots.overlays import Overlay, overlay, slice_of
+from medfit.tasks.base import one_input
 from medfit.tasks.supervised import Supervised
 
 SLICES_AT_ONCE = 64
@@ -57,7 +56,7 @@ class Segmentation(Supervised):
         overlap: Of neighbouring windows, as a share.
     """
 
-    fits = frozenset({"segmentation"})
+    fits = frozenset({regions.Segmentation()})
     has_baselines = False
     available = dict.fromkeys(evidence.OVERLAPS + evidence.DISTANCES)  # type: ignore[assignment]
 
@@ -73,7 +72,7 @@ class Segmentation(Supervised):
         if (monitor := kwargs["monitor"].removeprefix("val/").split("/")[0]) in evidence.DISTANCES:
             raise UserError(f"task.monitor: {monitor} takes long, so it is measured once, after training")
         super().__init__(**kwargs)
-        self.overlap, self.window = overlap, kwargs["input_shape"][1:]
+        self.overlap, self.window = overlap, one_input(kwargs["input_shape"], "segmentation")[1:]
         self.criterion = _loss(loss, false_negative_weight, focus)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,14 +112,17 @@ class Segmentation(Supervised):
         output: Tensor = torch.cat(made)  # type: ignore[arg-type]
         return output.movedim(0, 1)[None] if sliced else output
 
-    def score_epoch(self, batches: Batches) -> dict[str, float]:
+    def validation_step(self, batch: Any, number: int) -> None:
+        """Keeps what is quickly counted in each image."""
+        self._validated += self._cases(batch, thorough=False)
+
+    def epoch_scores(self, outputs: list[Any]) -> dict[str, float]:
         """Returns the mean loss of the images, and the metrics that are quick to have."""
-        cases = [case for alike in self._alike(batches) for case in self._cases(alike, thorough=False)]
-        return {"loss": float(np.mean([case.loss for case in cases])), **self.scores(cases)}
+        return {"loss": float(np.mean([case.loss for case in outputs])), **self.scores(outputs)}
 
     def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
-        """Returns what is counted and measured in an image, and a slice to show."""
-        return self._cases([batch], thorough=True)
+        """Returns what is counted and measured in each image, and a slice to show."""
+        return self._cases(batch, thorough=True)
 
     def join(self, batches: Sequence[list[Case]]) -> tuple[list[Case]]:
         """Returns the images of all batches."""
@@ -161,22 +163,18 @@ class Segmentation(Supervised):
             made[f"overlay_{name}"] = overlay(shown, self.target_names, f"{name} patient, Dice {dice[place]:.3f}")
         return made
 
-    def _alike(self, batches: Batches) -> Iterator[list[Any]]:
-        """Yields images of one size that follow each other, which go through the network together."""
-        for size, alike in groupby(self.on_device(batches), key=lambda batch: tuple(batch[0].shape[2:])):
-            flat = len(size) == len(self.window) == 2
-            most = max(1, SLICES_AT_ONCE * prod(self.window) // prod(size)) if flat else 1
-            while images := list(islice(alike, most)):
-                yield images
+    def _cases(self, batch: Any, thorough: bool) -> list[Case]:
+        """Returns the cases of a batch: images and masks of one size, their patients and their spacings in mm."""
+        x, y, patients, spacings_mm = batch
+        output = self.infer(x)
+        made = output.split(1) if len(x) > 1 else [output]
+        images = zip(x.split(1), y.split(1), patients, spacings_mm, made, strict=True)
+        return [self._case(*image, thorough) for image in images]
 
-    def _cases(self, batches: list[Any], thorough: bool) -> list[Case]:
-        """Returns the cases of batches of one image each, all of one size."""
-        output = self.infer(torch.cat([x for x, *_ in batches]))
-        made = output.split(1) if len(batches) > 1 else [output]
-        return [self._case(batch, own, thorough) for batch, own in zip(batches, made, strict=True)]
-
-    def _case(self, batch: Any, output: Tensor, thorough: bool) -> Case:
-        x, y, patient, spacing_mm = batch
+    def _case(
+        self, x: Tensor, y: Tensor, patient: int, spacing_mm: tuple[float, ...], output: Tensor, thorough: bool
+    ) -> Case:
+        """Returns what is kept of one image, in the shapes (1, channels, *size) and (1, *size)."""
         preds = output.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
         target = y[0].cpu().numpy().astype(np.uint8)
         size = len(self.target_names)

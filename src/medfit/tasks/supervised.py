@@ -1,24 +1,21 @@
 """What all supervised tasks share; each kind of target adds a dozen lines."""
 
-import functools
 import inspect
-import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim import Optimizer
 
-from medfit.batches import Batches
+from medfit.data.inputs import Input, Shape, zeros
 from medfit.errors import UserError, blame, suggest
-from medfit.regime import Regime
-from medfit.speed import prepare_model, prepare_optimizer
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
+from medfit.tasks.regime import Regime
 
-Batch = list[Tensor] | tuple[Tensor, Tensor]
+Batch = list[Any] | tuple[Input, Tensor]
 
 
 class Supervised(Task):
@@ -27,7 +24,7 @@ class Supervised(Task):
     Args:
         model: Takes the input's shape and the number of outputs.
         regime: How to train.
-        input_shape: Of one sample's ``x``.
+        input_shape: Of one sample's ``x``; of each of its parts by name, if it has several.
         target_names: Of the outputs.
         train_arrays: Gives ``x`` and ``y`` of the training split; class weights or target scales come from ``y``.
         monitor: See :class:`Task`.
@@ -43,7 +40,7 @@ class Supervised(Task):
         *,
         model: Callable[..., nn.Module],
         regime: Regime,
-        input_shape: tuple[int, ...],
+        input_shape: Shape,
         target_names: list[str],
         train_arrays: Callable[[], tuple[Tensor, Tensor]],
         monitor: str,
@@ -59,24 +56,26 @@ class Supervised(Task):
         self.regime = regime
         self.prepare_targets(lambda: train_arrays()[1])
         with blame("model", TypeError, ValueError, RuntimeError):
+            _check_input(model, input_shape)
             self.model = model(input_shape, self.output_size)
             self._check_output(input_shape)
         with blame("regime.optimizer"):
             regime.optimizer(self.model.parameters())
         self._weights = [p for p in self.model.parameters() if p.ndim > 1 and p.requires_grad]
+        self._waiting = 0  # batches whose gradients have made no step yet
 
     @property
     def output_size(self) -> int:
         """Numbers that the model puts out."""
         return len(self.target_names)
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         """Returns the shape of what the model puts out for one sample."""
         return (self.output_size,)
 
-    def _check_output(self, input_shape: tuple[int, ...]) -> None:
+    def _check_output(self, input_shape: Shape) -> None:
         with torch.no_grad():
-            found = tuple(self.model.eval()(torch.zeros(1, *input_shape)).shape[1:])
+            found = tuple(self.model.eval()(zeros(input_shape)).shape[1:])
         self.model.train()
         if found != (expected := self.output_shape(input_shape)):
             raise ValueError(f"it puts out {found} for each sample, but this task needs {expected}")
@@ -96,49 +95,33 @@ class Supervised(Task):
         """Returns the names of the validation scores that it logs."""
         return ["val/loss", *(f"val/{name}" for name in self.metrics)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Input) -> Tensor:
         """Returns predictions."""
         return self.predict(self.model(x))
 
-    def train_epoch(self, batches: Batches) -> dict[str, float]:
-        """Takes an epoch's steps; returns the mean loss, without penalties."""
-        model, steps = self.model, self._steps
-        losses, sizes = [], []
-        for x, y in self.on_device(batches):
-            loss = self.loss(model(x), y)
-            steps.take(loss)
-            losses.append(loss.detach())
-            sizes.append(len(x))
-        steps.end()
-        found = torch.stack(losses).tolist()
-        return {"loss": sum(loss * size for loss, size in zip(found, sizes, strict=True)) / sum(sizes)}
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """Returns the mean loss of a batch, without penalties."""
+        x, y = batch
+        loss = self.loss(self.model(x), y)
+        self._waiting += 1
+        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(y))
+        return loss
 
-    def score_epoch(self, batches: Batches) -> dict[str, float]:
+    def validation_step(self, batch: Batch, number: int) -> None:
+        """Keeps the outputs and the targets."""
+        x, y = batch
+        self._validated.append((self.model(x), y))
+
+    def epoch_scores(self, outputs: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """Returns the loss and the metrics."""
-        outputs = [(self.model(x), y) for x, y in self.on_device(batches)]
         output, target = outputs[0] if len(outputs) == 1 else (torch.cat(parts) for parts in zip(*outputs, strict=True))
         return {"loss": float(self.loss(output, target)), **self.scores(self.predict(output), target)}
 
-    def on_fit_start(self) -> None:
-        """Prepares model and optimiser for the device and the length of the training."""
-        num_steps = self.regime.epochs * self._steps_per_epoch()
-        prepare_model(self.model, self.regime, self.device, num_steps)
-        schedule = self.lr_schedulers() if self._stepwise else None
-        optimizer = prepare_optimizer(self.optimizers(use_pl_optimizer=False), self.regime)  # type: ignore[arg-type]
-        self._steps = self.steps(
-            optimizer,
-            schedule=schedule,
-            accumulate=self.regime.accumulate,
-            clip=self.regime.gradient_clip,
-            penalise=self.penalise if self.regime.l1 or self.regime.l2 else None,
-        )
-
-    def on_train_epoch_end(self) -> None:
-        """Moves a schedule on that goes by epochs; one may follow the monitored score."""
-        schedule: Any = self.lr_schedulers()
-        if schedule is not None and not self._stepwise:
-            by_score = isinstance(schedule, ReduceLROnPlateau)
-            schedule.step(*[self.trainer.callback_metrics[self.monitor]] if by_score else [])
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Adds the gradients of the penalties; of fewer batches than usual at the end of an epoch, their share."""
+        if self.regime.l1 or self.regime.l2:
+            self.penalise(self._waiting / self.regime.accumulate)
+        self._waiting = 0
 
     @torch.no_grad()
     def penalise(self, share: float = 1.0) -> None:
@@ -161,18 +144,23 @@ class Supervised(Task):
         return self.predict(self.model(x)).float(), y
 
     def configure_optimizers(self) -> Any:
-        """Returns the optimiser and its schedule, which takes every step or every epoch."""
+        """Returns the optimiser, and its schedule, which goes by steps if it takes their number, else by epochs."""
         optimizer = self.regime.optimizer(self.model.parameters())
-        if self.regime.scheduler is None:
-            return optimizer
-        total = {"total_steps": self.regime.epochs * self._steps_per_epoch()} if self._stepwise else {}
-        return [optimizer], [self.regime.scheduler(optimizer, **total)]
-
-    @functools.cached_property
-    def _stepwise(self) -> bool:
-        """Whether the schedule goes by steps."""
         scheduler = self.regime.scheduler
-        return scheduler is not None and "total_steps" in inspect.signature(scheduler).parameters
+        if scheduler is None:
+            return optimizer
+        if "total_steps" in inspect.signature(scheduler).parameters:
+            total = int(self.trainer.estimated_stepping_batches)
+            return _scheduled(optimizer, scheduler(optimizer, total_steps=total), interval="step")
+        return _scheduled(optimizer, scheduler(optimizer), interval="epoch", monitor=self.monitor)
 
-    def _steps_per_epoch(self) -> int:
-        return math.ceil(len(self.train_batches) / self.regime.accumulate)
+
+def _check_input(model: Callable[..., nn.Module], input_shape: Shape) -> None:
+    """Refuses several inputs where a model's signature says that it takes one."""
+    parameter = inspect.signature(model).parameters.get("input_shape")
+    if isinstance(input_shape, Mapping) and parameter and parameter.annotation == tuple[int, ...]:
+        raise ValueError(f"it takes one input a sample, not several ({', '.join(input_shape)})")
+
+
+def _scheduled(optimizer: Optimizer, scheduler: Any, **when: str) -> dict[str, Any]:
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **when}}

@@ -1,0 +1,54 @@
+"""Config values as Hydra's command line spells them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+WORD = re.compile(r"(?i)(?!(null|true|false|nan|inf)$|[-\d_e]+$)[\w/-]+", re.ASCII)  # no quotes needed
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each value below a node with its config path; interpolations and empty nodes are left out."""
+    if isinstance(node, DictConfig) and not node._is_none():
+        for key in node:
+            here = f"{path}.{key!s}" if path else str(key)
+            if not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
+                yield from leaves(node[key], here)
+    elif not isinstance(node, DictConfig) or node._is_none():
+        yield path, OmegaConf.to_container(node) if OmegaConf.is_list(node) else node
+
+
+def as_override(value: Any) -> str:
+    """Returns a value as Hydra's command line spells it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return "[" + ",".join(map(as_override, value)) + "]"
+        case dict():
+            return "{" + ",".join(f"{k}:{as_override(v)}" for k, v in value.items()) + "}"
+        case str() if not WORD.fullmatch(value):
+            return "'" + re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", r"\'"), value) + "'"
+        case _:
+            return str(value)
+
+
+def plain(value: Any) -> Any:
+    """Returns a list or a mapping for one that was spelled as an override; other values as they are."""
+    return parsed(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+
+
+def parsed(text: str) -> Any:
+    """Returns the value that Hydra's command line spells so."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # where no override is read it takes long
+
+    return OverridesParser.create().parse_override(f"value={text}").value()
+
+
+def without_passwords(text: str) -> str:
+    """Returns a text whose addresses, as ``postgresql://user:secret@host``, tell no password."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]+@", r"\1:***@", text)

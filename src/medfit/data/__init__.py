@@ -1,0 +1,1 @@
+"""Data: data sets, readers of file formats, preprocessing, splits and batches."""

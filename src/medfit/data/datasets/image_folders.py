@@ -1,0 +1,188 @@
+"""Finding images in folders: their splits, their patients, and the mask that belongs to each."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from medfit.data.datasets.roles import SPLIT_WORDS
+from medfit.data.readers.dicom_files import SUFFIXES as DICOM_SUFFIXES
+from medfit.data.readers.image_files import stem, suffix
+from medfit.errors import UserError
+
+COMMON_ENDING = re.compile(r"_0000$|[_-](masks?|segmentations?|seg|labels?|gt|images?|img)$", re.IGNORECASE)
+CHANNEL = re.compile(r"_00\d[1-9]\.")  # of nnU-Net, from the second on
+
+Key = tuple[str | None, str]  # split and name
+
+
+class Found(NamedTuple):
+    """An image's file, or the folder of its series.
+
+    Args:
+        path: Of the file or folder.
+        name: The file's or case's name without an ending.
+        split: ``train``, ``val``, ``test``, or None where the folders do not say.
+    """
+
+    path: Path
+    name: str
+    split: str | None
+
+
+def folder_of(path: str, option: str) -> Path:
+    """Returns a folder that is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"dataset.{option}: there is no folder '{path}'")
+    return folder
+
+
+def visible(folder: Path) -> list[Path]:
+    """Returns what a folder holds, in order of names, but for hidden files and the ``._`` files of a Mac."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def loose_images(folder: Path) -> list[Path]:
+    """Returns the files of images that lie in a folder itself."""
+    return [path for path in visible(folder) if path.is_file() and suffix(path)]
+
+
+def split_folders(folder: Path) -> dict[str | None, list[Path]]:
+    """Returns a folder's sub-folders for training, validation and test, or itself under None.
+
+    Raises:
+        UserError: images lie beside these sub-folders.
+    """
+    found: dict[str | None, list[Path]] = {}
+    for path in visible(folder):
+        if path.is_dir() and path.name.lower() in SPLIT_WORDS:
+            found.setdefault(SPLIT_WORDS[path.name.lower()], []).append(path)
+    if found and (loose := loose_images(folder)):
+        raise UserError(f"{loose[0].name}: lies beside the folders train, val and test, and not in one of them")
+    return found or {None: [folder]}
+
+
+def find(folder: Path, option: str) -> list[Found]:
+    """Returns a folder's images: files, and sub-folders of a case with one image or a DICOM series.
+
+    Args:
+        folder: Its sub-folders ``train``, ``val`` and ``test``, if there are any, say the split.
+        option: That named the folder, for messages.
+
+    Raises:
+        UserError: there are none, or two of one name in one split.
+    """
+    found = [
+        Found(path, name, split)
+        for split, parts in split_folders(folder).items()
+        for part in parts
+        for path, name in _images(part)
+    ]
+    if not found:
+        raise UserError(f"dataset.{option}: there are no images in '{folder.name}'")
+    check_unique([(image.split, image.name) for image in found], option)
+    return found
+
+
+def _images(folder: Path) -> Iterable[tuple[Path, str]]:
+    for path in visible(folder):
+        if path.is_dir():
+            images = [file for file in visible(path) if suffix(file) and suffix(file) not in DICOM_SUFFIXES]
+            if len(images) > 1:
+                raise UserError(f"{path.name}: the folder of a case holds {len(images)} images; one was expected")
+            yield (images[0] if images else path), path.name
+        elif suffix(path):
+            yield path, stem(path)
+
+
+def check_unique(names: Sequence[Key], option: str) -> None:
+    """Refuses two images of one name in one split."""
+    (_, twice), count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"dataset.{option}: there are {count} images '{twice}'")
+
+
+def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) -> list[Found | None]:
+    """Returns the mask of each image: of the same name, or the same but for a common ending as ``_mask``.
+
+    Args:
+        images: Each in one split, if they have splits.
+        masks: Of these images; they may have no splits.
+        partly: Whether images may be without a mask.
+
+    Raises:
+        UserError: images without a mask, or masks without an image; says how many, and names the first.
+    """
+    by_split = any(mask.split for mask in masks)
+    for loosen in (False, True):
+        of_images, of_masks = (
+            [(found.split if by_split else None, _key(found.name, loosen)) for found in side]
+            for side in (images, masks)
+        )
+        lonely, unused = _without(images, of_images, of_masks), _without(masks, of_masks, of_images)
+        if not unused and (partly or not lonely):
+            break
+    for names, what in (([] if partly else lonely, "images have no mask"), (unused, "masks have no image")):
+        if names:
+            hint = "; join channels in files of their own (_0000, _0001) into one" if CHANNEL.search(names[0]) else ""
+            raise UserError(f"dataset.masks: {len(names)} {what}, the first: {names[0]}{hint}")
+    check_unique(of_images, "images")
+    check_unique(of_masks, "masks")
+    mask_of = dict(zip(of_masks, masks, strict=True))
+    return [mask_of.get(key) for key in of_images]
+
+
+def _without(files: Sequence[Found], keys: Sequence[Key], others: Sequence[Key]) -> list[str]:
+    known = set(others)
+    return [file.path.name for file, key in zip(files, keys, strict=True) if key not in known]
+
+
+def _key(name: str, loosen: bool) -> str:
+    while loosen and (shorter := COMMON_ENDING.sub("", name)) != name and shorter:
+        name = shorter
+    return name
+
+
+def splits_of(found: Sequence[Found]) -> np.ndarray | None:
+    """Returns each image's split, None where the folders do not say.
+
+    Raises:
+        UserError: they say it of some only.
+    """
+    without = [image.path.name for image in found if image.split is None]
+    if without and len(without) < len(found):
+        raise UserError(f"{without[0]}: lies in no folder train, val or test, as other images do")
+    return None if without else np.array([image.split for image in found], dtype="<U5")
+
+
+def patients_of(names: Sequence[str], pattern: str | None) -> np.ndarray | None:
+    """Returns each image's patient; None where each image is one.
+
+    Args:
+        names: Of the files.
+        pattern: A regular expression whose first group is the patient.
+
+    Raises:
+        UserError: a pattern that is none or has no group, or a name that it does not fit.
+    """
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"dataset.patient: '{pattern}' is no regular expression ({error})") from error
+    if not compiled.groups:
+        raise UserError(f"dataset.patient: '{pattern}' needs a group in brackets, as in '(.*)_'")
+    matches = [compiled.search(name) for name in names]
+    missing = [name for name, match in zip(names, matches, strict=True) if match is None or match[1] is None]
+    if missing:
+        raise UserError(f"dataset.patient: '{pattern}' does not fit {len(missing)} names, the first: {missing[0]}")
+    return np.array([match[1] for match in matches if match])

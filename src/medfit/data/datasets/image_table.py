@@ -1,0 +1,101 @@
+"""A user's own images, listed in a table with their targets."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from medfit.data.datasets.image_folders import folder_of, visible
+from medfit.data.datasets.images import Images
+from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.readers.files import first_row, read_table
+from medfit.data.readers.image_files import channel_names, read_image, stem, suffix
+from medfit.errors import UserError
+from medfit.terminal.console import say
+
+
+class ImageTable(Images):
+    """The images that a CSV, TSV, Parquet or Excel file lists, a row each, with targets in other columns.
+
+    Targets are inferred as :class:`medfit.data.datasets.table.Table` does; columns without a role are left out.
+
+    Args:
+        path: Of the table, relative to where the command is run.
+        target: Its column, or several.
+        image: The column with the images' files; their endings may be left out.
+        folder: Where the files lie; None for the table's folder.
+        patient: The column that says whose image it is; None where each image is a patient's.
+        split: The column that says ``train``, ``val`` or ``test``.
+        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
+        positive: The positive value of a binary target; None for the larger of the two.
+        channels: Names of the images' channels; one name for colour images turns them grey, three for grey ones give
+            them colours. None to name them from the first image.
+        units: Of targets.
+        missing_values: Cells that mean "missing", besides empty ones and the usual words.
+        decimal: The decimal mark of a text file.
+        encoding: Of a text file.
+
+    Raises:
+        UserError: a table or column that can't be read, a file that is not there, and all that :class:`Images`
+            refuses.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str | list[str],
+        image: str = "image",
+        folder: str | None = None,
+        patient: str | None = None,
+        split: str | None = None,
+        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
+        positive: str | int | float | bool | None = None,
+        channels: Sequence[str] | None = None,
+        units: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = ("?",),
+        decimal: Literal[".", ","] = ".",
+        encoding: str = "utf-8",
+    ) -> None:
+        file = Path(path).expanduser()
+        table = read_table(file, encoding=encoding, decimal=decimal, missing_values=missing_values)
+        check_columns(table, {"image": image, "units": list(units or {})})
+        table, about, told = take_roles(table, target, patient, split, target_kind, positive)
+        check_columns(table, {"image": image})
+        files = _files(table[image], folder_of(folder, "folder") if folder else file.parent)
+        num_channels = len(channels) if channels else None
+        super().__init__(
+            name=file.stem,
+            names=[found.name for found in files],
+            readers=[functools.partial(read_image, found, num_channels) for found in files],
+            channels=channels or channel_names(read_image(files[0])),
+            units=units,
+            source=f"{file.name}, the user's own",
+            facts=table.drop(columns=image),
+            **about,
+        )
+        say(f"{file.name}: {told}")
+
+
+def _files(column: pd.Series, folder: Path) -> list[Path]:
+    """Returns each row's file, or its folder of a DICOM series.
+
+    Raises:
+        UserError: an empty cell, or files that are not there.
+    """
+    if (empty := column.isna()).any():
+        raise UserError(f"dataset.image: column '{column.name}' is missing in data row {first_row(empty)}")
+    cells = [str(cell).strip() for cell in column]
+    stems: dict[Path, dict[str, Path]] = {}
+    files = [folder / cell for cell in cells]
+    for index, file in enumerate(files):
+        if not file.exists() and file.parent.is_dir():
+            if file.parent not in stems:
+                stems[file.parent] = {stem(found): found for found in visible(file.parent) if suffix(found)}
+            files[index] = stems[file.parent].get(file.name, file)
+    if missing := [file.name for file in files if not file.exists()]:
+        raise UserError(
+            f"dataset.image: {len(missing)} files are not in '{folder.resolve().name}', the first: {missing[0]}"
+        )
+    return files

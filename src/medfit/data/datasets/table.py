@@ -1,0 +1,119 @@
+"""A user's own table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from medfit.data.datasets.records import Records
+from medfit.data.datasets.roles import check_columns, check_finite, check_numbers, take_roles
+from medfit.data.readers.files import first_row, read_table
+from medfit.errors import UserError
+from medfit.terminal.console import say
+
+Kind = Literal["numeric", "categorical", "boolean"]
+MOST_LEVELS = 20  # words with more distinct values than this, each a few times, are no categories
+FEWEST_REPEATS = 5
+
+
+class Table(Records):
+    """The rows of a CSV, TSV, Parquet or Excel file; says what it inferred.
+
+    Rows without a target are left out. One target column of two values is binary, of several values multiclass,
+    of numbers (not whole, or more than ten different) regression; several columns are multilabel if each holds
+    two values, else regression.
+
+    Args:
+        path: Of the file, relative to where the command is run.
+        target: Its column, or several.
+        patient: The column that says whose row it is; None where each row is a patient.
+        exclude: Columns that are no features.
+        split: The column that says ``train``, ``val`` or ``test``.
+        kinds: Of columns whose kind is guessed wrong.
+        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
+        positive: The positive value of a binary target; None for the larger of the two.
+        units: Of columns.
+        missing_values: Cells that mean "missing", besides empty ones and the usual words.
+        decimal: The decimal mark of a text file.
+        encoding: Of a text file.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str | list[str],
+        patient: str | None = None,
+        exclude: Sequence[str] = (),
+        split: str | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
+        positive: str | int | float | bool | None = None,
+        units: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = ("?",),
+        decimal: Literal[".", ","] = ".",
+        encoding: str = "utf-8",
+    ) -> None:
+        file = Path(path).expanduser()
+        table = read_table(file, encoding=encoding, decimal=decimal, missing_values=missing_values)
+        check_columns(table, {"exclude": exclude, "kinds": kinds or {}, "units": units or {}})
+        table, about, told = take_roles(table, target, patient, split, target_kind, positive)
+        x = table.drop(columns=[column for column in exclude if column in table])
+        all_kinds = {str(column): (kinds or {}).get(str(column)) or infer_kind(x[column]) for column in x}
+        super().__init__(
+            name=file.stem, x=_as_kinds(x, all_kinds), kinds=all_kinds, units=units,
+            source=f"{file.name}, the user's own", facts=table.drop(columns=x.columns), **about,
+        )  # fmt: skip
+        counts = pd.Series(list(all_kinds.values())).value_counts()
+        say(f"{file.name}: {told}; features: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+def infer_kind(column: pd.Series) -> str:
+    """Returns ``numeric``, ``categorical`` or ``boolean``.
+
+    Raises:
+        UserError: dates, lists, words that hardly repeat, or numbers with words among them.
+    """
+    name, known = column.name, column.dropna()
+    if column.dtype.kind in "mM" or not known.map(pd.api.types.is_hashable).all():
+        raise UserError(
+            f"dataset: column '{name}' holds {'dates or times' if column.dtype.kind in 'mM' else 'lists'}; "
+            f"leave it out with dataset.exclude=['{name}'] or turn it into a number"
+        )
+    if len(known) and _truth(known).notna().all():
+        return "boolean"
+    if check_numbers(column, "dataset", f"set dataset.kinds.'{name}'=categorical"):
+        return "numeric"
+    if known.nunique() > max(MOST_LEVELS, len(known) / FEWEST_REPEATS):
+        raise UserError(
+            f"dataset: column '{name}' holds {known.nunique()} different words in {len(known)} rows, as a name or "
+            f"number of a patient does; leave it out with dataset.exclude=['{name}'] or name it as dataset.patient"
+        )
+    return "categorical"
+
+
+def _truth(column: pd.Series) -> pd.Series:
+    """Returns 1 for yes, 0 for no, and NaN for all else."""
+    words = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+    return column.astype(str).str.strip().str.lower().map(words)
+
+
+def _as_kinds(x: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Returns numbers as float64 (boolean as 0 and 1) and categories as words, missing cells as NaN."""
+    columns = {}
+    for name in x:
+        column = x[name]
+        if kinds[str(name)] == "categorical":
+            columns[name] = column.astype(object).where(column.notna(), np.nan).map(str, na_action="ignore")
+            continue
+        numbers = _truth(column) if kinds[str(name)] == "boolean" else pd.to_numeric(column, errors="coerce")
+        wrong = numbers.isna() & column.notna()
+        if wrong.any():
+            raise UserError(
+                f"dataset.kinds: {int(wrong.sum())} cells of column '{name}' are not {kinds[str(name)]} "
+                f"(first in data row {first_row(wrong)})"
+            )
+        columns[name] = numbers.astype(float)
+        check_finite(columns[name], "dataset")
+    return pd.DataFrame(columns, index=x.index)

@@ -1,0 +1,74 @@
+"""A user's own recordings in PhysioNet's format."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from medfit.data.datasets.recordings import Recordings
+from medfit.data.datasets.windows import Marks
+from medfit.data.readers.headers import Header, distinct, unreadable
+from medfit.errors import UserError
+
+
+class WfdbRecords(Recordings):
+    """WFDB records: ``.hea`` headers with their signal files, and annotations beside them.
+
+    Records of several segments are read as one, missing where there is a gap. A signal of several samples a frame is
+    averaged to the frame's rate. Options are those of :class:`medfit.data.datasets.recordings.Recordings`.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = (".hea",)
+    data_endings: ClassVar[tuple[str, ...]] = (".dat", ".mat")
+
+    def header(self, file: Path) -> Header:
+        """Returns what a record's header says.
+
+        Raises:
+            UserError: it can't be read, or names no signals.
+        """
+        with _wfdb(file, self.named(file)) as wfdb:
+            record = wfdb.rdheader(str(file.with_suffix("")), rd_segments=True)
+            segments = getattr(record, "seg_name", None) or ()
+            described = next((one for one in record.segments if one), record) if segments else record
+            names, units = distinct(described.sig_name or ()), [unit or "" for unit in described.units or ()]
+        if not names or record.sig_len == 0:
+            raise UserError(f"dataset: '{self.named(file)}' holds no signals")
+        if len(names) != described.n_sig:
+            raise UserError(f"dataset: '{self.named(file)}' describes {len(names)} of its {described.n_sig} signals")
+        folder = self.named(file).rpartition("/")
+        pieces = [f"{folder[0]}{folder[1]}{name}" for name in segments]
+        return Header(file, self.named(file), names, [float(record.fs)] * len(names), units, pieces)
+
+    def read(self, header: Header, channels: Sequence[int]) -> list[np.ndarray]:
+        """Returns some channels' signals in their physical units."""
+        with _wfdb(header.file, header.name) as wfdb:
+            x = wfdb.rdrecord(str(header.file.with_suffix("")), return_res=32).p_signal
+            return [x[:, channel] for channel in channels]
+
+    def marks(self, header: Header) -> Marks:
+        """Returns the annotations of ``annotator``."""
+        with _wfdb(header.file, header.name) as wfdb:
+            found = wfdb.rdann(str(header.file.with_suffix("")), self.annotator)
+        rate = found.fs or header.rates_hz[0]
+        return [sample / rate for sample in found.sample], found.symbol
+
+
+@contextmanager
+def _wfdb(file: Path, name: str) -> Iterator[ModuleType]:
+    """Gives the package, and tells of its errors as the file's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own use of pandas and numpy
+        import wfdb
+
+        try:
+            yield wfdb
+        except FileNotFoundError as error:
+            missing = Path(error.filename or "").name
+            raise UserError(f"dataset: '{name}' needs the file '{missing}', which is not there") from error
+        except Exception as error:  # it has many kinds
+            raise unreadable(file, name, error) from error

@@ -1,0 +1,1 @@
+"""Evaluation: trainings over seeds and folds, and the baselines beside them."""

@@ -1,0 +1,1 @@
+"""The search: its space, values, sampler, objectives and starting points."""

@@ -1,0 +1,1 @@
+"""The terminal: what is said and shown there."""

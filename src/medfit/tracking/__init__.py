@@ -1,0 +1,1 @@
+"""Tracking: the only writers to MLflow."""

@@ -1,0 +1,154 @@
+"""What a run records: all it takes to repeat it."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
+
+from medfit.config.overrides import leaves, without_passwords
+from medfit.errors import UserError
+from medfit.tracking import provenance
+from medfit.tracking.run import Run, create_run, reopen_run
+from medfit.tracking.store import Store
+from medfit.tracking.tracked_data import TrackedData
+
+OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where runs are kept.
+
+    Args:
+        uri: Of an MLflow server or database; None for a SQLite database in the output folder.
+        plots: Whether each run draws its plots.
+        ui_port: Where ``medfit ui`` serves MLflow's pages, or the next free port.
+    """
+
+    uri: str | None = None
+    plots: bool = True
+    ui_port: Annotated[int, Field(ge=1, le=65535)] = 5000
+
+
+@contextmanager
+def start_run(
+    cfg: DictConfig,
+    dataset: TrackedData,
+    proof: Mapping[str, Any],
+    tags: Mapping[str, str],
+    resume: str | None = None,
+) -> Iterator[Run]:
+    """Opens a run that holds all it takes to repeat it, and ends it truthfully.
+
+    Args:
+        cfg: The whole config.
+        dataset: For its fingerprint and schema.
+        proof: Of the split.
+        tags: ``kind`` (run, trial, sweep, seed, evaluation), ``mlflow.parentRunId`` and what else tells it apart.
+        resume: The id of a run to go on with, if the store has it.
+    """
+    store = Store(cfg)
+    name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
+    chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
+    tags = {**chosen, "task.targets": dataset.task, **tags}
+    run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
+    try:
+        run.log_params(chosen | dict(params(cfg)))
+        run.log_dataset(dataset, proof, _facts(cfg))
+        run.flush()
+        yield run
+    except BaseException as error:
+        _end_badly(run, error)
+        raise
+    run.end("FINISHED")
+
+
+def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
+    """Returns the MLflow experiment's name: the experiment's, else the data set's."""
+    return cfg.experiment or dataset.name
+
+
+def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yields config paths and values; each, given back as an override, means the same again."""
+    for section in cfg:
+        if section not in (
+            "choices",
+            "overrides",
+            "experiment",
+            "best",
+            "sweep",
+            "tracking",
+            "output_dir",
+            "evaluate",
+            "sample",
+            "explain",
+            "compare",
+            "report",
+        ):
+            for path, value in leaves(cfg[section], str(section)):
+                if path.startswith(OWN_KEYS) or not path.rpartition(".")[2].startswith("_"):
+                    yield path, value
+
+
+def prediction_files(
+    run: Run, dataset_name: str, tables: Mapping[str, pd.DataFrame | None], groups: Callable[[str], Any]
+) -> dict[str, pd.DataFrame]:
+    """Returns predictions beside the truth, with pseudonyms for patients, by the files' names.
+
+    Args:
+        run: Whose they are.
+        dataset_name: A patient has another pseudonym in each data set.
+        tables: By split, a row each sample; None where predictions fit in no table.
+        groups: Returns the patient of each sample of a split.
+    """
+    files = {}
+    for split, table in tables.items():
+        if table is not None:
+            table.insert(0, "patient", pseudonyms(run.store.folder, dataset_name, groups(split)))
+            files[f"predictions/{split}.csv"] = table
+    return files
+
+
+def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
+    """Returns a keyed hash of each sample's patient, alike in all runs of this folder and of no use elsewhere.
+
+    The key, ``salt``, lies in the output folder, is readable to its owner alone and is never logged.
+    """
+    path = folder / "salt"
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    salt = path.read_text().encode()
+    return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+
+
+def _facts(cfg: DictConfig) -> dict[str, Any]:
+    code = provenance.code()
+    facts: dict[str, Any] = {
+        "config.yaml": without_passwords(OmegaConf.to_yaml(cfg)),
+        "environment.json": provenance.environment(),
+    }
+    return facts | ({"code.diff": code["diff"]} if code["diff"] else {})
+
+
+def _end_badly(run: Run, error: BaseException) -> None:
+    """Ends a run whose error is about to be told: a store that fails here too must not take its place."""
+    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    with suppress(UserError):
+        if not killed:
+            run.set_tag("failure", f"{type(error).__name__}: {error}"[:500])
+            run.log_files({"failure.txt": "".join(traceback.format_exception(error))})
+    with suppress(UserError):
+        run.end("KILLED" if killed else "FAILED")

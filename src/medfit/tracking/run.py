@@ -1,0 +1,209 @@
+"""One MLflow run, and what it is told."""
+
+import json
+import math
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL.Image import Image
+
+from medfit.config.overrides import as_override
+from medfit.errors import StoreError, disk_full
+from medfit.tracking import process
+from medfit.tracking.operations import MOST_POINTS, now_ms
+from medfit.tracking.store import Store
+from medfit.tracking.tracked_data import TrackedData
+
+FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
+LONGEST_PARAM = 6000  # characters that MLflow takes
+KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
+
+
+class Run:
+    """One MLflow run; metrics are sent in batches, and so is all else where another process does the sending.
+
+    Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
+    """
+
+    def __init__(self, store: Store, run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
+        self.store, self.id, self.experiment_id = store, run_id, experiment_id
+        self._begun_with = begun_with  # params, which MLflow lets nobody change
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self.others_go_on = False  # set where this process leaves a run that other processes work on
+        self._points: list[list[Any]] = []
+        self._held: list[tuple[str, list[Any]]] = []  # that go together
+        self._folder: Path | None = None  # of their files
+        self._flushed = time.monotonic()
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Logs values by their config paths, spelled as overrides; a run that goes on keeps those it has."""
+        new = {key: value for key, value in params.items() if key not in self._begun_with}
+        self._write("params", [[key, as_override(value)[:LONGEST_PARAM]] for key, value in new.items()])
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keeps finite values, and sends them now and then."""
+        now = now_ms()
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                key = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+                self.history.setdefault(key, []).append((step, float(value)))
+                self._points.append([key, float(value), now, step])
+        if time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what waits; what the store fails to take goes on waiting."""
+        self._send_points()
+        self._send_held()
+        self._flushed = time.monotonic()
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Sets a tag."""
+        self._write("tag", [key, value])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._write("tags", [list(pair) for pair in tags.items()])
+
+    def log_files(self, files: Mapping[str, Any]) -> None:
+        """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure, weights (as ``.ckpt``)."""
+        if self.store.later:
+            texts = {name: text for name, content in files.items() if (text := _text(name, content)) is not None}
+            if texts:
+                self._write("texts", [texts])
+            if others := {name: content for name, content in files.items() if name not in texts}:
+                self._folder = self._folder or Path(mkdtemp())
+                write_files(self._folder / str(len(self._held)), others)
+                self._write("files", [])
+            return
+        with TemporaryDirectory() as folder:
+            write_files(Path(folder), files)
+            self._write("files", [], Path(folder))
+
+    def log_image(self, name: str, image: np.ndarray, step: int) -> None:
+        """Logs an image of a step, which MLflow shows with a slider over the steps."""
+        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
+
+        # not by client.log_image, which names a file anew each time: an image sent twice would be there twice
+        path = f"images/{name.replace('/', '~')}+step+{step}+timestamp+{now_ms()}+{uuid.uuid4()}"
+        whole = convert_to_pil_image(image)
+        self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
+        self.set_tag("mlflow.loggedImages", "True")
+
+    def log_dataset(
+        self, dataset: TrackedData, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None
+    ) -> None:
+        """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files."""
+        schema = dataset.schema()
+        columns = [
+            {"name": column["name"], "type": KINDS.get(column["kind"], "double"), "required": True} for column in schema
+        ]
+        entity = {
+            "name": dataset.name,
+            "digest": dataset.fingerprint()[:32],
+            "source_type": "local",
+            "source": json.dumps({"source": dataset.source}),
+            "schema": json.dumps({"mlflow_colspec": columns}),
+            "profile": json.dumps({"num_rows": len(dataset), **proof}),
+        }
+        self._write("input", [entity, {"mlflow.data.context": "train, val"}])
+        facts = {"columns": schema, "sha256": dataset.fingerprint()}
+        self.log_files({**(files or {}), "data/schema.json": facts, "data/split.json": dict(proof)})
+
+    def end(self, status: str) -> None:
+        """Sends what waits and ends the run as FINISHED, FAILED or KILLED; not if others go on with it."""
+        self._send_points()
+        if not self.others_go_on:
+            self._write("end", [status, now_ms()])
+        self._send_held()
+
+    def _write(self, operation: str, payload: list[Any], files: Path = Path()) -> None:
+        if self.store.later:
+            self._held.append((operation, payload))
+        else:
+            self.store.write(self.id, operation, payload, files)
+
+    def _send_points(self) -> None:
+        while points := self._points[:MOST_POINTS]:
+            self._write("metrics", points)
+            del self._points[:MOST_POINTS]
+
+    def _send_held(self) -> None:
+        if self._held:
+            self.store.write(self.id, "several", self._held, self._folder or Path())
+            self._held = []
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    """Returns a new run, RUNNING.
+
+    Args:
+        store: That keeps it.
+        experiment: The MLflow experiment's name.
+        name: The run's.
+        tags: The run's.
+    """
+    if made := store.made_by_others(tags):
+        run = Run(store, *made)
+        run.set_tags(tags)
+        return run
+    experiment_id = store.experiment_id(experiment)
+    return Run(store, store.make_run(experiment_id, name, tags, process.identity()), experiment_id)
+
+
+def reopen_run(store: Store, run_id: str | None) -> Run | None:
+    """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
+    found = store.restart(run_id) if run_id else None
+    return Run(store, found.info.run_id, found.info.experiment_id, found.data.params) if found else None
+
+
+def write_files(folder: Path, files: Mapping[str, Any]) -> None:
+    """Writes files into a folder, as :meth:`Run.log_files` takes them."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(path, content)
+        except OSError as error:
+            if disk_full(error):
+                raise StoreError(f"{path.parent} can't be used (the disk is full)") from error
+            raise
+
+
+def _text(name: str, content: Any) -> str | None:
+    """Returns a file's text; None if it has none."""
+    match content:
+        case str():
+            return content
+        case dict() if not name.endswith(".ckpt"):
+            return json.dumps(content, indent=2)
+        case pd.DataFrame():
+            return content.to_csv(index=False)
+    return None
+
+
+def _write(path: Path, content: Any) -> None:
+    if (text := _text(path.name, content)) is not None:
+        path.write_text(text)
+        return
+    match content:
+        case dict():
+            import torch
+
+            torch.save(content, path)
+        case Path():
+            path.write_bytes(content.read_bytes())
+        case Image():
+            content.save(path)
+        case _:
+            content.savefig(path, dpi=100)

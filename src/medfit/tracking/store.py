@@ -1,0 +1,243 @@
+"""The MLflow store and its runs: below :mod:`medfit.tracking.run`, and with it the only place that writes to MLflow."""
+
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from medfit.config import folders
+from medfit.config.overrides import without_passwords
+from medfit.errors import UserError
+from medfit.terminal.console import say
+from medfit.tracking import database, process, provenance
+from medfit.tracking.operations import guarded, now_ms, perform, refused, trouble
+from medfit.tracking.outbox import Outbox
+
+if TYPE_CHECKING:
+    import mlflow.entities
+
+PAGE = 1000  # runs in an answer
+RUNNING = "attributes.status = 'RUNNING'"
+PROCESS = "medfit.process"  # the tag that tells which process works on a run
+
+Made = tuple[str, str]  # a run's id, and its experiment's
+
+_OTHERS: dict[str, Callable[[Mapping[str, str]], Made | None]] = {}
+
+
+def leave_to_others(cfg: DictConfig, made: Callable[[Mapping[str, str]], Made | None] = lambda tags: None) -> None:
+    """Keeps what this process writes to a store's runs on disk from now on: another process sends it.
+
+    Args:
+        cfg: That tells the store.
+        made: Returns the run that another process has made for some tags.
+    """
+    _OTHERS[address(cfg)] = made
+
+
+def address(cfg: DictConfig) -> str:
+    """Returns a store's address."""
+    return cfg.tracking.uri or f"sqlite:///{folders.ROOT / cfg.output_dir / 'mlflow.db'}"
+
+
+def is_local(uri: str) -> bool:
+    """Tells whether a store is a database on this machine, not a server."""
+    return uri.startswith("sqlite:")
+
+
+class Store:
+    """An MLflow store, opened and known to work; sends what was kept while a server was away.
+
+    One in a local database whose writes are left to another process is opened when it is first read.
+
+    Raises:
+        StoreError: it can't be reached, read or written.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.folder = folders.output_dir(cfg)
+        self.uri = address(cfg)
+        self.local = is_local(self.uri)
+        self.later = self.uri in _OTHERS
+        if not (self.local and self.later):
+            _ = self.client
+        self._outbox = Outbox(self.folder, self.uri, lambda: self.client)
+        if not self.later and (sent := self.send_kept()):
+            were, have = ("run that was", "has") if sent == 1 else ("runs that were", "have")
+            say(f"{sent} {were} kept while the server was away {have} been sent")
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """MLflow's client."""
+        database.import_mlflow()
+        with self._guarded():
+            return self._open()
+
+    def experiment_id(self, name: str) -> str:
+        """Returns the experiment's id; makes the experiment at its first run."""
+        location = (self.folder / "artifacts" / name).as_uri() if self.local else None
+        with self._guarded():
+            return _experiment_id(self.client, name, location)
+
+    def count(self, experiment_id: str, kind: str) -> int:
+        """Returns how many runs of a kind an experiment has."""
+        return len(self.runs_of(experiment_id, {"kind": kind}))
+
+    def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
+        """Returns an experiment's runs that have some tags."""
+        return self._search([experiment_id], " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tag_filter.items()))
+
+    def find(self, run_id: str, where: str) -> "mlflow.entities.Run":
+        """Returns a run.
+
+        Args:
+            run_id: Its id.
+            where: The config path that names it, for the error.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            uri = without_passwords(self.uri)
+            raise UserError(f"{where}: there is no run '{run_id}' in {uri}; medfit ui shows their ids") from error
+
+    def artifact(self, run_id: str, name: str, folder: str, where: str) -> Path:
+        """Returns an artifact of a run as a file in a folder.
+
+        Raises:
+            UserError: there is no such run, or it has no such artifact.
+        """
+        from mlflow.exceptions import MlflowException
+
+        status = self.find(run_id, where).info.status.lower()
+        try:
+            return Path(self.client.download_artifacts(run_id, name, folder))
+        except (MlflowException, OSError) as error:
+            raise UserError(
+                f"{where}: run {run_id} ({status}) has no {name}; it must be a training that came to its end"
+            ) from error
+
+    def running(self, experiment_id: str | None = None) -> "list[mlflow.entities.Run]":
+        """Returns the runs, of an experiment or of all, that have not ended as far as the store knows."""
+        self.send_kept()  # ends, among other things
+        return self._search([experiment_id] if experiment_id else self._experiments(), RUNNING)
+
+    def restart(self, run_id: str) -> "mlflow.entities.Run | None":
+        """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
+        with self._guarded():
+            if self._outbox.holds(run_id):
+                self._outbox.send([run_id])  # its end may be in there
+            try:
+                self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
+                self.client.update_run(run_id, status="RUNNING")
+                return self.client.get_run(run_id)
+            except trouble() as error:
+                if refused(error):
+                    return None
+                raise
+
+    def made_by_others(self, tags: Mapping[str, str]) -> Made | None:
+        """Returns the run that another process has made for some tags, or None if none has."""
+        return _OTHERS[self.uri](tags) if self.later else None
+
+    def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str], worker: str) -> str:
+        """Makes a run that a process works on; returns its id."""
+        state = provenance.code()
+        tags = {
+            "mlflow.source.name": "medfit",
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.git.commit": state["commit"],
+            "git.dirty": state["dirty"],
+            PROCESS: worker,
+            **tags,
+        }
+        with self._guarded(), self._whole():
+            return self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+
+    def close(self, run_id: str, status: str, failure: str | None = None) -> None:
+        """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED."""
+        if failure:
+            self.write(run_id, "tag", ["failure", failure[:500]])
+        self.write(run_id, "end", [status, now_ms()])
+
+    def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
+        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it if a server is away or others send."""
+        with self._guarded(), self._whole():
+            if self.later:
+                self._outbox.keep(run_id, operation, payload, files, sure=False)  # it is sent in a moment
+            elif self.local:
+                perform(self.client, run_id, operation, payload, files)
+            else:
+                self._outbox.write(run_id, operation, payload, files)
+
+    def send_kept(self) -> int:
+        """Sends what was kept while the server was away; returns how many runs it now has as a whole."""
+        with self._guarded():
+            return self._outbox.send(self._outbox.runs())
+
+    @property
+    def away(self) -> bool:
+        """Whether the server was away when something was last sent."""
+        return self._outbox.away
+
+    def kept(self) -> int:
+        """Returns of how many runs something still waits for the server."""
+        return len(self._outbox.runs())
+
+    def _whole(self) -> AbstractContextManager[None]:
+        """Keeps a write to a database from being interrupted, which could keep it locked for all that follow."""
+        return process.uninterrupted() if self.local else nullcontext()
+
+    def _open(self) -> Any:
+        if not self.local:
+            client = database.client(self.uri)
+            client.search_experiments(max_results=1)
+            return client
+        return database.client(self.uri, database.make(self.uri))
+
+    def _search(self, experiment_ids: list[str], query: str) -> "list[mlflow.entities.Run]":
+        return self._pages(
+            lambda token: self.client.search_runs(experiment_ids, query, max_results=PAGE, page_token=token)
+        )
+
+    def _experiments(self) -> list[str]:
+        found = self._pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
+        return [experiment.experiment_id for experiment in found]
+
+    def _pages(self, ask: Callable[[str | None], Any]) -> list[Any]:
+        with self._guarded():
+            page = ask(None)
+            found = list(page)
+            while page.token:
+                page = ask(page.token)
+                found += page
+        return found
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(f"tracking.uri: the store '{without_passwords(self.uri)}'")
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+@functools.lru_cache(maxsize=64)
+def _experiment_id(client: Any, name: str, location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)  # another process's, of this moment
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
+            raise
+        return found.experiment_id

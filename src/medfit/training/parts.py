@@ -1,0 +1,123 @@
+"""All that a training needs, built from a config."""
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import lightning as L
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from medfit.config.instantiate import build, load_dataset
+from medfit.config.node_key import NodeKey
+from medfit.data import leaks
+from medfit.data.datamodule import DataModule, Prepared
+from medfit.data.dataset import Dataset
+from medfit.data.inputs import Shape
+from medfit.errors import UserError, in_memory
+from medfit.evidence.targets.known import named
+from medfit.tasks.base import Task
+from medfit.tasks.regime import Training
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config builds: all that a training needs.
+
+    Args:
+        datamodule: Batches of each split.
+        task: With its model, untrained.
+        regime: How to train.
+        leaks: What the leak scan found, a line each.
+    """
+
+    datamodule: DataModule
+    task: Task
+    regime: Training
+    leaks: Sequence[str] = ()
+
+
+def prepare(cfg: DictConfig) -> Parts:
+    """Builds everything, and so finds every mistake that shows before training."""
+    _quiet()
+    dataset = load_dataset(cfg)
+    fits = get_object(cfg.task._target_).fits
+    if named(dataset.task) not in fits:
+        learnt = sorted(kind.name for kind in fits)
+        raise UserError(
+            f"task={cfg.choices.task} learns {' or '.join(learnt)} targets, but the data set's are {dataset.task}"
+        )
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):
+        prepared = _prepared(dataset, *(NodeKey(key, _values(cfg[key])) for key in ("preprocessing", "split")))
+        datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
+        task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
+    proof = datamodule.proof
+    found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
+    proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
+    return Parts(datamodule, task, task.regime, found.findings)
+
+
+_PREPARED: dict[tuple[Any, ...], Prepared] = {}
+MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
+
+
+def _prepared(dataset: Dataset, preprocessing: NodeKey, split: NodeKey) -> Prepared:
+    """Returns data as two configs divide and prepare them, once for all trainings that share these."""
+    key = dataset, preprocessing, split
+    if key not in _PREPARED:
+        if len(_PREPARED) >= MOST_KEPT or sum(made.data.nbytes for made in _PREPARED.values()) > MOST_KEPT_BYTES:
+            _PREPARED.clear()  # before others are made: there may be no room for both
+        _PREPARED[key] = Prepared(dataset, build(preprocessing.node), build(split.node))
+    return _PREPARED[key]
+
+
+def _values(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def make_task(
+    cfg: DictConfig,
+    input_shape: Shape,
+    target_names: Sequence[str],
+    train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
+) -> Task:
+    """Returns the config's task with its model, untrained.
+
+    Args:
+        cfg: As :func:`medfit.config.compose.compose` gives it.
+        input_shape: Of one sample's ``x``.
+        target_names: The data set's.
+        train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
+            was learnt from them.
+    """
+    task: Task = build(cfg.task)(
+        model=build(cfg.model),
+        regime=build(cfg.regime),
+        input_shape=input_shape,
+        target_names=target_names,
+        train_arrays=train_arrays,
+    )
+    return task
+
+
+def sizes(cfg: DictConfig, first: str) -> str:
+    """Returns a config path, and those that set how large a sample becomes."""
+    return " or ".join([first, *(f"preprocessing.{key}" for key in cfg.preprocessing if str(key).endswith("size"))])
+
+
+def _quiet() -> None:
+    """Keeps Lightning's advice, meant for developers, from the terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*",
+        ".*`isinstance.*LeafSpec.*",
+        ".*GPU available.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,155 @@
+"""Lightning's trainer as a regime describes it, and what a training keeps and stops at."""
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+
+from medfit.errors import UserError
+from medfit.tasks.base import Task
+from medfit.tasks.regime import Training
+from medfit.tracking import recording
+from medfit.tracking.run import Run
+from medfit.training import fast
+from medfit.training.hardware import Acceleration, suiting_threads
+from medfit.training.parts import Parts
+
+ELSEWHERE = {  # arguments of the trainer that have a place of their own in the config
+    "max_epochs": "regime.epochs",
+    "accelerator": "regime.accelerator",
+    "precision": "regime.precision",
+    "deterministic": "regime.deterministic",
+    "gradient_clip_val": "regime.gradient_clip",
+    "accumulate_grad_batches": "regime.accumulate",
+    "callbacks": "regime.callbacks",
+    "logger": "tracking.uri",
+}
+
+
+class DivergedError(UserError):
+    """The loss is no longer a number."""
+
+
+def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logger | None = None) -> L.Trainer:
+    """Returns Lightning's trainer, or the one with the fast loop where that pays.
+
+    Args:
+        parts: What is trained.
+        callbacks: More than the regime's and medfit's own.
+        logger: Takes what the task logs; None for none.
+
+    Raises:
+        UserError: the regime has an argument that the trainer refuses, or asks for several devices.
+    """
+    regime, task = parts.regime, parts.task
+    own: list[Callback] = [Acceleration(task), _StopIfDivergedError()]
+    if regime.patience:
+        own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
+    arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
+    arguments["logger"] = logger or False
+    try:
+        if fast.pays(task, parts.datamodule, regime, callbacks):
+            return fast.FastTrainer(regime.accumulate, regime.gradient_clip, **arguments)
+        trainer = L.Trainer(
+            gradient_clip_val=regime.gradient_clip, accumulate_grad_batches=regime.accumulate, **arguments
+        )
+    except (MisconfigurationException, RuntimeError, ValueError, TypeError) as error:
+        raise UserError(f"regime: {str(error).splitlines()[0]}") from error
+    if trainer.world_size > 1:
+        raise UserError(f"regime.trainer: medfit trains on one device, not on {trainer.world_size}")
+    return trainer
+
+
+def fit(trainer: L.Trainer, parts: Parts) -> None:
+    """Trains the task, in as many threads as suit it."""
+    with suiting_threads(parts.regime, parts.task, parts.datamodule.batch_size, parts.datamodule.input_shape):
+        trainer.fit(parts.task, datamodule=parts.datamodule)
+
+
+def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Returns what the task predicts for some splits, by split, as its ``scores`` takes it."""
+    made = {split: trainer.predict(parts.task, parts.datamodule.batches(split)) for split in splits}
+    return {split: parts.task.join(batches or []) for split, batches in made.items()}
+
+
+def prediction_files(run: Run, parts: Parts, outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Returns a training's predictions as the files that its run keeps, by their names."""
+    data, tables = parts.datamodule, {split: parts.task.table(*output) for split, output in outputs.items()}
+    return recording.prediction_files(run, data.dataset.name, tables, data.groups)
+
+
+class BestWeights(Callback):
+    """Keeps the best epoch's weights in memory; they are stored once, after training.
+
+    Args:
+        task: Whose they are; its ``monitor`` and ``mode`` tell which epoch is the best.
+
+    Attributes:
+        weights: Of the task, copied: on the CPU.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.sign = task, 1 if task.mode == "max" else -1
+        self.weights: dict[str, Any] = {}
+        self._score = -math.inf
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Keeps the weights if they are better than all before; the first ones in any case.
+
+        Raises:
+            UserError: the trainer's arguments leave the task without its score.
+        """
+        if self.task.monitor not in trainer.callback_metrics:
+            raise UserError(f"regime.trainer: with these arguments there is no {self.task.monitor} after each epoch")
+        score = self.sign * float(trainer.callback_metrics[self.task.monitor])
+        if score > self._score or not self.weights:  # never where it is no number
+            self._score = -math.inf if math.isnan(score) else score
+            self.weights = {
+                name: value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+                for name, value in self.task.state_dict().items()
+            }
+
+
+class _StopIfDivergedError(Callback):
+    """Ends a training whose loss is no longer finite."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Checks the epoch's mean loss."""
+        loss = trainer.callback_metrics.get("train/loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise DivergedError(
+                f"the training loss became {float(loss)} in epoch {trainer.current_epoch}; a lower learning rate or "
+                "regime.gradient_clip=1 may help"
+            )
+
+
+def _arguments(regime: Training) -> dict[str, Any]:
+    """Returns the trainer's arguments; the user's replace medfit's.
+
+    Raises:
+        UserError: the user gives one that has another place in the config.
+    """
+    for name in regime.trainer:
+        if name in ELSEWHERE:
+            raise UserError(f"regime.trainer.{name}: give {ELSEWHERE[name]}")
+    return {
+        "max_epochs": regime.epochs,
+        "accelerator": regime.accelerator,
+        "devices": 1,
+        "precision": regime.precision,
+        "deterministic": regime.deterministic,
+        "default_root_dir": tempfile.gettempdir(),
+        "log_every_n_steps": 1,
+        "num_sanity_val_steps": 0,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in regime.callbacks.values()),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        **regime.trainer,
+    }
