@@ -1,6 +1,6 @@
 """What every data set offers, whatever its samples are: the contract between data and the rest."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from medfit.data.image import Image
 from medfit.data.kind import Kind
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Samples ``(x, y)`` with patients, targets and units.
 
@@ -70,6 +71,7 @@ class Dataset(Protocol):
         ...
 
 
+@runtime_checkable
 class TableRows(Protocol):
     """Rows to be prepared: of a data set, or of patients without a target.
 
@@ -82,10 +84,12 @@ class TableRows(Protocol):
     kinds: dict[str, str]
 
 
+@runtime_checkable
 class TableDataset(TableRows, Dataset, Protocol):
     """A data set of this kind."""
 
 
+@runtime_checkable
 class SeriesSignals(Protocol):
     """Series to be prepared: of a data set, or of patients without a target.
 
@@ -101,10 +105,12 @@ class SeriesSignals(Protocol):
     sampling_rate_hz: float | None
 
 
+@runtime_checkable
 class SeriesDataset(SeriesSignals, Dataset, Protocol):
     """A data set of this kind."""
 
 
+@runtime_checkable
 class ImageFiles(Protocol):
     """Images to be prepared: of a data set, or of patients without a target.
 
@@ -130,5 +136,6 @@ class ImageFiles(Protocol):
         ...
 
 
+@runtime_checkable
 class ImageDataset(ImageFiles, Dataset, Protocol):
     """A data set of one of these kinds."""

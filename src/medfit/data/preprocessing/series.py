@@ -95,7 +95,7 @@ class SeriesPreprocessing:
         data = self.dataset
         lengths = {series.shape[1] for series in data.x} if isinstance(data.x, list) else {data.x.shape[2]}
         lengths = {self.cleaning.length(length, data.sampling_rate_hz) for length in lengths}
-        length = {"pad": max(lengths), "crop": min(lengths)}.get(str(self.length)) or int(self.length)
+        length = {"pad": max(lengths), "crop": min(lengths)}.get(str(self.length), self.length)
         steps = FittedSeries(
             features=list(data.channels),
             units=dict(data.units),
