@@ -11,7 +11,8 @@ from medfit.data.preprocessing.fitted import load
 from medfit.errors import UserError
 from medfit.evaluation.baselines import predictions
 from medfit.explain import explain
-from medfit.train import prepare, train
+from medfit.train import train
+from medfit.training.parts import prepare
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["dataset=promoters", "model.widths=[16,16,16]"]

@@ -15,14 +15,12 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit.config.overrides import leaves, without_passwords
+from medfit.config.overrides import OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError
 from medfit.tracking import provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
-
-OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "report",
         ):
             for path, value in leaves(cfg[section], str(section)):
-                if path.startswith(OWN_KEYS) or not path.rpartition(".")[2].startswith("_"):
+                if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
                     yield path, value
 
 
