@@ -84,13 +84,13 @@ def test_scores_of_other_splits_teach_nothing(compose):
 def test_masks_of_other_splits_teach_nothing(volumes, monkeypatch):
     parts = volumes()
     before = all_of(parts, ["test"])
-    case, train = type(parts.datamodule.data).case, set(parts.datamodule.rows["train"].tolist())
+    image_and_mask, train = type(parts.datamodule.data).image_and_mask, set(parts.datamodule.rows["train"].tolist())
 
     def emptied(self, row):
-        x, mask = case(self, row)
+        x, mask = image_and_mask(self, row)
         return (x, mask) if row in train else (x, torch.zeros_like(mask))
 
-    monkeypatch.setattr(type(parts.datamodule.data), "case", emptied)
+    monkeypatch.setattr(type(parts.datamodule.data), "image_and_mask", emptied)
     for name, outputs in all_of(parts, ["test"]).items():
         for old, new in zip(before[name]["test"][0], outputs["test"][0], strict=True):
             np.testing.assert_array_equal(new.counts[1], old.counts[1])  # what was predicted

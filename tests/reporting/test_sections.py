@@ -8,7 +8,7 @@ from html_checks import Reader
 
 from medfit.config import folders
 from medfit.reporting import page, page_figures, statements
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 
 
 def section(html, name):
@@ -44,7 +44,7 @@ def test_the_leak_scan_is_told(diagnosed):
 
 
 def test_findings_of_the_leak_scan_are_a_warning():
-    html = page.render(Facts("x", "Why?", proof={"leaks": ["column 'a' tells the target alone"]}))
+    html = page.render(ReportData("x", "Why?", proof={"leaks": ["column 'a' tells the target alone"]}))
     assert "Warning: the leak scan found: column 'a' tells the target alone" in section(html, "summary")
 
 
@@ -144,7 +144,7 @@ def test_a_generator_has_scores_and_trainings(lab, generation):
 
 
 def test_what_is_missing_names_its_command():
-    html = page.render(Facts("x", "Why?"))
+    html = page.render(ReportData("x", "Why?"))
     for name in ("summary", "results", "seeds", "subgroups", "openings", "plots"):
         assert "make evaluate EXPERIMENT=x" in section(html, name)
     for name in ("data", "search", "software"):
@@ -156,7 +156,7 @@ def test_what_is_missing_names_its_command():
 
 def test_results_alone_are_shown_with_the_command_for_the_rest():
     rows = {"patients_of": ["5 folds"], "model": ["mlp"], "metric": ["auroc"], "estimate": [0.9], "sd": [0.01]}
-    html = page.render(Facts("x", "Why?", results=pd.DataFrame(rows | {"trainings": [5], "opening": [1]})))
+    html = page.render(ReportData("x", "Why?", results=pd.DataFrame(rows | {"trainings": [5], "opening": [1]})))
     assert "Scored on: 5 folds" in section(html, "results")
     assert "Only results.csv is here" in section(html, "results")
 
@@ -173,7 +173,7 @@ def test_results_of_an_older_kind_are_passed_over(lab, regression):
 def test_rows_of_folds_and_of_the_test_split_stand_side_by_side(lab, regression):
     known = lab.facts(regression)
     other = known.results.assign(patients_of="5 folds", opening=3)
-    html = page.render(Facts("x", "Why?", results=pd.concat([known.results, other])))
+    html = page.render(ReportData("x", "Why?", results=pd.concat([known.results, other])))
     text = section(html, "results")
     assert "Scored on: test split" in text and "Scored on: 5 folds" in text
     assert text.count("Scored again") == 1

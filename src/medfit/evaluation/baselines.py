@@ -15,7 +15,7 @@ from medfit.evaluation.estimators import Third, baselines, fit_predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
 from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
-from medfit.tasks.segmentation import Case
+from medfit.tasks.segmentation import ScoredImage
 from medfit.terminal.console import say
 from medfit.training.parts import Parts
 
@@ -103,7 +103,7 @@ def of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs
         say(f"Baselines: only the mean mask; thresholds for {size} classes take too long to find")
     for name, estimator in made.items():
         estimator.fit(_examples(parts))
-        yield name, {split: (_cases(parts, estimator, split),) for split in splits}
+        yield name, {split: (_scored_images(parts, estimator, split),) for split in splits}
 
 
 def _examples(parts: Parts) -> Iterator[Example]:
@@ -111,16 +111,16 @@ def _examples(parts: Parts) -> Iterator[Example]:
         yield from zip(x.numpy(), y.numpy(), strict=True)
 
 
-def _cases(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list[Case]:
+def _scored_images(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list[ScoredImage]:
     """Returns a split's whole images as the task scores them; a hard mask has no loss."""
     size = len(parts.datamodule.dataset.target_names)
     wanted = any(name in evidence.DISTANCES for name in getattr(parts.task, "metrics", ()))
-    cases = []
+    scored = []
     images = (image for batch in parts.datamodule.batches(split) for image in zip(*batch, strict=True))
     for x, y, patient, spacing_mm in images:
         image, target = x.numpy(), y.numpy().astype(np.uint8)
         preds = estimator.predict(image)
         distances = evidence.distances_mm(preds, target, size, spacing_mm) if wanted else None
         shown = slice_of(image[0], target, preds, spacing_mm)
-        cases.append(Case(patient, evidence.counts(preds, target, size), distances, shown, float("nan")))
-    return cases
+        scored.append(ScoredImage(patient, evidence.counts(preds, target, size), distances, shown, float("nan")))
+    return scored

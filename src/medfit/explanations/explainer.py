@@ -49,7 +49,7 @@ class Family(ABC):
         enough: Samples of a summary.
         num_untrained: Models with untrained weights that the sanity check compares with.
         num_checked: Questions that it asks them.
-        told: Facts of a method for the summary, such as how well it adds up.
+        told: ReportData of a method for the summary, such as how well it adds up.
         notes: What has to be known to read the explanations.
     """
 

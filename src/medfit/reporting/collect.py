@@ -28,7 +28,7 @@ EXPLAINED = "explain/"  # what the metrics of a run that has been explained begi
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportData:
     """What the report is made of.
 
     Args:
@@ -98,7 +98,7 @@ def collect(
     best: bool = False,
     model: str | None = None,
     cases: bool = False,
-) -> Facts:
+) -> ReportData:
     """Returns what is known.
 
     Args:
@@ -115,7 +115,7 @@ def collect(
     latest = evaluation or next((found[0] for found in (ended["sweep"], ended["run"]) if found), None)
     children = _children(store, experiment_id, evaluation)
     seeds = [child for child in children if child.tags.get("kind") == "seed"]
-    return Facts(
+    return ReportData(
         name=name,
         cases=cases,
         question=_question(folder),

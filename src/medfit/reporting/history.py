@@ -3,14 +3,14 @@
 import shlex
 from typing import Any
 
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 from medfit.reporting.finished_runs import Record, in_a_fold
 from medfit.reporting.formatting import Rows, duration, ordinal, plural, public
 
 NOT_REPEATED = ("experiment", "output_dir", "tracking")  # where results go is the reader's own
 
 
-def commands(facts: Facts) -> list[str]:
+def commands(facts: ReportData) -> list[str]:
     """Returns what to type to make all of this again, a line each."""
     made = []
     if facts.search is not None and not in_a_fold(facts.search):
@@ -34,7 +34,7 @@ def _elsewhere(line: str) -> bool:
     return path.split(".")[0] in NOT_REPEATED or path == "sweep.accept_changes"
 
 
-def openings(facts: Facts) -> Rows:
+def openings(facts: ReportData) -> Rows:
     """Returns each evaluation: every one saw the scores of test patients."""
     rows: Rows = [["opening", "day", "configuration", "scored on", "ended"]]
     for record in reversed(facts.evaluations):
@@ -51,7 +51,7 @@ def _scored_on(record: Record) -> str:
     return f"{asked['num_folds']} folds" if asked.get("num_folds") else "test split"
 
 
-def times(facts: Facts) -> list[str]:
+def times(facts: ReportData) -> list[str]:
     """Returns how long what took, a line each."""
     seeds = [child.metrics for child in facts.children if child.tags.get("kind") == "seed"]
     fits = [metrics["fit_duration_s"] for metrics in seeds if "fit_duration_s" in metrics]

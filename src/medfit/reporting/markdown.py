@@ -1,14 +1,14 @@
 """The report in short, for the experiment's folder."""
 
 from medfit.reporting import history, tables
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import ordinal
 from medfit.reporting.results import wide
 
 Lines = list[str]
 
 
-def render(facts: Facts) -> str:
+def render(facts: ReportData) -> str:
     """Returns Markdown: question, results, verdict, openings and commands.
 
     Args:
@@ -25,7 +25,7 @@ def render(facts: Facts) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _results(facts: Facts) -> Lines:
+def _results(facts: ReportData) -> Lines:
     if facts.results is None or not len(facts.results):
         return [f"Not evaluated yet: `make evaluate EXPERIMENT={facts.name}`"]
     lines: Lines = []
@@ -39,13 +39,13 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _verdict(facts: Facts) -> Lines:
+def _verdict(facts: ReportData) -> Lines:
     told = tables.verdicts(facts.tables.get("against"), facts.kind)
     notes = [f"- Note: {line}." for line in facts.warnings if not line.startswith("the network does not beat")]
     return [*(f"- {sentence}" for sentence, _ in told), *notes] or ["No baselines were scored."]
 
 
-def _openings(facts: Facts) -> Lines:
+def _openings(facts: ReportData) -> Lines:
     if not facts.evaluation:
         return ["None yet."]
     lines = [f"The evaluation shown, of {facts.evaluation.day}, was the {ordinal(facts.opening)}."]

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 
 from medfit.plots.evidence import figures, first_metric
 from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import interval, number, ordinal, plural, public
 from medfit.reporting.statements import leaks, told
 
@@ -29,7 +29,7 @@ SOME_KINDS = ("calibration", "decisions", "agreement", "patients")  # sections t
 IMAGES = ("resize", "spacing_mm", "patch_size", "window")  # settings that preprocessing of images alone has
 
 
-def render(facts: Facts) -> str:
+def render(facts: ReportData) -> str:
     """Returns the page.
 
     Args:
@@ -41,7 +41,7 @@ def render(facts: Facts) -> str:
     return environment.from_string(TEMPLATE.read_text()).render(**context(facts))
 
 
-def context(facts: Facts) -> dict[str, Any]:
+def context(facts: ReportData) -> dict[str, Any]:
     """Returns what the template is filled with."""
     shown, gist = page_figures.of_explanations(facts)
     known = told(facts, source(facts), gist)
@@ -74,7 +74,7 @@ def context(facts: Facts) -> dict[str, Any]:
     }
 
 
-def source(facts: Facts) -> str:
+def source(facts: ReportData) -> str:
     """Returns where the data come from."""
     inputs = facts.latest.run.inputs if facts.latest else None
     if inputs is None or not inputs.dataset_inputs:
@@ -82,14 +82,14 @@ def source(facts: Facts) -> str:
     return json.loads(inputs.dataset_inputs[0].dataset.source).get("source", "")
 
 
-def of_images(facts: Facts) -> bool:
+def of_images(facts: ReportData) -> bool:
     """Tells whether the data are images."""
     if facts.kind.of_images:
         return True
     return any(f"preprocessing.{key}" in facts.latest.run.data.params for key in IMAGES) if facts.latest else False
 
 
-def tiles(facts: Facts) -> list[tuple[str, str, str]]:
+def tiles(facts: ReportData) -> list[tuple[str, str, str]]:
     """Returns the few numbers at the top: what, how much, and how sure."""
     made = []
     table = facts.tables.get("scores", facts.results)
@@ -113,13 +113,13 @@ def _sure(row: dict[Any, Any]) -> str:
     return f"95 % interval {ends}" if ends else f"± {number(row['sd'])} over trainings" if row.get("sd", 0) > 0 else ""
 
 
-def drawn(facts: Facts) -> dict[str, str]:
+def drawn(facts: ReportData) -> dict[str, str]:
     """Returns the evaluation's figures as SVG, by name."""
     with rc_context(page_figures.STYLE):
         return {name: page_figures.svg(figure, name) for name, figure in figures(facts.tables).items()}
 
 
-def _data(facts: Facts) -> dict[str, Any]:
+def _data(facts: ReportData) -> dict[str, Any]:
     proof, missing = facts.proof, facts.proof.get("missing")
     num_samples = proof["flow"]["read"] - sum(proof["flow"]["excluded"].values()) if "flow" in proof else 0
     columns = facts.schema.get("columns", [])
@@ -141,7 +141,7 @@ def _folds(config: dict[str, Any]) -> bool:
     return bool(config["evaluate"]["num_folds"] or config["evaluate"].get("site"))
 
 
-def _results(facts: Facts) -> dict[str, Any]:
+def _results(facts: ReportData) -> dict[str, Any]:
     makers = {
         "against": tables.gains,
         "thresholds": tables.rates,
@@ -168,7 +168,7 @@ def _results(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _search(facts: Facts) -> dict[str, Any]:
+def _search(facts: ReportData) -> dict[str, Any]:
     params = facts.latest.run.data.params if facts.latest else {}
     found: dict[str, Any] = {
         "chosen": search_settings.chosen(facts.config),
@@ -190,7 +190,7 @@ def _search(facts: Facts) -> dict[str, Any]:
     return found
 
 
-def _software(facts: Facts) -> dict[str, Any]:
+def _software(facts: ReportData) -> dict[str, Any]:
     known, tags = facts.environment, facts.latest.tags if facts.latest else {}
     versions = known.get("versions", {})
     gpu = f", {known['gpu']} with CUDA {known['cuda']}" if known.get("gpu") else ", no GPU"

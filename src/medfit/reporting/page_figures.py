@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 from medfit.reporting.finished_runs import Record
 from medfit.reporting.formatting import public
 
@@ -93,7 +93,7 @@ def of_training(trained: Record | None, cases: bool) -> list[Picture]:
     return _pictures(trained, sorted(wanted, key=_place)[:MOST_PLOTS])
 
 
-def of_explanations(facts: Facts) -> tuple[list[Picture], dict[str, str]]:
+def of_explanations(facts: ReportData) -> tuple[list[Picture], dict[str, str]]:
     """Returns the explained run's figures, summaries first and then cases if wanted, and the gist of each method."""
     if (run := facts.explained) is None:
         return [], {}

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from medfit.reporting import patient_flow, search_settings
-from medfit.reporting.collect import Facts
+from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import plural, public
 
 NOTHING = ("null", "none", "false", "0", "0.0", "[]", "{}")
 MOST_SETTINGS = 6
-Told = dict[str, tuple[str, str]]  # by key: the section's anchor and the sentence
+Statements = dict[str, tuple[str, str]]  # by key: the section's anchor and the sentence
 
 
-def told(facts: Facts, source: str, gist: dict[str, str]) -> Told:
+def told(facts: ReportData, source: str, gist: dict[str, str]) -> Statements:
     """Returns what is known, by the keys that the items name.
 
     Args:
@@ -20,7 +20,7 @@ def told(facts: Facts, source: str, gist: dict[str, str]) -> Told:
         source: Of the data.
         gist: Of the explanations, by method.
     """
-    made: Told = {"question": ("question", facts.question)} if facts.question else {}
+    made: Statements = {"question": ("question", facts.question)} if facts.question else {}
     if facts.latest is not None:
         made |= _of_data(facts, source) | _of_training(facts)
     if facts.search is not None and facts.trials is not None:
@@ -33,14 +33,14 @@ def told(facts: Facts, source: str, gist: dict[str, str]) -> Told:
     return made | (_of_evaluation(facts) if facts.evaluation else {})
 
 
-def _of_data(facts: Facts, source: str) -> Told:
+def _of_data(facts: ReportData, source: str) -> Statements:
     proof, columns = facts.proof, facts.schema.get("columns", [])
     targets = [column["name"] for column in columns if column["role"] == "target"]
     features = len(columns) - len(targets)
     splits = [
         f"{proof[name]['patients']} in {patient_flow.NAMES[name]}" for name in patient_flow.NAMES if name in proof
     ]
-    made: Told = {
+    made: Statements = {
         "source": ("data", public(source)),
         "outcome": ("data", f"{facts.kind.name}: {', '.join(targets[:6])}{' and more' if len(targets) > 6 else ''}"),
         "split": ("data", f"by patient: {', '.join(splits)}"),
@@ -71,13 +71,13 @@ def leaks(proof: dict[str, Any]) -> str:
     return f"{told if found else 'the leak scan was not complete'}; {'; '.join(gaps)}"
 
 
-def _of_training(facts: Facts) -> Told:
+def _of_training(facts: ReportData) -> Statements:
     assert facts.latest is not None
     params, config = facts.latest.run.data.params, facts.config
     sampling, weighed = params.get("split.sampling", "none"), params.get("task.class_weight", "null")
     imbalance = [f"training rows {sampling}-sampled"] if sampling != "none" else []
     imbalance += [f"classes weighed ({weighed})"] if weighed != "null" else []
-    made: Told = {
+    made: Statements = {
         "model": ("model", str(config.get("choices", {}).get("model", ""))),
         "preprocessing": ("preprocessing", f"{_preprocessing(params)}; learnt from the training rows alone"),
         "training": ("model", f"{params.get('regime', '')}: {params.get('regime.epochs', '?')} epochs at most"),
@@ -109,9 +109,9 @@ def _software(environment: Mapping[str, Any]) -> str:
     return ", ".join([f"Python {environment.get('python', '')}", *named])
 
 
-def _of_evaluation(facts: Facts) -> Told:
+def _of_evaluation(facts: ReportData) -> Statements:
     tables = facts.tables
-    made: Told = {}
+    made: Statements = {}
     if "scores" in tables:
         table = tables["scores"]
         metrics = [name for name in dict.fromkeys(table.metric) if "/" not in name]

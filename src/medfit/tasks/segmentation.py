@@ -22,7 +22,7 @@ SLICES_AT_ONCE = 64
 Loss = Literal["dice_cross_entropy", "dice", "cross_entropy", "focal", "tversky"]
 
 
-class Case(NamedTuple):
+class ScoredImage(NamedTuple):
     """What is kept of an image that was scored.
 
     Args:
@@ -114,66 +114,66 @@ class Segmentation(Supervised):
 
     def validation_step(self, batch: Any, number: int) -> None:
         """Keeps what is quickly counted in each image."""
-        self._validated += self._cases(batch, thorough=False)
+        self._validated += self._scored_images(batch, thorough=False)
 
     def epoch_scores(self, outputs: list[Any]) -> dict[str, float]:
         """Returns the mean loss of the images, and the metrics that are quick to have."""
-        return {"loss": float(np.mean([case.loss for case in outputs])), **self.scores(outputs)}
+        return {"loss": float(np.mean([image.loss for image in outputs])), **self.scores(outputs)}
 
-    def predict_step(self, batch: Any, batch_index: int) -> list[Case]:
+    def predict_step(self, batch: Any, batch_index: int) -> list[ScoredImage]:
         """Returns what is counted and measured in each image, and a slice to show."""
-        return self._cases(batch, thorough=True)
+        return self._scored_images(batch, thorough=True)
 
-    def join(self, batches: Sequence[list[Case]]) -> tuple[list[Case]]:
+    def join(self, batches: Sequence[list[ScoredImage]]) -> tuple[list[ScoredImage]]:
         """Returns the images of all batches."""
-        return ([case for cases in batches for case in cases],)
+        return ([image for scored in batches for image in scored],)
 
-    def scores(self, cases: list[Case]) -> dict[str, float]:
+    def scores(self, scored: list[ScoredImage]) -> dict[str, float]:
         """Returns ``metric`` and, where there are several classes, ``metric/class``."""
         names = self.target_names[1:]
         found: dict[str, float] = {}
-        for metric, values in self._of_patients(cases).items():
+        for metric, values in self._of_patients(scored).items():
             of_class = evidence.mean(values, axis=0)
             found[metric] = float(evidence.mean(of_class, axis=0))
             if len(names) > 1:
                 found |= {f"{metric}/{name}": float(value) for name, value in zip(names, of_class, strict=True)}
         return found
 
-    def table(self, cases: list[Case]) -> pd.DataFrame:
+    def table(self, scored: list[ScoredImage]) -> pd.DataFrame:
         """Returns each image's scores and voxels (found, predicted and true) by class, a row each image."""
-        counts = np.stack([case.counts for case in cases])
+        counts = np.stack([image.counts for image in scored])
         columns: dict[str, np.ndarray] = {}
-        for metric, values in self._values(cases).items():
+        for metric, values in self._values(scored).items():
             columns |= {f"{metric}/{name}": values[:, k] for k, name in enumerate(self.target_names[1:])}
         for place, part in enumerate(COUNTS):
             columns |= {f"{part}/{name}": counts[:, place, k] for k, name in enumerate(self.target_names[1:])}
         return pd.DataFrame(columns)
 
-    def figures(self, cases: list[Case]) -> dict[str, Figure]:
+    def figures(self, scored: list[ScoredImage]) -> dict[str, Figure]:
         """Returns the images of the best, the median and the worst patient, with true and predicted outlines."""
-        patients, counts = self._counts(cases)
+        patients, counts = self._counts(scored)
         dice = evidence.mean(evidence.overlaps(counts)["dice"], axis=1)
         order = [place for place in np.argsort(-dice, kind="stable") if np.isfinite(dice[place])]
         if not order:
             return {}
         made = {}
         for name, place in {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}.items():
-            own = [case.overlay for case in cases if case.patient == patients[place] and case.overlay is not None]
+            own = [image.overlay for image in scored if image.patient == patients[place] and image.overlay is not None]
             shown = max(own, key=lambda image: (np.count_nonzero(image.target), np.count_nonzero(image.preds)))
             made[f"overlay_{name}"] = overlay(shown, self.target_names, f"{name} patient, Dice {dice[place]:.3f}")
         return made
 
-    def _cases(self, batch: Any, thorough: bool) -> list[Case]:
-        """Returns the cases of a batch: images and masks of one size, their patients and their spacings in mm."""
+    def _scored_images(self, batch: Any, thorough: bool) -> list[ScoredImage]:
+        """Scores a batch: images and masks of one size, their patients and their spacings in mm."""
         x, y, patients, spacings_mm = batch
         output = self.infer(x)
         made = output.split(1) if len(x) > 1 else [output]
         images = zip(x.split(1), y.split(1), patients, spacings_mm, made, strict=True)
-        return [self._case(*image, thorough) for image in images]
+        return [self._scored_image(*image, thorough) for image in images]
 
-    def _case(
+    def _scored_image(
         self, x: Tensor, y: Tensor, patient: int, spacing_mm: tuple[float, ...], output: Tensor, thorough: bool
-    ) -> Case:
+    ) -> ScoredImage:
         """Returns what is kept of one image, in the shapes (1, channels, *size) and (1, *size)."""
         preds = output.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
         target = y[0].cpu().numpy().astype(np.uint8)
@@ -183,30 +183,30 @@ class Segmentation(Supervised):
         # numpy knows no bfloat16
         shown = slice_of(x[0, 0].float().cpu().numpy(), target, preds, spacing_mm) if thorough else None
         counts = evidence.counts(preds, target, size)
-        return Case(patient, counts, distances, shown, float(self.loss(output, y)))
+        return ScoredImage(patient, counts, distances, shown, float(self.loss(output, y)))
 
-    def _counts(self, cases: list[Case]) -> tuple[list[int], np.ndarray]:
+    def _counts(self, scored: list[ScoredImage]) -> tuple[list[int], np.ndarray]:
         """Returns the patients, and the counts of each one's images together, in the shape (patients, 3, classes)."""
         counts: dict[int, np.ndarray] = {}
-        for case in cases:
-            counts[case.patient] = counts.get(case.patient, 0) + case.counts
+        for image in scored:
+            counts[image.patient] = counts.get(image.patient, 0) + image.counts
         return list(counts), np.stack(list(counts.values()))
 
-    def _of_patients(self, cases: list[Case]) -> dict[str, np.ndarray]:
+    def _of_patients(self, scored: list[ScoredImage]) -> dict[str, np.ndarray]:
         """Returns each metric of each patient, in the shape (patients, classes)."""
-        patients, counts = self._counts(cases)
+        patients, counts = self._counts(scored)
         values = evidence.overlaps(counts)
-        if all(case.distances_mm is not None for case in cases):
+        if all(image.distances_mm is not None for image in scored):
             measured: dict[int, list[Any]] = {patient: [] for patient in patients}
-            for case in cases:
-                measured[case.patient].append(case.distances_mm)
+            for image in scored:
+                measured[image.patient].append(image.distances_mm)
             means = np.stack([evidence.mean(np.stack(images), axis=0) for images in measured.values()])
             values |= {name: means[:, place] for place, name in enumerate(evidence.DISTANCES)}
         return {name: values[name] for name in self.metrics if name in values}
 
-    def _values(self, cases: list[Case]) -> dict[str, np.ndarray]:
+    def _values(self, scored: list[ScoredImage]) -> dict[str, np.ndarray]:
         """Returns each metric of each image, in the shape (images, classes)."""
-        alone = [case._replace(patient=place) for place, case in enumerate(cases)]
+        alone = [image._replace(patient=place) for place, image in enumerate(scored)]
         return self._of_patients(alone)
 
 

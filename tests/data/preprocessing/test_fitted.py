@@ -78,7 +78,7 @@ class Pictures:
 def whole(steps, fitted, rows):
     """The numbers that a training takes of these rows."""
     prepared = steps.prepared(fitted)
-    return [prepared[row][0] if hasattr(prepared, "tensors") else prepared.case(row)[0] for row in rows]
+    return [prepared[row][0] if hasattr(prepared, "tensors") else prepared.image_and_mask(row)[0] for row in rows]
 
 
 CASES = {

@@ -304,7 +304,7 @@ def test_spacings_that_hardly_differ_are_taken():
 def test_differing_spacings_are_resampled_to_one():
     made = [*images(spacing=(1.0, 1.0), num=1), *images(spacing=(2.0, 0.5), num=1)]
     prepared = patches(made, [0], spacing_mm=[1.0, 1.0])
-    assert [tuple(prepared.case(row)[1].shape) for row in (0, 1)] == [(20, 24), (40, 12)]
+    assert [tuple(prepared.image_and_mask(row)[1].shape) for row in (0, 1)] == [(20, 24), (40, 12)]
     assert [prepared.about(row)[1] for row in (0, 1)] == [(1, 1), (1, 1)]
 
 
@@ -338,23 +338,23 @@ def test_train_scaling_is_scikit_learns_over_the_training_images():
     prepared = patches(made, [0, 4], scaling="train")
     for row, image in enumerate(made):
         expected = scaler.transform(columns[row]).T.reshape(image.x.shape)
-        np.testing.assert_allclose(prepared.case(row)[0], expected, atol=1e-4)
+        np.testing.assert_allclose(prepared.image_and_mask(row)[0], expected, atol=1e-4)
 
 
 def test_preparing_anew_scales_by_the_new_training_images_alone():
     prepare = steps(images(), scaling="train")
     prepared_by(prepare, [0])
-    again = prepared_by(prepare, [2]).case(2)[0]
-    torch.testing.assert_close(again, patches(images(), [2], scaling="train").case(2)[0])
+    again = prepared_by(prepare, [2]).image_and_mask(2)[0]
+    torch.testing.assert_close(again, patches(images(), [2], scaling="train").image_and_mask(2)[0])
 
 
 def test_each_image_is_scaled_alone_by_default():
-    x = prepared_by(PatchPreprocessing(data_set(images())), ROWS).case(1)[0]
+    x = prepared_by(PatchPreprocessing(data_set(images())), ROWS).image_and_mask(1)[0]
     assert x.mean(dim=(1, 2)).abs().max() < 1e-5 and x.std(dim=(1, 2), correction=0).tolist() == pytest.approx([1, 1])
 
 
 def test_a_window_is_of_the_images_values():
-    x = patches(images(), window=[90, 110], scaling="unit").case(0)[0]
+    x = patches(images(), window=[90, 110], scaling="unit").image_and_mask(0)[0]
     np.testing.assert_allclose(x, (images()[0].x.clip(90, 110) - 90) / 20, atol=1e-6)
 
 
@@ -362,13 +362,13 @@ def test_read_only_arrays_are_taken():
     made = images()
     for image in made:
         image.x.flags.writeable = image.mask.flags.writeable = False
-    assert patches(made).case(0)[1].sum() == made[0].mask.sum()
+    assert patches(made).image_and_mask(0)[1].sum() == made[0].mask.sum()
 
 
 def test_the_data_set_is_left_as_it_was():
     made = images()
     prepared = patches(made)
-    for part in prepared.case(0):
+    for part in prepared.image_and_mask(0):
         part.zero_()
     assert np.array_equal(made[0].x, images()[0].x) and np.array_equal(made[0].mask, images()[0].mask)
 
@@ -378,33 +378,37 @@ def test_the_data_set_is_left_as_it_was():
 
 def test_prepared_images_are_kept():
     prepared = patches(images())
-    assert prepared.case(1)[0] is prepared.case(1)[0]
+    assert prepared.image_and_mask(1)[0] is prepared.image_and_mask(1)[0]
 
 
 def test_images_beyond_the_memory_are_prepared_again_with_equal_values(monkeypatch):
-    expected = [patches(images()).case(row) for row in ROWS]
+    expected = [patches(images()).image_and_mask(row) for row in ROWS]
     readers = [Counting(image) for image in images()]
     little_memory(monkeypatch, 0)
     prepared = prepared_by(PatchPreprocessing(data_set(images(), readers), scaling="none"), ROWS)
     before = readers[0].times
     for row in ROWS * 2:
-        assert all(torch.equal(*parts) for parts in zip(prepared.case(row), expected[row], strict=True))
+        assert all(torch.equal(*parts) for parts in zip(prepared.image_and_mask(row), expected[row], strict=True))
     assert readers[0].times == before + 2
 
 
 def test_as_many_images_are_kept_as_there_is_memory_for(monkeypatch):
-    needed = sum(part.nbytes for part in patches(images()).case(0))
+    needed = sum(part.nbytes for part in patches(images()).image_and_mask(0))
     prepare = steps(images())
     little_memory(monkeypatch, 2.5 * needed / 0.4)
     prepared = prepared_by(prepare, ROWS)
-    assert [prepared.case(row)[0] is prepared.case(row)[0] for row in ROWS] == [True, True, False]
+    assert [prepared.image_and_mask(row)[0] is prepared.image_and_mask(row)[0] for row in ROWS] == [True, True, False]
 
 
 def test_a_large_image_that_is_not_kept_leaves_room_for_small_ones(monkeypatch):
     prepare = steps([images((200, 200), 1)[0], *images()])
     little_memory(monkeypatch, 50_000)
     prepared = prepared_by(prepare, [0])
-    assert [prepared.case(row)[0] is prepared.case(row)[0] for row in (0, 0, 1)] == [False, False, True]
+    assert [prepared.image_and_mask(row)[0] is prepared.image_and_mask(row)[0] for row in (0, 0, 1)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_no_image_is_read_again_to_know_its_size_or_spacing(monkeypatch):

@@ -56,9 +56,9 @@ class FittedPatches(Fitted):
                     f"{name}: its voxels are {in_mm(own)} apart, those that the preprocessing learnt from "
                     f"{in_mm(self.own_spacing_mm)}"
                 )
-            yield self.case(image)[0]
+            yield self.image_and_mask(image)[0]
 
-    def case(self, image: Image) -> tuple[Tensor, Tensor | None]:
+    def image_and_mask(self, image: Image) -> tuple[Tensor, Tensor | None]:
         """Returns an image and its mask, if it has one; with ``slices``, these lie along axis 1 and 0."""
         image = resample(image, self.spacing_mm)
         x = torch.from_numpy(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))

@@ -31,7 +31,7 @@ PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
 MOST_WINDOWS = 64  # of 2D images that are evaluated together
 LARGEST_PATCH = {2: 256, 3: 96}
-Case = tuple[Tensor, Tensor]
+ImageAndMask = tuple[Tensor, Tensor]
 
 
 class Shape(NamedTuple):
@@ -105,7 +105,7 @@ class PatchPreprocessing:
         )
         if self.scaling != "train":
             return steps
-        images = (steps.case(self.dataset.image(row))[0] for row in train)
+        images = (steps.image_and_mask(self.dataset.image(row))[0] for row in train)
         return replace(steps, standard=Standard.of(images).values())
 
     def prepared(self, fitted: "FittedPatches") -> "Patches":
@@ -163,7 +163,7 @@ class Patches:
     def __init__(self, source: PatchPreprocessing, fitted: FittedPatches) -> None:
         import psutil
 
-        self.source, self.fitted, self.kept = source, fitted, dict[int, Case]()
+        self.source, self.fitted, self.kept = source, fitted, dict[int, ImageAndMask]()
         self._room = RESIDENT_SHARE * psutil.virtual_memory().available
         self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
 
@@ -172,10 +172,10 @@ class Patches:
         """Of a patch: (channels, *patch_size)."""
         return (len(self.source.dataset.channels), *self.source.patch_size)
 
-    def case(self, row: int) -> Case:
+    def image_and_mask(self, row: int) -> ImageAndMask:
         """Returns a prepared image and its mask."""
         if row not in self.kept:
-            x, mask = self.fitted.case(self.source.dataset.image(row))
+            x, mask = self.fitted.image_and_mask(self.source.dataset.image(row))
             assert mask is not None
             case = x, mask
             if (needed := sum(part.nbytes for part in case)) > self._room:
@@ -248,8 +248,8 @@ class _Training(_Images):
         x, y = (torch.stack(parts) for parts in zip(*made, strict=True))
         return x, y.long()
 
-    def _patch(self, row: int, part: int | None, generator: torch.Generator) -> Case:
-        x, mask = self.patches.case(row)
+    def _patch(self, row: int, part: int | None, generator: torch.Generator) -> ImageAndMask:
+        x, mask = self.patches.image_and_mask(row)
         if part is not None:
             x, mask = x[:, part], mask[part]
         size = self.patches.source.patch_size
@@ -285,7 +285,7 @@ class _Evaluation(_Images):
     def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, list[int], list[tuple[float, ...]]]:
         """Returns images with their masks, the patients' numbers and the spacings in mm; nothing in it is random."""
         rows = [self.rows[place] for place in places.tolist()]
-        x, mask = (torch.stack(parts) for parts in zip(*map(self.patches.case, rows), strict=True))
+        x, mask = (torch.stack(parts) for parts in zip(*map(self.patches.image_and_mask, rows), strict=True))
         patients, spacings_mm = zip(*map(self.patches.about, rows), strict=True)
         return x, mask.long(), list(patients), list(spacings_mm)
 
