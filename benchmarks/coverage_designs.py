@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.segmentation import overlaps
+from medfit.evidence.targets.known import named
 
 MOST_MEASUREMENTS = 4
 ALIKE = 0.6  # the correlation of two measurements of one patient
@@ -70,7 +71,7 @@ def numbers(rng: np.random.Generator, num_patients: int) -> Predictions:
     patient = _patients(rng, num_patients)
     target = 130 + 15 * _alike(rng, patient)
     preds = target + BIAS + SD * _alike(rng, patient)
-    return Predictions("regression", ["systolic"], patient, target[:, None], preds[:, None])
+    return Predictions(named("regression"), ["systolic"], patient, target[:, None], preds[:, None])
 
 
 def masks(rng: np.random.Generator, num_patients: int) -> Predictions:
@@ -81,7 +82,7 @@ def masks(rng: np.random.Generator, num_patients: int) -> Predictions:
     found = rng.binomial(true, found_share)
     predicted = found + rng.binomial(true, 1 - found_share)
     counts = np.stack([found, predicted, true], axis=1)[:, :, None].astype(float)
-    return Predictions("segmentation", ["tumour"], patient, counts, np.full((len(patient), 2, 1), np.nan))
+    return Predictions(named("segmentation"), ["tumour"], patient, counts, np.full((len(patient), 2, 1), np.nan))
 
 
 def area() -> Truth:
@@ -126,4 +127,4 @@ def _alike(rng: np.random.Generator, patient: np.ndarray) -> np.ndarray:
 
 def _scores(rng: np.random.Generator, patient: np.ndarray, target: np.ndarray) -> Predictions:
     preds = stats.norm.cdf(_alike(rng, patient) + DISTANCE * (target - 0.5))
-    return Predictions("binary", ["ill"], patient, target[:, None].astype(float), preds[:, None])
+    return Predictions(named("binary"), ["ill"], patient, target[:, None].astype(float), preds[:, None])

@@ -18,7 +18,8 @@ from coverage_designs import ALIKE, DESIGNS, Design, mean_dice
 from medfit.evidence import delong
 from medfit.evidence.intervals import Interval, Resamples
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import Settings, draws
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import draws
 from medfit.terminal.console import say, show_table
 
 RESULTS = Path(__file__).with_name("results") / "coverage.md"

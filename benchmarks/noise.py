@@ -121,6 +121,7 @@ def play(seed: int, folder: Path, num_trials: int, num_folds: int = NUM_FOLDS) -
 def best_trial(overrides: Sequence[str]) -> Interval:
     """Returns the validation AUROC of a sweep's best trial, with the interval of its stored predictions."""
     from medfit.evaluation.trainings import read_predictions
+    from medfit.evidence.targets.known import named
     from medfit.study.best import choose
     from medfit.sweep import sweep
     from medfit.tracking.store import Store
@@ -128,7 +129,7 @@ def best_trial(overrides: Sequence[str]) -> Interval:
     cfg = compose(overrides)
     chosen = choose(sweep(cfg), cfg)
     assert chosen is not None
-    stored = read_predictions(Store(cfg), chosen.user_attrs["run_id"], "val", "binary")
+    stored = read_predictions(Store(cfg), chosen.user_attrs["run_id"], "val", named("binary"))
     assert stored is not None
     return delong.interval([stored])
 

@@ -49,7 +49,7 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
         f"medfit.tracking.store:Store.{ALL}",
         f"medfit.tracking.run:Run.{ALL}",
         "medfit.tracking.recording:_facts",
-        "medfit.tracking.recording:log_predictions",
+        "medfit.tracking.recording:prediction_files",
     ],
     "tracking: Optuna": [
         f"optuna.storages._cached_storage:_CachedStorage.{ALL}",

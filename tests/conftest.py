@@ -2,8 +2,13 @@
 
 import os
 import shutil
+import signal
+import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 
@@ -23,6 +28,18 @@ defaults:
   - override /dataset: breast_cancer
   - override /model: mlp
 """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the first cases of a `mostly_slow` test to the fast tests."""
+    seen = Counter[str]()
+    for item in items:
+        if mark := item.get_closest_marker("mostly_slow"):
+            test = item.nodeid.partition("[")[0]
+            seen[test] += 1
+            if seen[test] > mark.kwargs.get("fast", 1):
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +83,27 @@ def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(folders.EXPERIMENTS, folder)
     monkeypatch.setattr(folders, "EXPERIMENTS", folder)
     return folder
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Lets this process and those it starts hear Ctrl-C, which the background jobs of a script ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def launch(interruptible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts processes that hear Ctrl-C; none outlives the test."""
+    with ExitStack() as stack:
+
+        def begin(command: list[str], **options: Any) -> "subprocess.Popen[str]":
+            process = stack.enter_context(subprocess.Popen(command, text=True, **options))
+            stack.callback(process.kill)
+            return process
+
+        yield begin
 
 
 @pytest.fixture(scope="session")

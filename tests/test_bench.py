@@ -67,6 +67,7 @@ def test_the_loop_by_hand_trains_as_medfit_does(lines):
         torch.testing.assert_close(made, expected, rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_masks_are_scored_by_hand_as_by_medfit():
     cfg, ours, by_hand = both("dataset=mni_tissue", "model.widths=[2,4]", "model.num_residual_units=0")
     score = fit(ours)
@@ -75,6 +76,7 @@ def test_masks_are_scored_by_hand_as_by_medfit():
     assert -job.judge(job.model) == pytest.approx(score, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_game_by_hand_is_scored_as_medfits():
     cfg, ours, by_hand = both("dataset=mni_slices", "preprocessing.size=28", "model.width=4")
     score = fit(ours)

@@ -17,6 +17,7 @@ def ids(runs):
     return "[" + ",".join(run.info.run_id for run in runs) + "]"
 
 
+@pytest.mark.slow
 def test_an_experiments_evaluation_is_compared_with_its_baselines(compose, client, capsys):
     evaluate.evaluate(compose(*SMALL))
     compare.main(compose(*SMALL, "compare.runs=[breast_cancer]"))
@@ -48,6 +49,7 @@ def test_a_pairs_gain_is_the_difference_of_the_scores(compose, client, tmp_path)
     assert (table.p_holm >= table.p - 1e-12).all()
 
 
+@pytest.mark.slow
 def test_runs_that_never_saw_the_test_split_are_compared_on_validation_patients(compose, client, capsys):
     for model in ("mlp", "linear"):
         train.train(compose("regime=smoke", f"model={model}"))
@@ -55,6 +57,7 @@ def test_runs_that_never_saw_the_test_split_are_compared_on_validation_patients(
     assert "validation patients are compared" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_runs_of_other_patients_are_refused_and_it_is_said_how_they_differ(compose, client):
     for seed in (0, 1):
         train.train(compose("regime=smoke", f"split.seed={seed}"))
@@ -62,6 +65,7 @@ def test_runs_of_other_patients_are_refused_and_it_is_said_how_they_differ(compo
         compare.compare(compose(*SMALL, f"compare.runs={ids(runs_of(client, 'run'))}"))
 
 
+@pytest.mark.slow
 def test_runs_of_other_tasks_are_refused(compose, client):
     for dataset in ("breast_cancer", "diabetes"):
         train.train(compose("regime=smoke", f"dataset={dataset}"))
@@ -69,6 +73,7 @@ def test_runs_of_other_tasks_are_refused(compose, client):
         compare.compare(compose(*SMALL, f"compare.runs={ids(runs_of(client, 'run'))}"))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("runs", "told"),
     [
@@ -83,12 +88,14 @@ def test_what_can_not_be_compared_is_told(compose, client, runs, told):
         compare.compare(compose(*SMALL, f"compare.runs={runs}"))
 
 
+@pytest.mark.slow
 def test_one_run_is_not_enough(compose, client):
     train.train(compose("regime=smoke"))
     with pytest.raises(UserError, match="at least two runs"):
         compare.compare(compose(*SMALL, f"compare.runs={ids(runs_of(client, 'run'))}"))
 
 
+@pytest.mark.slow
 def test_a_run_without_predictions_is_refused(compose, client):
     train.train(compose("regime=smoke"))
     (run,) = runs_of(client, "run")
@@ -97,6 +104,7 @@ def test_a_run_without_predictions_is_refused(compose, client):
         compare.compare(compose(*SMALL, f"compare.runs={ids([run, other])}"))
 
 
+@pytest.mark.slow
 def test_a_metric_that_there_is_not_is_told(compose, client):
     for model in ("mlp", "linear"):
         train.train(compose("regime=smoke", f"model={model}"))
@@ -104,6 +112,7 @@ def test_a_metric_that_there_is_not_is_told(compose, client):
         compare.compare(compose(*SMALL, f"compare.runs={ids(runs_of(client, 'run'))}", "compare.metrics=[dice]"))
 
 
+@pytest.mark.slow
 def test_folds_are_compared_fold_by_fold(compose, client):
     folded = ["regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=6", "evaluate.num_resamples=100"]
     evaluate.evaluate(compose(*folded))

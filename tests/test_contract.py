@@ -24,6 +24,35 @@ SMALL = {
 }  # so that it takes a second; the default widths are the experiments'
 
 
+FAST = {
+    "breast_cancer": "mlp",
+    "decathlon": "unet",
+    "diabetes": "linear",
+    "dicom_series": "unet",
+    "ecg5000": "cnn1d",
+    "edf_records": "cnn1d",
+    "heart_disease": "cnn1d",
+    "heart_rate": "mlp",
+    "hippocampus": "dyn_unet",
+    "image_classes": "resnet",
+    "image_masks": "attention_unet",
+    "image_table": "resnet",
+    "medmnist": "gan",
+    "mni_slices": "gan",
+    "mni_tissue": "attention_unet",
+    "pneumonia_mnist": "linear",
+    "series_table": "inception_time",
+    "table": "linear",
+    "ts_file": "resnet1d",
+    "wfdb_records": "resnet1d",
+}  # the one model of a data set that the fast tests train, or are refused; those of a new one are all fast
+PAIRS = [
+    pytest.param(dataset, model, marks=[pytest.mark.slow] if FAST.get(dataset, model) != model else [])
+    for dataset in GROUPS["dataset"]  # the outer loop: a data set is read once for all models
+    for model in GROUPS["model"]
+]
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "patients.csv"
@@ -121,8 +150,7 @@ def values(table, series, ts_file, recordings, pictures, volumes):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("model", GROUPS["model"])
-@pytest.mark.parametrize("dataset", GROUPS["dataset"])  # the outer loop: a data set is read once for all models
+@pytest.mark.parametrize(("dataset", "model"), PAIRS)
 def test_every_model_trains_on_every_data_set_or_is_refused(compose, values, model, dataset):
     overrides = [
         f"dataset={dataset}",
@@ -151,6 +179,7 @@ def test_a_regime_of_two_players_is_refused_by_a_task_of_one(compose):
         train(compose("regime=adversarial", "regime.epochs=1"))
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("scheduler", GROUPS["regime/scheduler"])
 @pytest.mark.parametrize("optimizer", GROUPS["regime/optimizer"])
 def test_every_optimizer_and_scheduler_trains(compose, optimizer, scheduler):

@@ -9,7 +9,6 @@ import pytest
 from medfit.config import folders
 from medfit.config.compose import compose
 from medfit.evidence.intervals import Interval
-from medfit.evidence.weighted import metrics
 
 sys.path.append(str(folders.ROOT / "benchmarks"))
 
@@ -32,7 +31,7 @@ def rng():
 @pytest.mark.parametrize("name", [name for name, design in BY_NAME.items() if design.metric != "dice"])
 def test_a_truth_by_formula_is_that_of_a_large_study(name, rng):
     made = BY_NAME[name].simulate(rng, NUM_MANY)
-    found = metrics(made)[BY_NAME[name].metric](np.ones((1, len(made))))[0]
+    found = made.metrics()[BY_NAME[name].metric](np.ones((1, len(made))))[0]
     assert found == pytest.approx(BY_NAME[name].truth().value, rel=0.01)
 
 

@@ -60,14 +60,15 @@ def test_without_a_study_the_command_that_starts_one_is_told(storage, number, co
         dashboard.page(storage, compose(experiment="heart_rate"))
 
 
-def test_the_page_and_its_data_are_served_on_loopback_until_ctrl_c(output_dir, number):
+@pytest.mark.slow
+def test_the_page_and_its_data_are_served_on_loopback_until_ctrl_c(output_dir, number, launch):
     wanted = number("breast_cancer", num_trials=2)
     with socket.socket() as probe:
         probe.bind((serving.HOST, 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "medfit", "dashboard", f"output_dir={output_dir}", f"tracking.ui_port={port}"]
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = launch(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout is not None
         link = process.stdout.readline().strip()

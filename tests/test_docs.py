@@ -62,11 +62,13 @@ def test_the_guide_has_commands_and_settings_to_check():
     assert len(SETTINGS) >= 6
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("experiment", "overrides"), COMMANDS)
 def test_a_command_of_the_guide_composes(compose, experiment, overrides):
     assert compose(*overrides.split(), experiment=experiment).experiment == experiment
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("override", SETTINGS)
 def test_a_setting_of_the_guide_composes(compose, override):
     assert override in compose(override).overrides

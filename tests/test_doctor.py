@@ -1,11 +1,13 @@
 import subprocess
 import sys
 
+import pytest
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
 from medfit.search import trials
 from medfit.study import storage
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
@@ -24,8 +26,8 @@ def abandon(study, cfg, worker):
     trial.set_user_attr("worker", worker)
 
     tags = {"kind": "trial", "trial": str(trial.number), "study": study.study_name, "medfit.process": worker}
-    of_trial = store.create_run("breast_cancer", "trial", tags)
-    alone = store.create_run("breast_cancer", "alone", {"kind": "run", "medfit.process": worker})
+    of_trial = create_run(store, "breast_cancer", "trial", tags)
+    alone = create_run(store, "breast_cancer", "alone", {"kind": "run", "medfit.process": worker})
     return trial.number, of_trial.id, alone.id
 
 
@@ -47,13 +49,14 @@ def test_what_killed_processes_left_running_is_ended_in_study_and_tracking(compo
 
 def test_what_still_runs_is_left_alone(compose, client):
     cfg = compose(*SMALL)
-    run = Store(cfg).create_run("breast_cancer", "mine", {"kind": "run"})
-    elsewhere = Store(cfg).create_run("breast_cancer", "far", {"kind": "run", "medfit.process": "0123456789ab/1/1"})
+    run = create_run(Store(cfg), "breast_cancer", "mine", {"kind": "run"})
+    elsewhere = create_run(Store(cfg), "breast_cancer", "far", {"kind": "run", "medfit.process": "0123456789ab/1/1"})
     doctor.main(cfg)
     assert client.get_run(run.id).info.status == "RUNNING"
     assert client.get_run(elsewhere.id).info.status == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_trial_and_a_run_that_disagree_are_told(compose, client, capsys):
     cfg = compose(*SMALL)
     study = sweep.sweep(cfg)

@@ -31,6 +31,7 @@ def test_the_test_split_is_scored_for_each_seed_beside_baselines(compose, client
         assert run.data.metrics["test/auroc"] == pytest.approx(row.auroc)
 
 
+@pytest.mark.slow
 def test_the_parent_holds_means_and_standard_deviations(compose, client):
     table = evaluate.evaluate(compose(*SMALL)).trainings
     (parent,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'evaluation'")
@@ -40,6 +41,7 @@ def test_the_parent_holds_means_and_standard_deviations(compose, client):
     assert parent.data.tags["test_opening"] == "1"
 
 
+@pytest.mark.slow
 def test_every_opening_of_the_test_split_is_counted_and_said(compose, capsys):
     evaluate.evaluate(compose(*SMALL))
     assert "evaluation number" not in capsys.readouterr().out
@@ -47,6 +49,7 @@ def test_every_opening_of_the_test_split_is_counted_and_said(compose, capsys):
     assert "evaluation number 2 of breast_cancer" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_baselines_are_scikit_learns_on_the_same_rows(compose):
     cfg = compose(*SMALL)
     table = evaluate.evaluate(cfg).trainings
@@ -67,6 +70,7 @@ def test_the_mean_predictor_is_the_training_splits_mean(compose):
     assert table[table.model == "mean"].mae.item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_each_fold_is_scored_once_and_together_they_are_everyone(compose, client):
     table = evaluate.evaluate(compose("regime=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=3")).trainings
     trained = table[table.model.str.startswith("mlp")]
@@ -96,6 +100,7 @@ def test_nested_cross_validation_searches_in_each_fold_without_its_test_patients
     assert table.model[0].startswith("mlp tuned")
 
 
+@pytest.mark.slow
 def test_results_are_written_and_other_configurations_rows_are_kept(compose, experiments, capsys):
     path = experiments / "diabetes_progression" / "results.csv"
     path.unlink(missing_ok=True)
@@ -110,6 +115,7 @@ def test_results_are_written_and_other_configurations_rows_are_kept(compose, exp
     assert "make report EXPERIMENT=diabetes_progression" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, experiments):
     path = experiments / "diabetes_progression" / "results.csv"
     path.unlink(missing_ok=True)
@@ -123,6 +129,7 @@ def test_scores_of_folds_and_of_the_test_split_stand_beside_each_other(compose, 
     assert mae.trainings.to_dict() == {"2 folds": 2, "test split": 1}
 
 
+@pytest.mark.slow
 def test_scores_come_from_the_predictions_that_are_stored(compose, client):
     found = evaluate.evaluate(compose(*SMALL))
     own = found.tables["scores"].set_index(["model", "metric"]).estimate
@@ -132,6 +139,7 @@ def test_scores_come_from_the_predictions_that_are_stored(compose, client):
             assert own[(model, metric)] == pytest.approx(means.loc[model, metric], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_baselines_are_runs_with_predictions_of_their_own(compose, client):
     evaluate.evaluate(compose(*SMALL))
     baselines = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'baseline'")
@@ -143,6 +151,7 @@ def test_baselines_are_runs_with_predictions_of_their_own(compose, client):
         }
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(compose, client, monkeypatch, capsys):
     cfg, trained = compose(*SMALL), []
 
@@ -168,6 +177,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(compose, client, mon
     pd.testing.assert_frame_equal(found.trainings, again.trainings)
 
 
+@pytest.mark.slow
 def test_another_configuration_does_not_go_on_with_it(compose, client, monkeypatch):
     def interrupted(own, **kwargs):
         raise KeyboardInterrupt
@@ -206,6 +216,7 @@ def sites(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_each_site_is_left_out_once_and_one_with_a_single_class_is_a_gap(compose, sites):
     found = evaluate.evaluate(compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.site=site"))
     own = found.trainings[found.trainings.model.str.startswith("mlp")].set_index("fold")
@@ -218,6 +229,7 @@ def test_each_site_is_left_out_once_and_one_with_a_single_class_is_a_gap(compose
     assert row.patients == 150
 
 
+@pytest.mark.slow
 def test_subgroups_are_columns_that_need_not_be_features(compose, sites, client):
     found = evaluate.evaluate(
         compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.subgroups={site: null, a: [0]}")
@@ -229,6 +241,7 @@ def test_subgroups_are_columns_that_need_not_be_features(compose, sites, client)
     assert north.patients <= 50
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -252,6 +265,7 @@ def wines(tmp_path):
     return ["dataset=table", f"dataset.path={tmp_path / 'wine.csv'}", "dataset.target=target"]
 
 
+@pytest.mark.slow
 def test_classes_have_intervals_and_a_read_out_each(compose, wines):
     found = evaluate.evaluate(compose(*SMALL, *wines, "evaluate.num_seeds=1"))
     row = found.tables["scores"].query("metric == 'cross_entropy'").iloc[0]
@@ -259,6 +273,7 @@ def test_classes_have_intervals_and_a_read_out_each(compose, wines):
     assert set(found.tables["thresholds"].column) == {"0", "1", "2"}
 
 
+@pytest.mark.slow
 def test_numbers_have_intervals_and_limits_of_agreement(compose):
     found = evaluate.evaluate(compose(*SMALL, "dataset=diabetes", "evaluate.num_seeds=1"))
     row = found.tables["scores"].query("metric == 'mae'").iloc[0]
@@ -310,6 +325,7 @@ evaluate.evaluate(compose(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_killed_goes_on_and_leaves_no_run_running(compose, output_dir, client):
     fixed = ["experiment=", f"output_dir={output_dir}", "tracking.plots=false", "sweep.workers=0"]
     died = subprocess.run([sys.executable, "-c", KILLED, *fixed, *SMALL], capture_output=True, text=True)

@@ -10,9 +10,10 @@ from fake_images import write_decathlon
 from medfit.__main__ import main
 from medfit.config import folders
 from medfit.data.datasets.ecg5000 import ECG5000
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.datasets.samples import Samples
 from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.explain import explain
 from medfit.explanations.finished_run import FinishedRun
@@ -83,6 +84,7 @@ def read(client, run, name, folder):
     return Path(client.download_artifacts(run, f"explanations/{name}", str(folder))).read_text()
 
 
+@pytest.mark.slow
 def test_figures_tables_and_a_summary_become_artifacts_of_the_run(trained, asked, client):
     run = trained(*TABLE)
     explain(asked(run, methods="[feature_ablation,integrated_gradients]", num_samples=10, num_cases=2))
@@ -92,6 +94,7 @@ def test_figures_tables_and_a_summary_become_artifacts_of_the_run(trained, asked
     }
 
 
+@pytest.mark.slow
 def test_a_run_stays_finished_and_as_it_was_but_for_the_checks(trained, asked, client):
     run = trained(*TABLE)
     before = client.get_run(run)
@@ -107,6 +110,7 @@ def test_a_run_stays_finished_and_as_it_was_but_for_the_checks(trained, asked, c
     }
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_numbers_under_the_same_names(trained, asked, client, tmp_path):
     run, found = trained(*TABLE), []
     for number in range(2):
@@ -116,6 +120,7 @@ def test_same_seed_gives_the_same_numbers_under_the_same_names(trained, asked, c
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_patients_are_told_by_the_hashes_of_the_runs_predictions(trained, asked, client, tmp_path):
     run = trained(*TABLE)
     explain(asked(run, **FAST))
@@ -134,6 +139,7 @@ def test_the_command_takes_the_run_by_itself(trained, client, output_dir, capsys
     assert "most confident right: malignant predicted" in shown
 
 
+@pytest.mark.slow
 def test_an_explanation_that_ignores_the_weights_is_warned_of(trained, asked, monkeypatch, output_dir, capsys):
     def values(self, task, questions):
         return [self.raw.matrix[question.row] for question in questions]
@@ -144,6 +150,7 @@ def test_an_explanation_that_ignores_the_weights_is_warned_of(trained, asked, mo
     assert "Warning   feature_ablation explains untrained models much as this one" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_untrained_models_are_not_what_the_run_began_with(trained, compose):
     finished = FinishedRun(Store(compose()), trained(*TABLE), "val")
     first, again, other = (finished.untrained(seed).model.layer.weight for seed in (0, 0, 1))
@@ -151,17 +158,20 @@ def test_untrained_models_are_not_what_the_run_began_with(trained, compose):
     assert not first.equal(prepare(finished.cfg).task.model.layer.weight)
 
 
+@pytest.mark.slow
 def test_the_test_split_is_explained_once_it_is_scored(trained, asked, client):
     run = trained(*TABLE, splits=("val", "test"))
     explain(asked(run, split="test", **FAST))
     assert "test_feature_ablation.csv" in artifacts(client, run)
 
 
+@pytest.mark.slow
 def test_what_is_explained_is_no_part_of_a_training(trained, client):
     run = trained(*TABLE, "explain.seed=3")
     assert not any(name.startswith("explain") for name in client.get_run(run).data.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -182,6 +192,7 @@ def test_series_are_explained(trained, asked, client, tmp_path, model):
         assert table.mean_size.max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_images_are_explained(trained, asked, client, dimensions):
     fixed = ["dataset=pneumonia_mnist", "regime=smoke", "regime.accelerator=cpu", "preprocessing.scaling=none"]
@@ -190,6 +201,7 @@ def test_images_are_explained(trained, asked, client, dimensions):
     assert artifacts(client, run) == {"val_grad_cam.png", "val_occlusion.png", "val_case_1.png", "summary.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["preprocessing.slices=axial"]], ids=["volumes", "slices"])
 def test_masks_are_explained(trained, asked, client, tmp_path, more):
     root = write_decathlon(tmp_path / "Task01_Fake", num_cases=8)
@@ -239,6 +251,7 @@ def test_run_of_something_else_is_refused(client, asked, tmp_path):
     refused(asked(run), r"has no config\.yaml")
 
 
+@pytest.mark.slow
 def test_generator_has_nothing_to_explain(compose, client, asked, tmp_path):
     run = client.create_run(client.create_experiment("generators", tmp_path.as_uri())).info.run_id
     cfg = compose("dataset=breast_cancer", "preprocessing=image", "model=gan")
@@ -252,10 +265,12 @@ def test_method_that_does_not_suit_the_data_is_refused_with_those_that_do(traine
     refused(asked(trained(*TABLE), methods=f"[{method}]"), match.replace("?", r"\?"))
 
 
+@pytest.mark.slow
 def test_test_split_that_was_not_scored_stays_closed(trained, asked):
     refused(asked(trained(*TABLE), split="test"), r"explain\.split: run \w+ has not scored the test split")
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_refused(trained, asked, monkeypatch):
     run = trained(*TABLE)
     monkeypatch.setattr(Samples, "fingerprint", lambda self: "another")

@@ -119,7 +119,7 @@ def test_an_override_that_cannot_be_read_is_named(line):
 
 
 INTERRUPTED_IN_A_CALLBACK = """
-import sys, time, weakref
+import signal, sys, time, weakref
 from medfit import __main__ as cli
 
 class Thing: pass
@@ -128,20 +128,23 @@ def interrupted(_):
     raise KeyboardInterrupt
 
 def run(command, overrides):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as every command does
     thing = Thing()
     kept = weakref.ref(thing, interrupted)
     del thing  # where Python can raise nothing
     time.sleep(30)
 
+signal.signal(signal.SIGINT, {})
 cli._run = run
 sys.argv = ["medfit", "train"]
 sys.exit(cli.main())
 """
 
 
-def test_an_interruption_where_python_can_raise_nothing_is_not_lost():
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("ctrl_c", ["signal.default_int_handler", "signal.SIG_IGN"], ids=["terminal", "background"])
+def test_an_interruption_where_python_can_raise_nothing_is_not_lost(ctrl_c):
+    started, code = time.perf_counter(), INTERRUPTED_IN_A_CALLBACK.format(ctrl_c)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
     assert done.stderr == "medfit: interrupted; what was finished is kept\n"
     assert time.perf_counter() - started < 25

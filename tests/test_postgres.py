@@ -1,5 +1,6 @@
 import optuna
 import psycopg
+import pytest
 from mlflow import MlflowClient
 
 
@@ -21,6 +22,7 @@ def test_a_trial_makes_the_round_trip_through_optunas_tables(postgres):
     assert again.best_value == max(t.params["lr"] for t in study.trials)
 
 
+@pytest.mark.slow
 def test_mlflows_store_keeps_a_run_there(postgres, tmp_path):
     client = MlflowClient(postgres())
     experiment = client.create_experiment("e", artifact_location=tmp_path.as_uri())

@@ -30,6 +30,7 @@ def gru(tmp_path, monkeypatch):
     sys.modules.pop("medfit.models.gru", None)
 
 
+@pytest.mark.slow
 def test_the_worked_family_trains_by_its_two_files(compose, gru):
     scores = train(compose("dataset=ecg5000", "model=gru", "model.width=32", "regime=smoke", "regime.epochs=4"))
     assert scores["val/accuracy"] > 0.6  # the commonest class alone gives .58

@@ -3,11 +3,13 @@ import pytest
 from medfit import evaluate, report, sweep
 from medfit.config import folders
 from medfit.errors import UserError
-from medfit.report import estimate, number, wide
+from medfit.reporting.formatting import number
+from medfit.reporting.results import estimate, wide
 
 SMALL = ["regime=smoke", "sweep=smoke", "evaluate.num_seeds=1", "evaluate.num_folds=null", "evaluate.nested=false"]
 
 
+@pytest.mark.slow
 def test_a_report_goes_to_the_experiments_folder_and_says_where(compose, experiments, capsys):
     (experiments / "heart_disease_diagnosis" / "results.csv").unlink(missing_ok=True)
     cfg = compose(*SMALL, "evaluate.num_resamples=100", experiment="heart_disease_diagnosis")
@@ -29,6 +31,7 @@ def test_a_report_of_a_search_alone_shows_its_trials(compose, experiments):
     assert "make evaluate EXPERIMENT=heart_disease_diagnosis" in page
 
 
+@pytest.mark.slow
 def test_a_report_of_an_experiment_without_results_says_what_to_run(compose, experiments, client):
     client.create_experiment("heart_rate")
     (experiments / "heart_rate" / "results.csv").unlink(missing_ok=True)
@@ -71,6 +74,7 @@ def test_models_of_several_sets_of_patients_have_columns_of_their_own():
     assert wide(pd.DataFrame(rows))[0] == ["metric", "mlp, 5 folds", "mlp, test split"]
 
 
+@pytest.mark.slow
 def test_the_evaluation_in_detail_is_that_of_the_model_asked_for(compose, experiments):
     fixed = ["regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100", "evaluate.num_folds=null"]
     own = [*fixed, "evaluate.nested=false"]

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 from PIL import Image as Picture
 
 from medfit.__main__ import main
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.sample import load, sample
 from medfit.tracking.store import Store
@@ -80,6 +81,7 @@ def test_images_are_written_as_png_with_a_grid(compose, client, asked, output_di
     assert pixels(folder / "sample_grid.png").shape == (3 * SIZE, 2 * SIZE)
 
 
+@pytest.mark.slow
 def test_png_holds_the_tasks_images(compose, client, asked):
     run = trained(compose, client)
     files = sample(asked(run, num_samples=3, seed=7))
@@ -88,11 +90,13 @@ def test_png_holds_the_tasks_images(compose, client, asked):
     assert np.array_equal(np.stack([pixels(file) for file in files]), expected)
 
 
+@pytest.mark.slow
 def test_colour_images_are_written_in_colour(compose, client, asked):
     files = sample(asked(trained(compose, client, channels=3), num_samples=2))
     assert pixels(files[0]).shape == (SIZE, SIZE, 3)
 
 
+@pytest.mark.slow
 def test_nifti_holds_floats_and_is_upright(compose, client, asked):
     run = trained(compose, client)
     (file,) = sample(asked(run, num_samples=1, format="nifti"))
@@ -102,11 +106,13 @@ def test_nifti_holds_floats_and_is_upright(compose, client, asked):
     assert np.allclose(volume.get_fdata()[:, ::-1, 0].T, image)
 
 
+@pytest.mark.slow
 def test_nifti_of_colour_images_has_channels_last(compose, client, asked):
     (file,) = sample(asked(trained(compose, client, channels=3), num_samples=1, format="nifti"))
     assert nibabel.load(file).shape == (SIZE, SIZE, 1, 3)
 
 
+@pytest.mark.slow
 def test_seed_repeats_the_images_and_another_makes_others(compose, client, asked, tmp_path):
     run = trained(compose, client)
     first, again, other = (
@@ -117,11 +123,13 @@ def test_seed_repeats_the_images_and_another_makes_others(compose, client, asked
     assert first != other
 
 
+@pytest.mark.slow
 def test_images_go_to_the_folder(compose, client, asked, tmp_path):
     files = sample(asked(trained(compose, client), num_samples=1, folder=tmp_path / "here"))
     assert files == [tmp_path / "here" / "sample_0.png"]
 
 
+@pytest.mark.slow
 def test_what_was_written_says_what_it_is_of(compose, client, asked, tmp_path):
     run = trained(compose, client, "model.conditional=true")
     sample(asked(run, num_samples=2, seed=3, label="low", folder=tmp_path / "here"))
@@ -129,6 +137,7 @@ def test_what_was_written_says_what_it_is_of(compose, client, asked, tmp_path):
     assert about == {f"low_{i}.png": {"generated_by_run": run, "seed": 3, "class": "low"} for i in range(2)}
 
 
+@pytest.mark.slow
 def test_images_of_another_class_replace_none_and_leave_their_record(compose, client, asked, tmp_path):
     run = trained(compose, client, "model.conditional=true")
     (low,) = sample(asked(run, num_samples=1, label="low", folder=tmp_path))
@@ -139,6 +148,7 @@ def test_images_of_another_class_replace_none_and_leave_their_record(compose, cl
     assert low.read_bytes() == before and other != low
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("label", "number"), [("low", 1), ("not low", 0), (1, 1), (0, 0)])
 def test_label_is_a_name_or_a_number(compose, client, asked, label, number):
     run = trained(compose, client, "model.conditional=true")
@@ -147,6 +157,7 @@ def test_label_is_a_name_or_a_number(compose, client, asked, label, number):
     assert np.array_equal(np.stack([pixels(f) for f in files]), (expected * 255).round().byte().numpy())
 
 
+@pytest.mark.slow
 def test_data_need_not_be_there_any_more(compose, client, asked, monkeypatch):
     run = trained(compose, client)
     compose._load_dataset.cache_clear()
@@ -154,6 +165,7 @@ def test_data_need_not_be_there_any_more(compose, client, asked, monkeypatch):
     assert len(sample(asked(run, num_samples=2))) == 2
 
 
+@pytest.mark.slow
 def test_run_is_left_as_it_was(compose, client, asked):
     run = trained(compose, client)
     before = client.get_run(run).to_dictionary()
@@ -161,6 +173,7 @@ def test_run_is_left_as_it_was(compose, client, asked):
     assert client.get_run(run).to_dictionary() == before
 
 
+@pytest.mark.slow
 def test_command_says_where_the_images_are(compose, client, output_dir, capsys):
     run = trained(compose, client)
     assert main(["sample", f"output_dir={output_dir}", f"sample.run={run}", "sample.num_samples=2"]) == 0
@@ -186,6 +199,7 @@ def test_run_that_generates_nothing_is_refused(compose, client, asked):
     refused(asked(runs(client)[0].info.run_id), "is of task=binary, which generates nothing")
 
 
+@pytest.mark.slow
 def test_run_without_weights_is_refused(compose, client, asked, tmp_path):
     cfg = compose("dataset=breast_cancer", "preprocessing=image", "model=gan")
     run = client.create_run(client.create_experiment("stopped", tmp_path.as_uri())).info.run_id
@@ -198,19 +212,23 @@ def test_run_of_something_else_is_refused(client, asked, tmp_path):
     refused(asked(run), r"has no config\.yaml")
 
 
+@pytest.mark.slow
 def test_unknown_label_is_refused_with_the_known_ones(compose, client, asked):
     run = trained(compose, client, "model.conditional=true")
     refused(asked(run, label="lwo"), r"there is no class 'lwo'; did you mean 'low'\? \(known: not low, low, or their")
 
 
+@pytest.mark.slow
 def test_number_that_no_class_has_is_refused(compose, client, asked):
     refused(asked(trained(compose, client, "model.conditional=true"), label=2), "there is no class '2'")
 
 
+@pytest.mark.slow
 def test_label_for_a_model_without_classes_is_refused(compose, client, asked):
     refused(asked(trained(compose, client), label="low"), "so it has no classes")
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_written_is_refused(compose, client, asked, tmp_path):
     (tmp_path / "file").write_text("in the way")
     refused(asked(trained(compose, client), folder=tmp_path / "file"), r"sample\.folder: cannot write to")
@@ -222,6 +240,7 @@ def test_value_out_of_range_is_refused(compose, override):
         compose(override)
 
 
+@pytest.mark.slow
 def test_what_is_sampled_is_no_part_of_a_training(compose, client):
     train(compose("dataset=breast_cancer", "model=linear", "regime=smoke", "sample.seed=3"))
     assert not any(name.startswith("sample") for name in runs(client)[0].data.params)

@@ -40,6 +40,7 @@ def test_a_sweep_is_a_parent_run_with_a_child_for_each_trial(compose, client):
     assert {f.path for f in client.list_artifacts(parent.info.run_id)} >= {"study.html", "trials.csv", "best.yaml"}
 
 
+@pytest.mark.slow
 def test_the_test_split_is_never_scored(compose, client):
     sweep.sweep(compose(*SMALL))
     for run in trials_of(client):
@@ -47,12 +48,14 @@ def test_the_test_split_is_never_scored(compose, client):
         assert [f.path for f in client.list_artifacts(run.info.run_id, "predictions")] == ["predictions/val.csv"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_study(compose, tmp_path):
     one = sweep.sweep(compose(*SMALL, f"output_dir={tmp_path / 'one'}"))
     two = sweep.sweep(compose(*SMALL, f"output_dir={tmp_path / 'two'}"))
     assert [(t.params, t.value) for t in one.trials] == [(t.params, t.value) for t in two.trials]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_study(compose):
     one, two = (sweep.sweep(compose(*SMALL, f"seed={seed}")) for seed in (1, 2))
     assert [t.params for t in one.trials] != [t.params for t in two.trials]
@@ -66,11 +69,13 @@ def test_the_same_command_again_goes_on_to_the_number_of_trials(compose, client)
     assert len(trials_of(client)) == 4
 
 
+@pytest.mark.slow
 def test_another_question_is_another_study(compose):
     one, two = sweep.sweep(compose(*SMALL)), sweep.sweep(compose(*SMALL, "model.widths=[4]"))
     assert one.study_name != two.study_name
 
 
+@pytest.mark.slow
 def test_a_bad_trial_is_pruned_and_its_run_says_so(compose, client):
     cfg = compose(
         "regime.epochs=8", "regime.patience=null", "sweep.num_trials=4", "sweep.pruner.n_startup_trials=1",
@@ -100,6 +105,7 @@ def test_a_failing_trial_is_one_failed_trial_and_the_sweep_goes_on(compose, clie
     assert {int(run.data.tags["trial"]) for run in trials_of(client) if run.info.status == "FAILED"} == failed
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_works_stops_and_says_why(compose):
     cfg = compose(
         "dataset=diabetes", "regime=smoke", "regime/optimizer=sgd", "sweep.num_trials=20",
@@ -123,6 +129,7 @@ def test_an_objective_that_is_not_logged_is_refused_with_the_list(compose):
         sweep.sweep(compose(*SMALL, "sweep.objective=val/aurok"))
 
 
+@pytest.mark.slow
 def test_an_objective_to_be_large_is_maximised(compose):
     study = sweep.sweep(compose(*SMALL, "task.monitor=val/auroc", "task.mode=max"))
     assert study.best_value == max(t.value for t in study.trials)
@@ -150,6 +157,7 @@ def test_the_best_values_land_in_the_experiment_and_train_by_one_command(compose
     assert train(again)["val/cross_entropy"] == pytest.approx(study.best_value)
 
 
+@pytest.mark.slow
 def test_a_sweep_without_an_experiment_says_the_whole_next_command(compose, capsys):
     sweep.main(compose(*SMALL, "dataset=breast_cancer", "model.widths=[8,4]"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next")]
@@ -160,6 +168,7 @@ def test_a_sweep_without_an_experiment_says_the_whole_next_command(compose, caps
     assert "sweep" not in command
 
 
+@pytest.mark.slow
 def test_another_data_set_within_an_experiment_is_kept_in_its_best(compose):
     cfg = compose(*SMALL, "model=linear", experiment="heart_disease_diagnosis")
     text = best.as_yaml(cfg, sweep.sweep(cfg))
@@ -168,17 +177,12 @@ def test_another_data_set_within_an_experiment_is_kept_in_its_best(compose):
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, client, compose):
+def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, client, compose, launch):
     overrides = [f"output_dir={output_dir}", "tracking.plots=false", "sweep.num_trials=6", "regime.epochs=20"]
     overrides += ["experiment=", "dataset=breast_cancer", "regime.accelerator=cpu"]
     command = [sys.executable, "-m", "medfit", "sweep", *overrides]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = launch(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(trials_of(client)) < 3:
         time.sleep(0.2)
@@ -197,6 +201,7 @@ def test_an_interrupted_sweep_keeps_what_was_finished_and_goes_on(output_dir, cl
     assert parent.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_the_first_trial_can_have_the_configs_own_values(compose):
     own = ["regime.optimizer.lr=3e-3", "model.dropout=0.1", "regime.batch_size=64", "regime.l1=1e-4"]
     study = sweep.sweep(compose(*SMALL, *own, "sweep.start=[own]", "sweep.num_trials=2"))
@@ -205,6 +210,7 @@ def test_the_first_trial_can_have_the_configs_own_values(compose):
     assert second.params["regime.optimizer.lr"] != 3e-3
 
 
+@pytest.mark.slow
 def test_a_sweep_that_goes_on_does_not_start_with_the_own_values_again(compose):
     own = [*SMALL, "sweep.start=[own]"]
     sweep.sweep(compose(*own, "sweep.num_trials=1"))
@@ -222,6 +228,7 @@ def plots(client):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_of_a_sweeps_trials_the_best_has_plots_drawn_once(compose, client, workers):
     own = [*SMALL, f"sweep.workers={workers}", "sweep/pruner=none", "sweep.num_trials=2", "tracking.plots=true"]

@@ -12,6 +12,7 @@ from mlflow.entities import RunStatus
 
 from each_step import EachStep
 from medfit import train as train_module
+from medfit.config import instantiate
 from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
@@ -37,6 +38,7 @@ def test_the_same_seed_gives_the_same_scores(compose):
     assert train(cfg) == train(cfg)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_scores_on_the_same_split(compose):
     one, two = compose("regime=smoke", "seed=1"), compose("regime=smoke", "seed=2")
     assert train(one) != train(two)
@@ -56,6 +58,7 @@ def test_the_learning_rate_walks_from_yaml_to_optimiser_and_tracker(compose, cli
     assert runs(client)[0].data.params["regime.optimizer.lr"] == "0.00321"
 
 
+@pytest.mark.slow
 def test_params_given_back_as_overrides_compose_the_run_again(compose, client):
     cfg = compose("regime=smoke", "model.widths=[8,4]", "regime.optimizer.lr=2e-3", "split.seed=3", "dataset=diabetes")
     train(cfg)
@@ -99,11 +102,13 @@ def test_a_diverging_training_is_a_failed_run_with_its_reason(compose, client):
     assert run.data.tags["failure"].startswith("DivergedError")
 
 
+@pytest.mark.slow
 def test_gradient_clipping_reaches_the_trainer(compose):
     free, clipped = (train(compose("regime=smoke", f"regime.gradient_clip={value}")) for value in ("null", "1e-6"))
     assert free != clipped
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_precision_is_a_config_value(compose, precision):
     assert train(compose("regime=smoke", f"regime.precision={precision}"))["val/auroc"] > 0.5
@@ -131,17 +136,17 @@ def test_the_test_split_has_no_part_in_training(compose, monkeypatch):
         self.x.iloc[test_rows] = 1e6
 
     monkeypatch.setattr(BreastCancer, "__init__", spoiled)
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
     assert train(cfg) == honest
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_is_killed_not_running(output_dir, client, stop):
+def test_an_interrupted_training_is_killed_not_running(output_dir, client, launch, stop):
     overrides = [f"output_dir={output_dir}", "regime.epochs=100000", "regime.patience=null", "tracking.plots=false"]
     command = [sys.executable, "-m", "medfit", "train", *overrides]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    process = launch(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and not any(run.data.metrics for run in runs(client)):
         time.sleep(0.5)
@@ -154,6 +159,7 @@ def test_an_interrupted_training_is_killed_not_running(output_dir, client, stop)
     assert "val/auroc" in run.data.metrics
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -182,6 +188,7 @@ def test_another_error_of_the_machine_stays_itself(compose, monkeypatch):
         train(compose("regime=smoke"))
 
 
+@pytest.mark.slow
 def test_the_shapes_stand_beside_the_weights_and_build_the_task_again(compose, client, tmp_path):
     cfg = compose("regime=smoke", "dataset=ecg5000", "model.widths=[4]", "model.kernel_sizes=[3]", "regime.epochs=1")
     train(cfg)
@@ -219,6 +226,7 @@ def test_a_task_that_does_not_fit_is_told_before_the_samples_are_prepared(compos
         train(compose("dataset=breast_cancer", "task=regression"))
 
 
+@pytest.mark.slow
 def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, monkeypatch):
     def step(*_):
         raise MemoryError
@@ -229,6 +237,7 @@ def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, mo
         train(compose("dataset=mni_tissue", *small))
 
 
+@pytest.mark.slow
 def test_trainings_share_prepared_data_only_where_split_and_preprocessing_are_the_same(compose):
     def data(*overrides):
         return prepare(compose("dataset=breast_cancer", *overrides)).datamodule.data
@@ -237,6 +246,7 @@ def test_trainings_share_prepared_data_only_where_split_and_preprocessing_are_th
     assert data("split.seed=1") is not data() and data("preprocessing.pca=3") is not data()
 
 
+@pytest.mark.slow
 def test_large_prepared_data_make_room_for_the_next(compose, monkeypatch):
     monkeypatch.setattr(train_module, "MOST_KEPT_BYTES", 1000)
     train_module._PREPARED.clear()

@@ -14,6 +14,7 @@ from medfit.tracking.store import Store
 from medfit.train import train
 
 
+@pytest.mark.slow
 def test_the_runs_table_shows_trials_by_score_with_what_tells_them_apart(compose, client):
     cfg = compose("regime=smoke", "sweep=smoke", "dataset=breast_cancer")
     sweep.sweep(cfg)
@@ -41,13 +42,13 @@ def test_where_no_experiment_is_named_the_latest_runs_are_shown(compose, client)
 
 
 @pytest.mark.slow
-def test_the_server_answers_on_loopback_and_ends_with_ctrl_c(output_dir):
+def test_the_server_answers_on_loopback_and_ends_with_ctrl_c(output_dir, launch):
     with socket.socket() as probe:
         probe.bind((serving.HOST, 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "medfit", "ui", f"output_dir={output_dir}", f"tracking.ui_port={port}"]
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = launch(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout is not None
         link = process.stdout.readline().strip()

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 2 a user's mistake, 130 interrupted.
     """
     if argv is None:
-        sys.unraisablehook = _interrupt_again
+        background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a script's, which SIGTERM alone interrupts
+        sys.unraisablehook = partial(_interrupt_again, signal.SIGTERM if background else signal.SIGINT)
         gc.disable()  # until all is imported, which leaves no garbage: looking for it takes a third of the time
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -60,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _interrupt_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Repeats a Ctrl-C that hit where Python can raise nothing, as in a callback of an import, and so was lost."""
+def _interrupt_again(number: signal.Signals, unraisable: "sys.UnraisableHookArgs") -> None:
+    """Repeats an interruption that was lost, as Python can raise nothing in, say, a callback of an import."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         # later, for here it would be lost again, and in the main thread, for it may be waiting
-        threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+        threading.Timer(0.05, signal.pthread_kill, [threading.main_thread().ident, number]).start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -15,10 +15,13 @@ from medfit.errors import UserError
 from medfit.evaluation.trainings import read_predictions
 from medfit.evidence import paired
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import Settings, Unit
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.plots.comparison import forest
-from medfit.report import number
+from medfit.reporting.formatting import number
 from medfit.terminal.console import say, show_table
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -144,7 +147,7 @@ def _units(store: Store, run: "mlflow.entities.Run") -> list[Unit]:
         raise UserError(
             f"compare: run {run.info.run_id} is a {kind or 'run of another program'}, which predicts nothing"
         )
-    targets = run.data.tags.get("task.targets", "")
+    targets = named(run.data.tags.get("task.targets", ""))
     made = {split: read_predictions(store, run.info.run_id, split, targets) for split in ("val", "test")}
     if made["val"] is None:
         raise UserError(f"compare: run {run.info.run_id} has stored no predictions")
@@ -163,9 +166,7 @@ def _on_one_split(models: Mapping[str, list[Unit]]) -> dict[str, list[Unit]]:
 
 
 def _metrics(predictions: Predictions, wanted: Sequence[str] | None) -> list[str]:
-    from medfit.evidence.weighted import metrics
-
-    known = list(dict.fromkeys(name.split("/")[0] for name in metrics(predictions)))
+    known = list(dict.fromkeys(name.split("/")[0] for name in predictions.metrics()))
     if wrong := [name for name in wanted or () if name not in known]:
         raise UserError(f"compare.metrics: there is no '{wrong[0]}' (known: {', '.join(known)})")
     return list(wanted or known)
@@ -175,6 +176,6 @@ def _log(store: Store, runs: "Runs", table: pd.DataFrame) -> None:
     names = list(dict.fromkeys([*table.model, *table.compared_with]))
     tags: dict[str, Any] = {"kind": "comparison", "runs": " ".join(run.info.run_id for run in runs)}
     experiment = store.client.get_experiment(runs[0].info.experiment_id).name
-    run = store.create_run(experiment, " against ".join(names)[:200], tags)
+    run = create_run(store, experiment, " against ".join(names)[:200], tags)
     run.log_files({"comparison.csv": table, "plots/gains.png": forest(table)})
     run.end("FINISHED")

@@ -16,15 +16,19 @@ from medfit.data.splits import sites
 from medfit.errors import UserError
 from medfit.evaluation.trainings import Trainings
 from medfit.evidence import subgroups, summary
-from medfit.evidence.summary import Settings, Unit
-from medfit.evidence.thresholds import Rule
+from medfit.evidence.predictions import TargetKind
+from medfit.evidence.settings import Rule, Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
+from medfit.reporting.results import results, wide
 from medfit.search.values import set_values
 from medfit.study.best import choose, own_overrides, tuned
 from medfit.sweep import sweep
 from medfit.terminal.console import say, show_table
 from medfit.tracking import process, provenance, recording
-from medfit.tracking.store import PROCESS, Run, Store
+from medfit.tracking.run import Run
+from medfit.tracking.store import PROCESS, Store
 from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
@@ -115,7 +119,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
                     units.setdefault(model, []).append(unit)
             if inner is not None:
                 optimism.append(_optimism(cfg, fold, inner, rows))
-        found = _found(cfg, pd.DataFrame(rows), units, opening, dataset.task)
+        found = _found(cfg, pd.DataFrame(rows), units, opening, named(dataset.task))
         if optimism:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
@@ -126,7 +130,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
 
 
 def _found(
-    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: str
+    cfg: DictConfig, trainings: pd.DataFrame, units: Mapping[str, Sequence[Unit]], opening: int, kind: TargetKind
 ) -> Evaluation:
     trainings.insert(0, "patients", scheme(cfg))
     if not units:
@@ -261,16 +265,14 @@ def label(cfg: DictConfig) -> str:
 
 def main(cfg: DictConfig) -> None:
     """Evaluates, shows the scores, and writes them into the experiment's ``results.csv``."""
-    from medfit.report import results, summary_rows
-
     found = evaluate(cfg)
-    columns, *rows = summary_rows(found)
+    table = results(found.trainings, found.tables, found.opening)
+    columns, *rows = wide(table)
     show_table("Test scores (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
     for line in found.warnings:
         say(f"Note: {line}.")
     if cfg.experiment:
         path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
-        table = results(found)
         old = pd.read_csv(path) if path.exists() else pd.DataFrame()
         if "patients_of" in old:  # what an earlier medfit wrote has no intervals
             same = (old.patients_of + old.model).isin(table.patients_of + table.model)

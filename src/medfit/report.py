@@ -1,24 +1,15 @@
 """``medfit report``: an experiment's question, data, search and results as one page without a network, and in short."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
 
 from medfit.config import folders
 from medfit.errors import UserError
 from medfit.terminal.console import say
 from medfit.tracking.store import Store
-
-if TYPE_CHECKING:
-    from medfit.evaluate import Evaluation
-
-KEYS = ["patients", "model", "fold", "seed"]
-Rows = list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -76,53 +67,3 @@ def main(cfg: DictConfig) -> None:
         path: Path = folder / name
         path.write_text(text, encoding="utf-8")
         say(f"Report    {path}")
-
-
-def results(found: "Evaluation") -> pd.DataFrame:
-    """Returns what ``results.csv`` holds of an evaluation: a row for each model and metric."""
-    if "scores" in found.tables:
-        return found.tables["scores"]
-    metrics = [column for column in found.trainings if column not in KEYS]
-    rows = []
-    for (patients, model), values in found.trainings.groupby(["patients", "model"], sort=False)[metrics]:
-        for metric in metrics:
-            row = {"patients_of": patients, "model": model, "metric": metric, "estimate": values[metric].mean()}
-            rows.append(row | {"sd": values[metric].std(), "trainings": len(values), "opening": found.opening})
-    return pd.DataFrame(rows)
-
-
-def summary_rows(found: "Evaluation") -> Rows:
-    """Returns a header and a row for each metric, a column for each model: estimates with their intervals."""
-    return wide(results(found))
-
-
-def wide(table: pd.DataFrame) -> Rows:
-    """Returns a header and a row for each metric: its estimate and interval for each model and set of patients.
-
-    Args:
-        table: As ``results.csv`` holds it.
-    """
-    table = table[~table.metric.str.contains("/")]
-    metrics, several = list(dict.fromkeys(table.metric)), table.patients_of.nunique() > 1
-    columns = {}
-    for (patients, model), own in table.groupby(["patients_of", "model"], sort=False):
-        cells = own.set_index("metric").to_dict("index")
-        name = f"{model}, {patients}" if several else str(model)
-        columns[name] = [estimate(cells[metric]) if metric in cells else "–" for metric in metrics]
-    return [["metric", *columns], *([m, *(cells[k] for cells in columns.values())] for k, m in enumerate(metrics))]
-
-
-def estimate(row: Mapping[str, Any]) -> str:
-    """Returns an estimate with its interval, and the standard deviation over trainings where there are several."""
-    if not np.isfinite(row["estimate"]):
-        return "–"
-    ends = (row.get("low", np.nan), row.get("high", np.nan))
-    interval = f" ({number(ends[0])} to {number(ends[1])})" if np.isfinite(ends).all() else ""
-    return number(row["estimate"]) + interval + (f" ± {number(row['sd'])}" if np.isfinite(row["sd"]) else "")
-
-
-def number(value: float) -> str:
-    """Returns three digits after the point of small numbers, fewer of larger ones; a dash of what is not known."""
-    if np.isnan(value):
-        return "–"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

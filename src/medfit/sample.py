@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import Field
 
 from medfit.config import folders
 from medfit.config.instantiate import build
+from medfit.config.stored import read_config
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 from medfit.tracking.store import Store
@@ -83,8 +84,7 @@ def load(store: Store, run_id: str) -> Any:
     from medfit.training.parts import make_task
 
     with TemporaryDirectory() as folder:
-        cfg = OmegaConf.create(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
-        assert isinstance(cfg, DictConfig)
+        cfg = read_config(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
         if not hasattr(build(cfg.task).func, "sample"):
             raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
         shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())

@@ -12,7 +12,7 @@ from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.training import run_plots
 from medfit.training.parts import Parts, prepare, sizes
-from medfit.training.trainer import BestWeights, fit, make_trainer, predictions
+from medfit.training.trainer import BestWeights, fit, make_trainer, prediction_files, predictions
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
         drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
         run.log_files(
             {
-                **recording.prediction_files(run, parts, outputs),
+                **prediction_files(run, parts, outputs),
                 **drawn,
                 run_plots.CHECKPOINT: {"state_dict": best.weights},
                 "checkpoint/shapes.json": shapes,

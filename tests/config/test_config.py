@@ -25,6 +25,7 @@ def test_the_data_set_picks_its_task_and_the_command_line_wins():
     assert compose(["dataset=heart_rate", "task=binary"]).choices.task == "binary"
 
 
+@pytest.mark.slow
 def test_a_table_gets_the_task_that_its_target_calls_for(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(30)))
@@ -33,11 +34,13 @@ def test_a_table_gets_the_task_that_its_target_calls_for(tmp_path):
     assert cfg.task.class_weight == "balanced"
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize("name", [name for name in folders.experiments() if "/" not in name])
 def test_every_experiment_composes(name):
     assert compose([f"experiment={name}"]).experiment == name
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", [name for name in folders.experiments() if "/" in name])
 def test_every_best_composes_with_its_own_values(name):
     best = OmegaConf.load(folders.EXPERIMENTS / f"{name}.yaml")
@@ -48,6 +51,7 @@ def test_every_best_composes_with_its_own_values(name):
     assert {path: OmegaConf.select(cfg, path) for path in values} == values
 
 
+@pytest.mark.mostly_slow(fast=8)
 @pytest.mark.parametrize(
     ("group", "choice"),
     [
@@ -67,6 +71,7 @@ def test_a_choice_that_belongs_to_other_choices_is_told():
         compose(["preprocessing/augmentation=strong"])
 
 
+@pytest.mark.slow
 def test_a_best_yamls_choice_wins_over_the_familys(experiments):
     folder = experiments / "own"
     folder.mkdir()
@@ -123,6 +128,7 @@ def test_a_line_of_the_space_is_spelled_out_once(line, spelled):
     assert [again for one in spelled for again in _spelled_out(one)] == spelled
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

@@ -10,6 +10,7 @@ def test_the_defaults_pass():
     schema.check(compose([]))
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("override", "words"),
     [

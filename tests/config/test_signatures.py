@@ -170,6 +170,7 @@ def test_writers_at_once_leave_a_whole_file(memory):
     assert sorted(path.name for path in memory.glob("many*")) == ["many"]
 
 
+@pytest.mark.slow
 def test_a_second_process_checks_without_long_imports(tmp_path):
     env = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
     shown = [

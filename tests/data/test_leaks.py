@@ -14,9 +14,10 @@ from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
 from medfit.data import leaks, near_duplicates
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
+from medfit.data.image import Image
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError
@@ -410,6 +411,7 @@ def test_number_that_is_the_same_in_all_rows_of_a_patient_is_named():
 # Real data
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "heart_disease", "heart_rate", "ecg5000"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_bundled_data_have_no_leak(name, seed):
@@ -510,6 +512,7 @@ def test_clean_data_train_in_strict_mode(compose, fresh):
     assert list(parts.leaks) == parts.datamodule.proof["leaks"] == []
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize("name", sorted(folders.groups()["dataset"]))
 def test_every_data_set_can_be_strict(name):
     cfg = _compose([f"dataset={name}", "dataset.strict=true"])

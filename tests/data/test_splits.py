@@ -403,6 +403,7 @@ def test_sampling_a_target_without_classes_is_refused(sampling):
         Split(sampling=sampling)(singles(20))
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     "override, path",
     [

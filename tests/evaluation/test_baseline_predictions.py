@@ -106,10 +106,11 @@ def test_segmentation_has_thresholds_and_the_mean_mask(volumes):
     assert found["mean mask"]["dice"] == 1  # at the same place in each volume
 
 
+@pytest.mark.slow
 def test_masks_are_scored_on_the_patients_and_voxels_of_the_network(volumes):
     parts = volumes()
     with torch.no_grad():
-        of_network = [parts.task.predict_step(batch, 0)[0] for batch in parts.datamodule.batches("test")]
+        of_network = [case for batch in parts.datamodule.batches("test") for case in parts.task.predict_step(batch, 0)]
     for outputs in all_of(parts, ["test"]).values():
         for own, other in zip(outputs["test"][0], of_network, strict=True):
             assert own.patient == other.patient
@@ -119,6 +120,7 @@ def test_masks_are_scored_on_the_patients_and_voxels_of_the_network(volumes):
         assert set(parts.task.figures(*outputs["test"])) == {"overlay_best", "overlay_median", "overlay_worst"}
 
 
+@pytest.mark.slow
 def test_distances_are_measured_where_they_are_asked_for(volumes):
     parts = volumes("task.metrics=[dice,hausdorff95_mm]")
     for outputs in all_of(parts, ["val"]).values():
@@ -127,6 +129,7 @@ def test_distances_are_measured_where_they_are_asked_for(volumes):
     assert all(case.distances_mm is None for case in all_of(parts, ["val"])["Otsu"]["val"][0])
 
 
+@pytest.mark.slow
 def test_volumes_that_a_flat_network_takes_by_slices_have_the_same_scores(volumes):
     whole, sliced = scores(volumes()), scores(volumes("preprocessing.slices=axial"))
     for name, values in whole.items():
@@ -155,6 +158,7 @@ def test_images_have_a_linear_baseline_and_the_nearest_neighbour(compose, tmp_pa
     assert list(all_of(parts)) == ["prevalence", "logistic", "nearest neighbour"]
 
 
+@pytest.mark.slow
 def test_generator_has_no_baselines(compose):
     assert all_of(prepare(compose("dataset=mni_slices", "model=gan"))) == {}
 

@@ -5,6 +5,7 @@ from scipy import stats
 
 from medfit.evidence.agreement import bland_altman, conformal, conformal_width, deciles
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 
 # peak expiratory flow in l/min by two meters, 17 people (Bland & Altman, Lancet 1986, table 1, first readings)
 WRIGHT = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
@@ -14,7 +15,7 @@ MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 25
 def unit(preds, target, patient=None):
     patient = np.arange(len(preds)) if patient is None else np.asarray(patient)
     columns = [np.asarray(values, dtype=float)[:, None] for values in (target, preds)]
-    return Predictions("regression", ["y"], patient.astype(str), *columns)
+    return Predictions(named("regression"), ["y"], patient.astype(str), *columns)
 
 
 def test_bias_and_limits_are_those_of_the_published_example():

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from medfit.evidence import calibration
 from medfit.evidence.calibration import curve, intercept, logit, recalibrated, slope, table
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 
 
 def study(true_slope=1.0, shift=0.0, size=400, seed=0, prefix=""):
@@ -16,7 +17,9 @@ def study(true_slope=1.0, shift=0.0, size=400, seed=0, prefix=""):
     odds = rng.normal(0, 1.5, size)
     target = (rng.random(size) < special.expit(odds)).astype(float)
     patient = np.char.add(prefix, np.arange(size).astype(str))
-    return Predictions("binary", ["ill"], patient, target[:, None], special.expit((odds - shift) / true_slope)[:, None])
+    return Predictions(
+        named("binary"), ["ill"], patient, target[:, None], special.expit((odds - shift) / true_slope)[:, None]
+    )
 
 
 def of(unit):
@@ -85,11 +88,12 @@ def test_isotonic_is_scikit_learns():
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_recalibration_learns_nothing_from_what_it_is_applied_to(method):
     val, test = study(seed=1, true_slope=0.5), study(seed=2, prefix="t")
-    other = Predictions("binary", test.names, test.patient, 1 - test.target, test.preds)
+    other = Predictions(named("binary"), test.names, test.patient, 1 - test.target, test.preds)
     found, same = (recalibrated(method, val, unit).preds for unit in (test, other))
     np.testing.assert_array_equal(found, same)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_what_is_too_extreme_is_put_right(method):
     val, test = (study(true_slope=0.4, seed=seed, size=4000, prefix=str(seed)) for seed in (1, 2))
@@ -104,7 +108,7 @@ def test_what_is_too_extreme_is_put_right(method):
 def test_classes_sum_to_one_afterwards(method):
     rng = np.random.default_rng(0)
     target, preds = np.eye(3)[rng.integers(0, 3, 90)], rng.dirichlet(np.ones(3), 90)
-    unit = Predictions("multiclass", ["a", "b", "c"], np.arange(90).astype(str), target, preds)
+    unit = Predictions(named("multiclass"), ["a", "b", "c"], np.arange(90).astype(str), target, preds)
     found = recalibrated(method, unit, unit).preds
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found >= 0).all()
@@ -113,13 +117,13 @@ def test_classes_sum_to_one_afterwards(method):
 def test_temperature_keeps_the_likeliest_class():
     rng = np.random.default_rng(0)
     target, preds = np.eye(3)[rng.integers(0, 3, 90)], rng.dirichlet(np.ones(3), 90)
-    unit = Predictions("multiclass", ["a", "b", "c"], np.arange(90).astype(str), target, preds)
+    unit = Predictions(named("multiclass"), ["a", "b", "c"], np.arange(90).astype(str), target, preds)
     assert (recalibrated("temperature", unit, unit).preds.argmax(axis=1) == preds.argmax(axis=1)).all()
 
 
 def test_a_constant_prediction_becomes_the_share_of_cases():
     val = study()
-    constant = Predictions("binary", val.names, val.patient, val.target, np.full_like(val.preds, 0.9))
+    constant = Predictions(named("binary"), val.names, val.patient, val.target, np.full_like(val.preds, 0.9))
     np.testing.assert_allclose(recalibrated("platt", constant, constant).preds, val.target.mean())
 
 

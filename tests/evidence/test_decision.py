@@ -3,6 +3,7 @@ import pytest
 
 from medfit.evidence.decision import curves, net_benefit
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 
 
 def test_net_benefit_is_true_alarms_less_false_ones_at_the_odds():
@@ -14,7 +15,7 @@ def test_net_benefit_is_true_alarms_less_false_ones_at_the_odds():
 
 def test_acting_on_all_is_worth_nothing_at_the_prevalence():
     target = np.repeat([1.0, 0.0], [20, 80])
-    unit = Predictions("binary", ["ill"], np.arange(100).astype(str), target[:, None], target[:, None])
+    unit = Predictions(named("binary"), ["ill"], np.arange(100).astype(str), target[:, None], target[:, None])
     table = curves([unit]).set_index("threshold")
     assert table.loc[0.2, "all"] == pytest.approx(0)
     assert table.loc[0.01, "all"] == pytest.approx(0.2 - 0.8 / 99)

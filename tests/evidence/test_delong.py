@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 
 
 def study(size=40, seed=0, patient=None, digits=1):
@@ -14,7 +15,7 @@ def study(size=40, seed=0, patient=None, digits=1):
     target = np.r_[1.0, 0.0, (rng.random(size - 2) < 0.4)].astype(float)
     preds = (target * 0.3 + rng.random(size)).round(digits)
     patient = np.arange(size) if patient is None else patient
-    return Predictions("binary", ["y"], patient.astype(str), target[:, None], preds[:, None])
+    return Predictions(named("binary"), ["y"], patient.astype(str), target[:, None], preds[:, None])
 
 
 def structural_components(preds, target):
@@ -75,7 +76,7 @@ def test_a_second_seed_that_says_the_same_makes_nothing_surer():
 
 def test_two_folds_make_it_surer():
     one = study()
-    other = Predictions("binary", ["y"], np.char.add("x", one.patient), one.target, one.preds)
+    other = Predictions(named("binary"), ["y"], np.char.add("x", one.patient), one.target, one.preds)
     single, both = delong.interval([one]), delong.interval([one, other])
     widths = [np.diff([np.log(end / (1 - end)) for end in (i.low, i.high)])[0] for i in (single, both)]
     curves = [delong.curve(u.preds[:, 0], u.target[:, 0], np.arange(40), 40) for u in (one, other)]
@@ -100,7 +101,7 @@ def test_the_degrees_of_freedom_are_those_of_scipys_brunner_munzel_test(seed):
 
 def test_a_perfect_area_has_newcombes_interval():
     target = np.repeat([1.0, 0.0], [10, 20])
-    unit = Predictions("binary", ["y"], np.arange(30).astype(str), target[:, None], target[:, None])
+    unit = Predictions(named("binary"), ["y"], np.arange(30).astype(str), target[:, None], target[:, None])
     found = delong.interval([unit])
     assert (found.estimate, found.high, found.method) == (1, 1, "Newcombe")
     assert 0.8 < found.low < 0.95
@@ -116,14 +117,14 @@ def test_newcombes_ends_solve_his_equation():
 
 def test_a_constant_prediction_is_a_half_for_sure():
     unit = study()
-    constant = Predictions("binary", ["y"], unit.patient, unit.target, np.full_like(unit.preds, 0.3))
+    constant = Predictions(named("binary"), ["y"], unit.patient, unit.target, np.full_like(unit.preds, 0.3))
     found = delong.interval([constant])
     assert (found.estimate, found.low, found.high) == (0.5, 0.5, 0.5)
 
 
 def test_one_class_has_neither_area_nor_interval():
     unit = study()
-    found = delong.interval([Predictions("binary", ["y"], unit.patient, np.ones_like(unit.target), unit.preds)])
+    found = delong.interval([Predictions(named("binary"), ["y"], unit.patient, np.ones_like(unit.target), unit.preds)])
     assert np.isnan([found.estimate, found.low, found.high]).all()
 
 
@@ -132,7 +133,9 @@ def test_one_class_has_neither_area_nor_interval():
 def test_the_paired_test_is_delongs(seed):
     one = study(seed=seed)
     rng = np.random.default_rng(seed + 1)
-    other = Predictions("binary", ["y"], one.patient, one.target, (one.preds + rng.random(one.preds.shape)).round(1))
+    other = Predictions(
+        named("binary"), ["y"], one.patient, one.target, (one.preds + rng.random(one.preds.shape)).round(1)
+    )
     found, p = delong.compare([one], [other])
     target, (a, b) = one.target[:, 0], (unit.preds[:, 0] for unit in (one, other))
     spread = delongs_covariance(a, a, target) + delongs_covariance(b, b, target) - 2 * delongs_covariance(a, b, target)

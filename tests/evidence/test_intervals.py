@@ -5,6 +5,7 @@ from scipy import stats
 from medfit.evidence import intervals
 from medfit.evidence.intervals import of_patients, resample, strata_of
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 
 RNG = np.random.default_rng(0)
 
@@ -12,7 +13,7 @@ RNG = np.random.default_rng(0)
 def regression(patient, errors):
     size = len(errors)
     return Predictions(
-        "regression", ["y"], np.asarray(patient).astype(str), np.zeros((size, 1)), np.reshape(errors, (size, 1))
+        named("regression"), ["y"], np.asarray(patient).astype(str), np.zeros((size, 1)), np.reshape(errors, (size, 1))
     )
 
 
@@ -94,7 +95,7 @@ def test_draws_in_parts_are_as_many(monkeypatch):
 
 def test_a_statistic_that_is_often_undefined_has_no_interval():
     unit = Predictions(
-        "binary", ["y"], np.arange(6).astype(str), np.array([[1.0]] + [[0.0]] * 5), np.linspace(0, 1, 6)[:, None]
+        named("binary"), ["y"], np.arange(6).astype(str), np.array([[1.0]] + [[0.0]] * 5), np.linspace(0, 1, 6)[:, None]
     )
     statistics, patients, strata, _ = of_patients([unit])
     found = resample({"auroc": statistics["auroc"]}, len(patients), strata).bca()["auroc"]
@@ -127,7 +128,7 @@ def test_calibration_errors_lie_in_their_intervals():
     rng = np.random.default_rng(0)
     preds = rng.random(80)
     target = (rng.random(80) < preds).astype(float)
-    unit = Predictions("binary", ["y"], np.arange(80).astype(str), target[:, None], preds[:, None])
+    unit = Predictions(named("binary"), ["y"], np.arange(80).astype(str), target[:, None], preds[:, None])
     statistics, patients, strata, _ = of_patients([unit])
     found = resample({"e": statistics["calibration_error"]}, len(patients), strata).bca()["e"]
     assert 0 <= found.low < found.estimate < found.high

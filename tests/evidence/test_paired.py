@@ -6,7 +6,9 @@ from statsmodels.stats.multitest import multipletests
 
 from medfit.evidence import paired
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import Settings, Unit
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 
 FEW = Settings(num_resamples=500)
 
@@ -18,7 +20,9 @@ def predictions(seed, size=60, noise=1.0, kind="binary", prefix="p"):
     if kind == "regression":
         target = truth.normal(0, 1, size)
         preds = target + noise * rng.normal(0, 1, size)
-    return Predictions(kind, ["y"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None])
+    return Predictions(
+        named(kind), ["y"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
+    )
 
 
 def units(*seeds, fold=0, **kind):

@@ -5,7 +5,9 @@ from sklearn.metrics import roc_auc_score
 
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import Settings, Unit, headline, summarise, warnings
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit, summarise, warnings
+from medfit.evidence.targets.known import named
 
 FEW = Settings(num_resamples=200)
 NAMES = ["auroc", "brier", "accuracy"]
@@ -16,7 +18,7 @@ def binary(seed=0, size=60, noise=1.0, prefix="p"):
     target = (truth.random(size) < 0.5).astype(float)
     preds = 1 / (1 + np.exp(-(2 * (target - 0.5) + noise * rng.normal(0, 1, size))))
     return Predictions(
-        "binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
+        named("binary"), ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
     )
 
 
@@ -64,16 +66,16 @@ def test_a_gain_over_a_baseline_is_positive_whatever_the_metric():
 
 def test_a_baseline_that_is_not_beaten_is_told():
     models = {"mlp": [unit(1)], "logistic": [unit(1)], "poor": [unit(2, noise=9)]}
-    told = warnings(summarise(models, NAMES, FEW), "binary")
+    told = warnings(summarise(models, NAMES, FEW), named("binary"))
     assert any("does not beat the baseline 'logistic' in auroc" in line for line in told)
     assert not any("'poor'" in line for line in told)
 
 
 def test_few_events_are_told_with_the_width_to_expect():
-    told = warnings(summarise({"mlp": [unit()]}, NAMES, FEW), "binary")
+    told = warnings(summarise({"mlp": [unit()]}, NAMES, FEW), named("binary"))
     assert told[0].startswith("few patients: with ")
     enough = Unit(0, 0, binary(1, size=400), binary(2, size=400))
-    assert warnings(summarise({"mlp": [enough]}, NAMES, FEW), "binary") == []
+    assert warnings(summarise({"mlp": [enough]}, NAMES, FEW), named("binary")) == []
 
 
 def test_subgroups_are_scored_alone_and_small_ones_marked():
@@ -99,14 +101,14 @@ def test_a_subgroup_with_one_class_is_a_gap():
 def test_the_tables_of_numbers():
     rng = np.random.default_rng(0)
     target, preds = rng.normal(0, 1, (2, 50, 1))
-    found = Predictions("regression", ["y"], np.arange(50).astype(str), target, preds)
+    found = Predictions(named("regression"), ["y"], np.arange(50).astype(str), target, preds)
     tables = summarise({"mlp": [Unit(0, 0, found, found)]}, ["mae", "r2"], FEW)
     assert set(tables) == {"scores", "agreement", "calibration_curve", "prediction_intervals"}
 
 
 def test_the_tables_of_segmentations_show_the_worst_patient_first():
     counts = np.array([[[9], [10], [10]], [[2], [10], [10]], [[6], [10], [10]]], dtype=float)
-    found = Predictions("segmentation", ["a"], np.array(["p", "q", "r"]), counts, np.full((3, 2, 1), np.nan))
+    found = Predictions(named("segmentation"), ["a"], np.array(["p", "q", "r"]), counts, np.full((3, 2, 1), np.nan))
     tables = summarise({"unet": [Unit(0, 0, found, found)]}, ["dice"], FEW)
     assert set(tables) == {"scores", "patients"}
     assert tables["patients"].patient.tolist() == ["q", "r", "p"]
@@ -114,6 +116,6 @@ def test_the_tables_of_segmentations_show_the_worst_patient_first():
 
 
 def test_the_metric_that_decides_depends_on_the_kind():
-    assert [headline(kind) for kind in ("binary", "multiclass", "regression", "segmentation")] == [
+    assert [named(kind).headline for kind in ("binary", "multiclass", "regression", "segmentation")] == [
         "auroc", "auroc", "mae", "dice",
     ]  # fmt: skip

@@ -6,6 +6,7 @@ from scipy import stats
 from sklearn.metrics import precision_score, recall_score, roc_curve
 
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.targets.known import named
 from medfit.evidence.thresholds import choose, predictive_values, rates, readout, wilson
 
 
@@ -14,7 +15,7 @@ def study(seed=0, size=80, prefix=""):
     target = np.r_[1.0, 0.0, rng.random(size - 2) < 0.4].astype(float)
     preds = (0.3 * target + 0.7 * rng.random(size)).round(2)
     return Predictions(
-        "binary", ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
+        named("binary"), ["ill"], np.char.add(prefix, np.arange(size).astype(str)), target[:, None], preds[:, None]
     )
 
 
@@ -99,7 +100,7 @@ def test_the_threshold_comes_from_validation_data_alone():
     test, val = study(1), study(2, prefix="v")
     table = readout([test], [val])
     assert set(table.threshold) == {choose(*of(val), "youden")}
-    flipped = Predictions("binary", test.names, test.patient, 1 - test.target, test.preds)
+    flipped = Predictions(named("binary"), test.names, test.patient, 1 - test.target, test.preds)
     assert set(readout([flipped], [val]).threshold) == set(table.threshold)
 
 
@@ -120,7 +121,7 @@ def test_repeated_measurements_count_as_one_patient():
 
 def test_a_rate_of_one_has_an_interval():
     target = np.repeat([1.0, 0.0], 10)
-    unit = Predictions("binary", ["ill"], np.arange(20).astype(str), target[:, None], target[:, None])
+    unit = Predictions(named("binary"), ["ill"], np.arange(20).astype(str), target[:, None], target[:, None])
     found = rows_of(readout([unit], [unit]), "sensitivity")
     assert (found.estimate, found.high) == (1, 1)
     assert found.low == pytest.approx(wilson(1.0, 10)[0])
@@ -136,12 +137,12 @@ def test_a_stated_prevalence_adds_predictive_values():
 def test_classes_have_a_read_out_each():
     rng = np.random.default_rng(0)
     target, preds = np.eye(3)[rng.integers(0, 3, 60)], rng.dirichlet(np.ones(3), 60)
-    unit = Predictions("multiclass", ["a", "b", "c"], np.arange(60).astype(str), target, preds)
+    unit = Predictions(named("multiclass"), ["a", "b", "c"], np.arange(60).astype(str), target, preds)
     assert readout([unit], [unit]).groupby("column").rate.count().to_dict() == {"a": 4, "b": 4, "c": 4}
 
 
 def test_a_class_that_validation_lacks_is_a_gap():
     test, val = study(1), study(2, prefix="v")
-    nobody = Predictions("binary", val.names, val.patient, np.zeros_like(val.target), val.preds)
+    nobody = Predictions(named("binary"), val.names, val.patient, np.zeros_like(val.target), val.preds)
     table = readout([test], [nobody])
     assert table[["threshold", "estimate", "low", "high"]].isna().all(axis=None)

@@ -7,7 +7,8 @@ from sklearn import metrics as sk
 
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.segmentation import counts, mean, overlaps
-from medfit.evidence.weighted import BINARY, REGRESSION, metrics
+from medfit.evidence.targets.known import named
+from medfit.evidence.weighted import BINARY, REGRESSION
 from medfit.tasks import metrics as tasks
 
 
@@ -21,7 +22,7 @@ def predictions(kind, size=60, columns=1, seed=0, digits=1):
     else:
         preds = rng.random((size, columns)).round(digits)  # ties among them
         target = (rng.random((size, columns)) < 0.2 + 0.6 * preds).astype(float)
-    return Predictions(kind, [f"c{k}" for k in range(columns)], np.arange(size).astype(str), target, preds)
+    return Predictions(named(kind), [f"c{k}" for k in range(columns)], np.arange(size).astype(str), target, preds)
 
 
 def as_repeats(found, weights):
@@ -31,9 +32,9 @@ def as_repeats(found, weights):
 
 def reference(found):
     preds = torch.from_numpy(found.preds).float()
-    if found.kind == "multiclass":
+    if found.kind.name == "multiclass":
         return {n: float(of(preds, torch.from_numpy(found.target.argmax(axis=1)))) for n, of in tasks.CLASSES.items()}
-    table = tasks.REGRESSION if found.kind == "regression" else tasks.BINARY
+    table = tasks.REGRESSION if found.kind.name == "regression" else tasks.BINARY
     target = torch.from_numpy(found.target).float()
     columns = {name: tasks.by_column(of, preds, target) for name, of in table.items()}
     return {name: float(values.nanmean()) for name, values in columns.items()}
@@ -44,7 +45,7 @@ def test_with_equal_weights_they_are_the_tasks_metrics(kind, columns):
     found = predictions(kind, columns=columns)
     ones = np.ones((1, len(found)))
     for name, expected in reference(found).items():
-        assert metrics(found)[name](ones)[0] == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+        assert found.metrics()[name](ones)[0] == pytest.approx(expected, rel=1e-4, abs=1e-6), name
 
 
 @pytest.mark.parametrize(("kind", "columns"), [("binary", 1), ("multilabel", 2), ("multiclass", 3), ("regression", 1)])
@@ -54,8 +55,8 @@ def test_a_weight_is_a_repeat(kind, columns, seed):
     found = predictions(kind, columns=columns, seed=seed)
     weights = np.random.default_rng(seed).multinomial(len(found), np.full(len(found), 1 / len(found)), 1).astype(float)
     repeated = as_repeats(found, weights[0])
-    for name, of in metrics(found).items():
-        expected = metrics(repeated)[name](np.ones((1, len(repeated))))
+    for name, of in found.metrics().items():
+        expected = repeated.metrics()[name](np.ones((1, len(repeated))))
         np.testing.assert_allclose(of(weights), expected, rtol=1e-8, atol=1e-9, err_msg=name)
 
 
@@ -122,9 +123,9 @@ def test_segmentations_are_means_over_patients_then_classes():
     true, guess = rng.integers(0, 3, (2, 4, 9, 9))
     target = np.stack([counts(p, t, 3) for p, t in zip(guess, true, strict=True)])
     distances = rng.random((4, 2, 2))
-    found = Predictions("segmentation", ["a", "b"], np.array(list("pqrs")), target, distances)
+    found = Predictions(named("segmentation"), ["a", "b"], np.array(list("pqrs")), target, distances)
     dice = overlaps(target)["dice"]
     weights = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1]])
-    np.testing.assert_allclose(metrics(found)["dice"](weights)[0], mean(mean(dice, axis=0), axis=0))
-    np.testing.assert_allclose(metrics(found)["dice/b"](weights)[1], (2 * dice[0, 1] + dice[2, 1] + dice[3, 1]) / 4)
-    np.testing.assert_allclose(metrics(found)["hausdorff95_mm/a"](weights)[0], distances[:, 0, 0].mean())
+    np.testing.assert_allclose(found.metrics()["dice"](weights)[0], mean(mean(dice, axis=0), axis=0))
+    np.testing.assert_allclose(found.metrics()["dice/b"](weights)[1], (2 * dice[0, 1] + dice[2, 1] + dice[3, 1]) / 4)
+    np.testing.assert_allclose(found.metrics()["hausdorff95_mm/a"](weights)[0], distances[:, 0, 0].mean())

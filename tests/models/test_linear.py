@@ -101,6 +101,7 @@ def logistic_predictions(parts, **kwargs):
     return parts.task(test_x).detach().numpy(), reference.predict_proba(test_x.double().numpy())[:, 1:]
 
 
+@pytest.mark.slow
 def test_logistic_regression_predicts_as_scikit_learns(compose):
     # As one column each, categories separate no patients; as many, a rare one would, and have no finite solution.
     parts = descend_on_heart_disease(compose, "preprocessing.categories=ordinal")
@@ -108,6 +109,7 @@ def test_logistic_regression_predicts_as_scikit_learns(compose):
     np.testing.assert_allclose(found, expected, atol=0.002)
 
 
+@pytest.mark.slow
 def test_logistic_regression_with_l2_predicts_as_scikit_learns(compose):
     parts = descend_on_heart_disease(compose, "regime.l2=0.01")
     num_samples = len(parts.datamodule.arrays("train")[1])

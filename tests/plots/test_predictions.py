@@ -142,6 +142,7 @@ def test_classification_figure_saves(name, preds, target, names, exclusive):
     assert saved(classification(preds, target, names, exclusive)[name]).startswith(b"\x89PNG")
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize("name", [*WITH_DIAGONAL, "confusion"])
 @pytest.mark.parametrize("label", ["a long name " * 9, "W" * 100, "$x_$", "_hidden", "50 %", "a\nb"])
 def test_figure_with_an_awkward_name_saves(name, label):
@@ -167,6 +168,7 @@ def test_residuals_are_predicted_minus_true():
     np.testing.assert_allclose(axes.collections[0].get_offsets(), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", ["predicted_against_true", "residuals"])
 @pytest.mark.parametrize("num_targets", [1, 2, 12])
 def test_regression_figure_saves(name, num_targets):

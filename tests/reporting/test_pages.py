@@ -10,9 +10,12 @@ import pytest
 from html_checks import Reader
 
 from medfit.config import folders
-from medfit.report import number
+from medfit.reporting.formatting import number
 
-KINDS = ["diagnosis", "regression", "segmentation", "generation"]
+KINDS = [
+    "regression",
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("diagnosis", "segmentation", "generation")),
+]
 LARGEST = 1_000_000  # bytes
 
 

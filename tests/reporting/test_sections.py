@@ -22,6 +22,7 @@ def diagnosed(lab, diagnosis):
     return lab.report(diagnosis)[0]
 
 
+@pytest.mark.slow
 def test_the_diagram_counts_patients_of_each_split(diagnosed):
     text = section(diagnosed, "data")
     assert "Read 303 samples" in text
@@ -30,12 +31,14 @@ def test_the_diagram_counts_patients_of_each_split(diagnosed):
     assert "Test 61 patients narrowed: 28 not narrowed: 33" in text
 
 
+@pytest.mark.slow
 def test_missing_values_are_counted(diagnosed):
     text = section(diagnosed, "data")
     assert "major vessels colored feature numeric – 4 (1.3%)" in text
     assert "age feature numeric years 0" in text
 
 
+@pytest.mark.slow
 def test_the_leak_scan_is_told(diagnosed):
     assert "The leak scan found nothing." in section(diagnosed, "data")
 
@@ -45,6 +48,7 @@ def test_findings_of_the_leak_scan_are_a_warning():
     assert "Warning: the leak scan found: column 'a' tells the target alone" in section(html, "summary")
 
 
+@pytest.mark.slow
 def test_a_second_opening_is_marked(lab, diagnosis, diagnosed):
     assert "This was the 2nd opening of the test patients." in section(diagnosed, "summary")
     assert "opening 2nd 2nd" in section(diagnosed, "results")
@@ -58,6 +62,7 @@ def test_a_first_opening_is_no_warning(lab, regression):
     assert "opening of the test patients." not in section(lab.report(regression)[0], "summary")
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_beat_the_baselines_is_told_plainly(lab, diagnosis, diagnosed):
     table = lab.facts(diagnosis).tables["against"]
     row = table[(table.metric == "auroc") & (table.baseline == "logistic")].iloc[0]
@@ -69,18 +74,21 @@ def test_a_network_that_does_not_beat_the_baselines_is_told_plainly(lab, diagnos
     assert f"The network {beaten} the baseline “logistic”" in lab.report(diagnosis)[1]
 
 
+@pytest.mark.slow
 def test_the_search_tells_space_trials_and_the_best(diagnosed):
     text = section(diagnosed, "search")
     assert "3 trials" in text
     assert "regime.optimizer.lr 0.0001 to 0.01, logarithmic" in text
 
 
+@pytest.mark.slow
 def test_subgroups_stand_in_order_with_small_ones_marked(diagnosed):
     text = section(diagnosed, "subgroups")
     assert text.index("age: below 50") < text.index("age: 50 to 60") < text.index("age: 60 and above")
     assert "too small to say much" in text
 
 
+@pytest.mark.slow
 def test_explanations_are_shown_but_no_patients_values(diagnosed):
     text = section(diagnosed, "explanations")
     assert "feature ablation :" in text
@@ -88,6 +96,7 @@ def test_explanations_are_shown_but_no_patients_values(diagnosed):
     assert "most confident" not in text.lower()
 
 
+@pytest.mark.slow
 def test_times_software_and_seeds_are_told(lab, diagnosis, diagnosed):
     versions = lab.facts(diagnosis).environment["versions"]
     assert f"torch {versions['torch']}" in section(diagnosed, "software")
@@ -102,12 +111,14 @@ def test_numbers_have_agreement_and_prediction_intervals(lab, regression):
     assert '<section id="calibration"' not in html
 
 
+@pytest.mark.slow
 def test_masks_have_their_worst_cases_and_claim(lab, segmentation):
     html = lab.report(segmentation)[0]
     assert "Lowest Dice" in section(html, "patients")
     assert "CLAIM:" in section(html, "checklist")
 
 
+@pytest.mark.slow
 def test_a_generator_has_scores_and_trainings(lab, generation):
     html = lab.report(generation)[0]
     assert "frechet" in section(html, "results")
@@ -151,11 +162,13 @@ def test_rows_of_folds_and_of_the_test_split_stand_side_by_side(lab, regression)
     assert text.count("Scored again") == 1
 
 
+@pytest.mark.slow
 def test_the_figures_are_with_the_evaluations_run(lab, diagnosis):
     names = lab.facts(diagnosis).evaluation.names("plots")
     assert names == [f"plots/{name}.png" for name in ("calibration", "decision", "scores", "subgroups")]
 
 
+@pytest.mark.slow
 def test_single_patients_images_are_shown_only_where_that_is_asked_for(lab, segmentation):
     shown = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=True)]
     hidden = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=False)]

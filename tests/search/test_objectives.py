@@ -71,6 +71,7 @@ def test_a_constraint_on_a_score_that_is_not_logged_stops_the_sweep_before_it_be
     assert not client.search_runs([e.experiment_id for e in client.search_experiments()])
 
 
+@pytest.mark.slow
 def test_a_trial_that_misses_a_constraint_is_never_the_best(compose):
     free = sweep.sweep(compose(*SMALL))
     limit = sorted(trial.user_attrs["scores"]["val/brier"] for trial in free.trials)[-1]
@@ -82,6 +83,7 @@ def test_a_trial_that_misses_a_constraint_is_never_the_best(compose):
     assert study.best_trial.number == chosen.number
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_trials_all_miss_a_constraint_says_so_and_writes_no_best(compose, client, experiments, capsys):
     before = (experiments / "heart_disease_diagnosis" / "best.yaml").read_text()
     cfg = compose(*SMALL, "sweep.constraints=['val/auroc >= 1.5']", experiment="heart_disease_diagnosis")
@@ -108,18 +110,21 @@ def test_several_objectives_give_a_pareto_front(compose, capsys):
     assert "sweep.pick=<trial> with the same command chooses another" in shown
 
 
+@pytest.mark.slow
 def test_of_several_objectives_the_first_chooses_the_trial_to_go_on_with(compose):
     cfg = compose(*TWO)
     study = sweep.sweep(cfg)
     assert best.choose(study, cfg).values[0] == max(trial.values[0] for trial in study.trials)
 
 
+@pytest.mark.slow
 def test_the_best_of_several_objectives_has_all_its_scores_in_best_yaml(compose):
     cfg = compose(*TWO)
     text = best.as_yaml(cfg, sweep.sweep(cfg))
     assert "# Best of 4 trials: val/auroc 0." in text and ", val/brier 0." in text
 
 
+@pytest.mark.slow
 def test_any_finished_trial_can_be_picked(compose):
     cfg = compose(*TWO)
     study = sweep.sweep(cfg)
@@ -141,6 +146,7 @@ def test_a_trial_that_misses_a_constraint_cannot_be_picked(compose):
         sweep.sweep(cfg)
 
 
+@pytest.mark.slow
 def test_several_objectives_can_have_patience(compose):
     study = sweep.sweep(compose(*TWO, "sweep.patience=2", "sweep.num_trials=30"))
     newest = max(trial.datetime_complete for trial in study.best_trials)
@@ -148,6 +154,7 @@ def test_several_objectives_can_have_patience(compose):
     assert len(study.trials) < 30
 
 
+@pytest.mark.slow
 def test_several_objectives_with_constraints(compose):
     cfg = compose(*TWO, "sweep.constraints=['val/brier >= 0']", "sweep/sampler=nsga2")
     assert best.choose(sweep.sweep(cfg), cfg) is not None
@@ -170,6 +177,7 @@ def test_an_objective_of_ones_own_needs_a_direction(compose):
         sweep.sweep(compose(*SMALL, "sweep.objective=val/auroc"))
 
 
+@pytest.mark.slow
 def test_a_single_objective_can_be_a_list(compose):
     study = sweep.sweep(compose(*SMALL, "sweep.objective=[val/auroc]", "sweep.direction=[max]"))
     assert study.best_value == max(trial.value for trial in study.trials)

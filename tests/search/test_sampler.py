@@ -51,6 +51,7 @@ def run(name, path, interruptions=(), seed=0):
                 study.tell(trial, value)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_an_interrupted_study_proposes_what_an_uninterrupted_one_does(name, tmp_path):
     whole = run(name, tmp_path / "whole.db")
@@ -58,6 +59,7 @@ def test_an_interrupted_study_proposes_what_an_uninterrupted_one_does(name, tmp_
     assert broken == whole
 
 
+@pytest.mark.slow
 def test_another_seed_proposes_other_values(tmp_path):
     one, two = (run("random", tmp_path / f"{seed}.db", seed=seed) for seed in (0, 1))
     assert not {str(params) for params in one} & {str(params) for params in two}

@@ -67,6 +67,7 @@ def optuna_log(caplog):
     optuna.logging.set_verbosity(verbosity)
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_proposes_values_without_a_warning(optuna_log, name):
     found, _ = search(name)
@@ -79,6 +80,7 @@ def test_a_sampler_proposes_values_that_only_some_trials_have(optuna_log, name):
     assert {values[0] for values in found} == {"mlp", "linear"} and optuna_log() == []
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_proposes_the_same_for_the_same_seed(name):
     assert search(name, 12)[0] == search(name, 12)[0]
@@ -90,12 +92,14 @@ def test_a_sampler_that_does_not_learn_proposes_nothing_twice(name):
     assert len(set(found)) == 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARNING)
 def test_a_sampler_that_learns_proposes_better_values_later(name):
     scores = [score(values) for values in search(name, 40)[0]]
     assert sum(scores[-10:]) < 0.7 * sum(scores[:10])
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "cmaes"])
 def test_a_sampler_takes_several_objectives(optuna_log, name):
     _, study = search(name, 15, score_of=lambda v: (score(v), v[0]), directions=("minimize", "maximize"))
@@ -124,6 +128,7 @@ def test_a_quasi_random_sequence_fills_each_part_of_the_space():
     assert sorted(int(x * 16) for x in found[1:]) == list(range(16))
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_is_made_for_each_trial_with_a_seed(name):
     cfg = composed("seed=3", f"sweep/sampler={name}")
@@ -164,6 +169,7 @@ def steps(name):
     return 5 if name == "wilcoxon" else 60  # folds, epochs
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
 def test_a_pruner_stops_a_poor_trial(name):
     assert pruned_at(chosen("pruner", name), POOR, steps(name)) is not None

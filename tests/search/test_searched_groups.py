@@ -17,6 +17,7 @@ def trials_of(client):
     return {int(run.data.tags["trial"]): run for run in client.search_runs(ids, "tags.kind = 'trial'")}
 
 
+@pytest.mark.slow
 def test_each_of_the_searched_models_is_trained_and_its_run_says_so(compose, client):
     study = sweep.sweep(compose(*SMALL, MODELS))
     assert {trial.params["model"] for trial in study.trials} == {"mlp", "linear"}
@@ -28,6 +29,7 @@ def test_each_of_the_searched_models_is_trained_and_its_run_says_so(compose, cli
         assert runs[trial.number].data.tags["model"] == trial.params["model"]
 
 
+@pytest.mark.slow
 def test_the_run_of_each_searched_optimizer_says_so(compose, client):
     lines = ["sweep.space.regime.optimizer=[adamw,sgd]", "sweep.space.regime.optimizer.momentum={low: 0.0, high: 0.9}"]
     study = sweep.sweep(compose(*SMALL, *lines))
@@ -50,6 +52,7 @@ def test_the_best_model_is_in_best_yaml_which_trains_to_its_score(write_experime
     assert f"trial {study.best_trial.number}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_trial_of_searched_groups_can_be_composed_from_its_best_yaml(write_experiment, experiments, compose):
     lines = [MODELS, "sweep.space.regime.optimizer=[adamw,sgd]", "sweep.space.model.widths=[[8],[8,4]]"]
     cfg = write_experiment("", *SMALL, "sweep.num_trials=3", *lines)
@@ -72,6 +75,7 @@ def test_lists_are_trained_as_lists_and_written_as_lists(write_experiment, exper
     assert yaml.safe_load(best.as_yaml(cfg, study))["model"]["widths"] == [6, 3]
 
 
+@pytest.mark.slow
 def test_the_next_command_chooses_the_best_model(compose, capsys):
     sweep.main(compose(*SMALL, "dataset=breast_cancer", "sweep.space.model=[linear]"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next")]
@@ -80,6 +84,7 @@ def test_the_next_command_chooses_the_best_model(compose, capsys):
     assert composed.choices.model == "linear"
 
 
+@pytest.mark.slow
 def test_a_nested_evaluation_takes_each_folds_best_model(compose, client):
     cfg = compose(
         *SMALL,

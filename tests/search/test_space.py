@@ -75,6 +75,7 @@ def test_choices_that_are_lists_are_stored_as_overrides():
     assert read_space(cfg)["model.widths"].distribution == CategoricalDistribution(["[32]", "[64,32]"])
 
 
+@pytest.mark.mostly_slow(fast=4)
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -121,6 +122,7 @@ def test_how_rows_are_sampled_can_be_searched():
     assert space["split.sampling"].distribution == CategoricalDistribution(["none", "over"])
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
@@ -138,6 +140,7 @@ def test_a_range_has_conditions(condition, expected):
     assert read_space(cfg)["model.dropout"].when == expected
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("condition", "words"),
     [

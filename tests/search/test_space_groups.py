@@ -12,6 +12,7 @@ def choices_of(cfg, group):
     return read_space(cfg)[group].distribution.choices
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -35,16 +36,19 @@ def test_models_are_searched_from_a_file_beside_their_own_ranges(write_experimen
     assert space["model.dropout"].distribution == FloatDistribution(0.0, 0.3)
 
 
+@pytest.mark.slow
 def test_a_range_of_one_of_the_models_is_changed_on_the_command_line():
     cfg = compose(["sweep.space.model=[mlp,linear]", "sweep.space.model.dropout.high=0.3"])
     assert read_space(cfg)["model.dropout"].distribution == FloatDistribution(0.0, 0.3)
 
 
+@pytest.mark.slow
 def test_a_range_of_one_of_the_models_is_taken_out_on_the_command_line():
     space = read_space(compose(["sweep.space.model=[mlp,linear]", "~sweep.space.model.dropout"]))
     assert "model" in space and "model.dropout" not in space
 
 
+@pytest.mark.slow
 def test_the_ranges_of_a_model_that_is_not_the_first_are_in_the_space():
     space = read_space(compose(["model=linear", "sweep.space.model=[linear,mlp]"]))
     assert space["model.dropout"].distribution == FloatDistribution(0.0, 0.5)
@@ -63,6 +67,7 @@ def test_a_plain_list_over_ranges_in_a_file_is_refused_with_what_to_write(write_
     )
 
 
+@pytest.mark.slow
 def test_a_plain_list_in_a_file_where_there_are_no_ranges_is_choices(write_experiment):
     cfg = write_experiment("sweep: {space: {regime: {scheduler: [cosine, constant]}}}")
     assert choices_of(cfg, "regime/scheduler") == ("cosine", "constant")
@@ -96,6 +101,7 @@ def test_preprocessings_are_searched():
     assert choices_of(cfg, "preprocessing") == ("image", "square")
 
 
+@pytest.mark.slow
 def test_augmentations_are_searched():
     cfg = compose([*IMAGES, "sweep.space.preprocessing.augmentation=[none,light,strong]"])
     assert choices_of(cfg, "preprocessing/augmentation") == ("none", "light", "strong")
@@ -106,6 +112,7 @@ def test_a_group_comes_behind_the_one_that_it_is_in():
     assert list(groups_of(space)) == ["model", "preprocessing", "preprocessing/augmentation"]
 
 
+@pytest.mark.slow
 def test_a_group_that_only_another_choice_has_is_searched_with_that_one():
     searched = ["sweep.space.preprocessing=[series,image]", "sweep.space.preprocessing.augmentation=[none,light]"]
     cfg = compose([*IMAGES, "preprocessing=series", *searched])
@@ -121,6 +128,7 @@ def test_an_augmentation_where_there_is_none_is_refused():
         read_space(compose(["sweep.space.preprocessing.augmentation=[none,light]"]))
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -145,11 +153,13 @@ def test_a_model_with_a_task_of_its_own_is_refused():
         read_space(compose([*IMAGES, "sweep.space.model=[resnet,gan]"]))
 
 
+@pytest.mark.slow
 def test_a_value_that_another_choice_has_no_room_for_is_told_with_that_choice():
     with pytest.raises(UserError, match="sweep.space.model: with model=linear: unknown key 'model.widths'"):
         read_space(compose(["model.widths=[8]", "sweep.space.model=[mlp,linear]"]))
 
 
+@pytest.mark.slow
 def test_choices_on_which_the_searched_groups_disagree_are_refused_with_what_to_give():
     with pytest.raises(UserError) as caught:
         read_space(compose([*IMAGES, "model=mlp", "sweep.space.model=[mlp,resnet]"]))
@@ -159,6 +169,7 @@ def test_choices_on_which_the_searched_groups_disagree_are_refused_with_what_to_
     )
 
 
+@pytest.mark.slow
 def test_choices_given_for_all_searched_groups_settle_it():
     cfg = compose([*IMAGES, "model=mlp", "sweep.space.model=[mlp,resnet]", "sweep.space.regime.batch_size=[16,32]"])
     assert choices_of(cfg, "regime.batch_size") == (16, 32)

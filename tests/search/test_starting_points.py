@@ -42,6 +42,7 @@ def test_a_study_starts_with_an_experiments_best_values(compose):
     assert point["regime.batch_size"] == best.regime.batch_size
 
 
+@pytest.mark.slow
 def test_a_study_starts_with_a_tables_rows(table):
     text = "regime.optimizer.lr,model.dropout,regime.batch_size\n1e-3,0.1,32\n0.01,0.5,128\n"
     assert points_of(table(text)) == [
@@ -55,6 +56,7 @@ def test_a_study_starts_with_another_studys_trials(table):
     assert points_of(table(text)) == [{"regime.l1": 1e-4, "model.dropout": 0.2}]
 
 
+@pytest.mark.slow
 def test_a_study_starts_with_a_finished_studys_own_table(compose, client, tmp_path):
     cfg = compose(*SMALL, "sweep.space.model=[mlp,linear]", "sweep.space.model.widths=[[8],[8,4]]")
     study = sweep.sweep(cfg)
@@ -125,6 +127,7 @@ def test_a_wrong_table_is_refused(table, text, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("value", ["7.5", "22", "4", "6"])
 def test_a_number_between_an_integer_ranges_steps_is_refused(table, value):
     with pytest.raises(UserError, match="row 1, regime.epochs: the value is not in sweep.space"):
@@ -162,6 +165,7 @@ def test_starting_points_come_first_and_once(compose, table):
     assert sum(trial.params["regime.l1"] in (1e-3, 1e-4) for trial in study.trials) == 2
 
 
+@pytest.mark.slow
 def test_more_starting_points_than_trials_wait_for_a_larger_number(compose, table):
     start = table("regime.l1\n1e-3\n1e-4\n1e-5\n")
     study = sweep.sweep(compose(*SMALL, start, "sweep.num_trials=2"))

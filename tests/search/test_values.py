@@ -10,9 +10,9 @@ from optuna.trial import FixedTrial
 
 from medfit.config import schema
 from medfit.config.compose import compose
-from medfit.config.overrides import as_override
+from medfit.config.overrides import as_override, parsed, plain
 from medfit.search.space import Entry, read_space
-from medfit.search.values import applies, own_values, parsed, plain, set_values, suggest_config
+from medfit.search.values import applies, own_values, set_values, suggest_config
 from medfit.study import storage
 from medfit.workers.worker import make_sampler
 
@@ -56,11 +56,13 @@ def test_a_trial_has_its_groups_in_its_config():
     assert params == values
 
 
+@pytest.mark.slow
 def test_groups_are_proposed_before_values():
     values = {"model": "linear", "regime/optimizer": "sgd", **SHARED, "regime.optimizer.momentum": 0.5}
     assert list(suggested(compose([*GROUPS, MOMENTUM]), values)[1])[:2] == ["model", "regime/optimizer"]
 
 
+@pytest.mark.slow
 def test_only_the_paths_of_the_chosen_groups_are_proposed():
     cfg, params = suggested(
         compose([*GROUPS, MOMENTUM]),
@@ -71,6 +73,7 @@ def test_only_the_paths_of_the_chosen_groups_are_proposed():
     assert params["model.dropout"] == 0.1
 
 
+@pytest.mark.slow
 def test_a_group_that_the_chosen_one_does_not_have_is_not_proposed():
     searched = ["sweep.space.preprocessing=[image,series]", "sweep.space.preprocessing.augmentation=[none,light]"]
     cfg = compose(["experiment=", "dataset=pneumonia_mnist", *searched])
@@ -79,6 +82,7 @@ def test_a_group_that_the_chosen_one_does_not_have_is_not_proposed():
     assert params["preprocessing"] == "series" and "preprocessing/augmentation" not in params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
 def test_whatever_a_sampler_proposes_composes(sampler):
     cfg = compose([*GROUPS, MOMENTUM, "sweep.space.model.widths=[[32],[64,32]]", f"sweep/sampler={sampler}"])
@@ -108,6 +112,7 @@ def test_a_condition_is_on_what_the_trial_has(activation, expected):
     assert ("regime.l1" in trial.params) == expected
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("model", "expected"), [("mlp", True), ("linear", False)])
 def test_a_condition_is_on_the_group_that_the_trial_has(model, expected):
     lines = ["sweep.space.regime.l1.when={model: mlp}", "sweep.space.model=[mlp,linear]"]
@@ -133,6 +138,7 @@ def test_an_entry_applies_if_all_its_conditions_hold(when, expected):
     assert applies(Entry(FloatDistribution(0, 1), when), compose([])) == expected
 
 
+@pytest.mark.slow
 def test_choices_that_are_lists_come_back_from_storage_as_lists(tmp_path):
     cfg = compose(["sweep.space.model.widths=[[32],[64,32]]"])
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
@@ -193,12 +199,14 @@ def test_the_configs_own_values_are_given_within_their_ranges(compose):
     }
 
 
+@pytest.mark.slow
 def test_the_configs_own_choices_are_given():
     cfg = compose([*GROUPS, MOMENTUM, "regime/optimizer=sgd"])
     own = own_values(cfg, read_space(cfg))
     assert (own["model"], own["regime/optimizer"], own["regime.optimizer.momentum"]) == ("mlp", "sgd", 0.0)
 
 
+@pytest.mark.slow
 def test_own_choices_that_are_not_searched_are_left_out():
     cfg = compose(["model=linear", "sweep.space.model=[mlp,cnn1d]"])
     assert "model" not in own_values(cfg, read_space(cfg))

@@ -29,6 +29,7 @@ def study():
     return made
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("line", "path", "value"),
     [
@@ -49,6 +50,7 @@ def test_what_the_command_line_gave_is_in_best_yaml_as_it_was_meant(compose, stu
     assert found == value and type(found) in (type(value), ListConfig, DictConfig)
 
 
+@pytest.mark.slow
 def test_choices_of_the_command_line_are_in_best_yaml(compose, study):
     written = yaml.safe_load(as_yaml(compose("model=linear", "regime/optimizer=sgd"), study))
     assert {"override /model": "linear"} in written["defaults"]

@@ -213,6 +213,7 @@ def test_nothing_is_shown_as_best_before_a_trial_has_finished():
     assert Budget(study_of(None), config_of()).state().best == ""
 
 
+@pytest.mark.slow
 def test_a_grid_over_few_choices_ends_when_all_were_tried(compose, capsys):
     space = ["sweep.space.model.activation=[relu,gelu]", "sweep.space.regime.batch_size=[32,64]"]
     cfg = compose(*SMALL, *space, "sweep.num_trials=30")
@@ -224,6 +225,7 @@ def test_a_grid_over_few_choices_ends_when_all_were_tried(compose, capsys):
     assert len(study.trials) == 4
 
 
+@pytest.mark.slow
 def test_a_grid_over_groups_tries_each_of_their_own_combinations_once(compose):
     space = ["sweep.space.model=[mlp,linear]", "sweep.space.model.activation=[relu,gelu]"]
     study = sweep.sweep(compose(*SMALL, *space, "sweep.num_trials=30"))
@@ -231,6 +233,7 @@ def test_a_grid_over_groups_tries_each_of_their_own_combinations_once(compose):
     assert tried == [("linear",), ("mlp", "gelu"), ("mlp", "relu")]
 
 
+@pytest.mark.slow
 def test_a_grid_that_was_interrupted_goes_on_to_all_combinations(compose):
     space = ["sweep.space.model.activation=[relu,gelu,silu]"]
     sweep.sweep(compose(*SMALL, *space, "sweep.num_trials=1"))

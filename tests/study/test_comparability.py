@@ -2,6 +2,7 @@ import optuna
 import pytest
 
 from medfit import sweep
+from medfit.config import instantiate
 from medfit.config.instantiate import load_dataset
 from medfit.errors import UserError
 from medfit.search.space import read_space
@@ -55,10 +56,12 @@ def test_the_same_command_is_the_same_study(compose):
     assert one._study_id == two._study_id
 
 
+@pytest.mark.slow
 def test_two_seeds_are_two_studies(compose):
     assert opened(compose(*SMALL, "seed=1")).study_name != opened(compose(*SMALL, "seed=2")).study_name
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "lines",
     [
@@ -74,6 +77,7 @@ def test_what_changes_no_score_is_no_change(compose, lines):
     opened(compose(*NAMED, *lines))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -109,11 +113,12 @@ def test_changed_data_are_refused_and_named(compose, tmp_path):
     path.write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 20)
     opened(compose(*lines))
     path.write_text("a,b,y\n" + "1,2,0\n3,5,1\n" * 20)
-    compose._load_dataset.cache_clear()
+    instantiate._load_dataset.cache_clear()
     with pytest.raises(UserError, match="this changed: the data's fingerprint. sweep.name"):
         opened(compose(*lines))
 
 
+@pytest.mark.slow
 def test_changed_code_is_refused_and_named(compose, monkeypatch):
     opened(compose(*NAMED))
     monkeypatch.setattr(provenance, "source", lambda: "other")
@@ -148,6 +153,7 @@ def test_of_many_changes_a_few_are_told(compose):
         )
 
 
+@pytest.mark.slow
 def test_changes_that_are_meant_are_noted_with_the_trial_that_they_begin_with(compose):
     sweep.sweep(compose(*NAMED))
     study = sweep.sweep(compose(*NAMED, "sweep.num_trials=2", "regime.epochs=2", "sweep.accept_changes=true"))
@@ -155,6 +161,7 @@ def test_changes_that_are_meant_are_noted_with_the_trial_that_they_begin_with(co
     assert len(study.trials) == 2
 
 
+@pytest.mark.slow
 def test_after_changes_that_were_meant_the_changed_command_goes_on_by_itself(compose):
     opened(compose(*NAMED))
     opened(compose(*NAMED, "regime.epochs=2", "sweep.accept_changes=true"))
@@ -162,17 +169,20 @@ def test_after_changes_that_were_meant_the_changed_command_goes_on_by_itself(com
     assert len(study.user_attrs["changes"]) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_noted_where_nothing_changed(compose):
     opened(compose(*NAMED))
     assert "changes" not in opened(compose(*NAMED, "sweep.accept_changes=true")).user_attrs
 
 
+@pytest.mark.slow
 def test_the_configs_own_value_of_a_searched_path_may_change(compose):
     sweep.sweep(compose(*NAMED))
     study = sweep.sweep(compose(*NAMED, "regime.l1=1e-3", "sweep.num_trials=2"))
     assert len(study.trials) == 2 and "changes" not in study.user_attrs
 
 
+@pytest.mark.slow
 def test_a_range_that_is_widened_goes_on(compose):
     sweep.sweep(compose(*NAMED))
     study = sweep.sweep(
@@ -181,6 +191,7 @@ def test_a_range_that_is_widened_goes_on(compose):
     assert [trial.distributions["regime.l1"].high for trial in study.trials] == [0.01, 0.5, 0.5]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     ("line", "path"),
     [
@@ -199,6 +210,7 @@ def test_what_optuna_cannot_mix_is_refused_even_then(compose, line, path):
         sweep.sweep(compose(*NAMED, line, "sweep.accept_changes=true"))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "lines",
     [
@@ -213,6 +225,7 @@ def test_another_direction_is_refused_even_then(compose, lines):
         opened(compose(*NAMED, *lines, "sweep.accept_changes=true"))
 
 
+@pytest.mark.slow
 def test_a_path_that_joins_or_leaves_the_space_goes_on(compose):
     sweep.sweep(compose(*NAMED))
     lines = ["~sweep.space.regime.l1", "sweep.space.model.activation=[relu,gelu]", "sweep.accept_changes=true"]
@@ -220,6 +233,7 @@ def test_a_path_that_joins_or_leaves_the_space_goes_on(compose):
     assert "regime.l1" not in study.trials[1].params and "model.activation" in study.trials[1].params
 
 
+@pytest.mark.slow
 def test_a_study_that_was_exhausted_goes_on_in_a_larger_space(compose):
     space = ["~sweep.space.regime", "~sweep.space.model.dropout", "sweep/sampler=grid"]
     study = sweep.sweep(compose(*NAMED, *space, "sweep.num_trials=9", "sweep.space.model.widths=[[4],[2]]"))
@@ -229,6 +243,7 @@ def test_a_study_that_was_exhausted_goes_on_in_a_larger_space(compose):
     assert len(study.trials) == 3
 
 
+@pytest.mark.slow
 def test_the_ranges_of_all_searched_groups_are_facts(compose):
     opened(compose(*NAMED, "model=linear", "sweep.space.model=[linear,mlp]"))
     with pytest.raises(UserError, match="sweep.space.model.dropout"):
@@ -254,3 +269,17 @@ def test_facts_survive_being_stored(compose):
     study = opened(cfg)
     assert differences(study.user_attrs["facts"], conditions(cfg, read_space(cfg), load_dataset(cfg))) == []
     assert isinstance(study, optuna.Study)
+
+
+def test_a_study_begun_before_modules_moved_goes_on(compose):
+    cfg = compose(*NAMED)
+    study = opened(cfg)
+    now = study.user_attrs["facts"]
+    names = {"medfit.data.": "medfit.", "medfit.tasks.regime": "medfit.regime"}
+    then = dict(now["config"])
+    for new, old in names.items():
+        then = {path: value.replace(new, old) for path, value in then.items()}
+    assert then != now["config"]
+    study.set_user_attr("facts", now | {"config": then})
+    assert opened(cfg)._study_id == study._study_id
+    assert opened(cfg).user_attrs["facts"] == now

@@ -75,6 +75,7 @@ def test_a_trial_reports_each_epoch(compose):
     assert scores["val/cross_entropy"] == pytest.approx(min(report[3] for report in told))
 
 
+@pytest.mark.slow
 def test_a_trial_of_folds_reports_each_epoch_with_its_fold(compose):
     _, told = reports_of(compose(*FOLDS, "regime.epochs=2"))
     folds = [f"fold {fold}/3 epoch" for fold in (1, 2, 3)]
@@ -93,6 +94,7 @@ def test_a_trial_of_folds_has_their_mean_score(compose, runs):
     assert whole.data.metrics["val_sd/auroc"] == pytest.approx(stdev(scores))
 
 
+@pytest.mark.slow
 def test_the_folds_of_a_trial_are_its_children(compose, runs):
     sweep.sweep(compose(*FOLDS))
     (parent,), (whole,), folds = runs("sweep"), runs("trial"), runs("fold")
@@ -104,6 +106,7 @@ def test_the_folds_of_a_trial_are_its_children(compose, runs):
         assert (run.data.params["split.val_folds"], run.data.params["split.val_fold"]) == ("3", str(fold))
 
 
+@pytest.mark.slow
 def test_folds_share_out_the_patients_that_are_not_in_the_test_split(compose, runs, client, output_dir):
     cfg = compose(*FOLDS)
     sweep.sweep(cfg)
@@ -121,6 +124,7 @@ def test_folds_share_out_the_patients_that_are_not_in_the_test_split(compose, ru
     assert not set.union(*validated) & apart["test"]
 
 
+@pytest.mark.slow
 def test_a_trial_of_folds_is_composed_again_without_them(compose, experiments):
     cfg = compose(*FOLDS, experiment="heart_disease_diagnosis")
     assert "val_folds" not in best.as_yaml(cfg, sweep.sweep(cfg))
@@ -137,6 +141,7 @@ def test_a_bad_trial_is_pruned_after_a_fold_by_the_means(compose, scored, runs):
     assert [run.info.status for run in runs("trial")] == ["FINISHED"] * 3
 
 
+@pytest.mark.slow
 def test_a_bad_trial_is_ended_by_wilcoxons_test_and_counts_with_its_mean(compose, scored, runs):
     asked = scored(lambda number, fold: 1.0 + number + fold / 10)
     study = sweep.sweep(compose(*FOLDS, "sweep/pruner=wilcoxon", "sweep.folds=8", "sweep.num_trials=2"))
@@ -148,6 +153,7 @@ def test_a_bad_trial_is_ended_by_wilcoxons_test_and_counts_with_its_mean(compose
     assert [run.info.status for run in runs("trial")] == ["FINISHED"] * 2
 
 
+@pytest.mark.slow
 def test_a_trial_of_one_fold_has_no_spread(compose, scored, runs):
     scored(lambda number, fold: float(number))
     lines = ["sweep/pruner=median", "sweep.pruner.n_startup_trials=1", "sweep.pruner.n_warmup_steps=0"]
@@ -160,6 +166,7 @@ def test_wilcoxons_test_without_folds_is_refused(compose):
         sweep.sweep(compose("regime=smoke", "sweep/pruner=wilcoxon"))
 
 
+@pytest.mark.slow
 def test_an_error_in_a_fold_fails_the_trial_and_leaves_nothing_running(compose, monkeypatch, runs):
     def flaky(cfg, callbacks, tags, **_):
         if tags["fold"] == "1" and tags["trial"] == "0":
@@ -177,6 +184,7 @@ def test_an_error_in_a_fold_fails_the_trial_and_leaves_nothing_running(compose, 
     assert Store(cfg).running() == []
 
 
+@pytest.mark.slow
 def test_several_objectives_over_folds_are_all_means(compose, runs):
     lines = ["sweep.objective=[val/auroc,val/brier]", "sweep.direction=[max,min]"]
     study = sweep.sweep(compose(*FOLDS, *lines))
@@ -184,6 +192,7 @@ def test_several_objectives_over_folds_are_all_means(compose, runs):
         assert value == pytest.approx(mean(run.data.metrics[name] for run in runs("fold")))
 
 
+@pytest.mark.slow
 def test_a_score_that_is_no_number_in_a_fold_and_no_objective_is_no_failure(compose, scored, runs, monkeypatch):
     scored(lambda number, fold: 1.0)
     pretended = trial.train
@@ -215,6 +224,7 @@ def test_a_score_that_is_no_number_fails_trial_and_run(compose, monkeypatch, run
     assert [one.state for one in study.trials] == [TrialState.FAIL]
 
 
+@pytest.mark.slow
 def test_a_trial_that_lacked_memory_is_tried_with_half_the_batch_in_the_same_place(compose, runs):
     cfg = compose(*LARGE, "sweep.space.regime.batch_size=[32]")
     study = sweep.sweep(cfg)
@@ -227,6 +237,7 @@ def test_a_trial_that_lacked_memory_is_tried_with_half_the_batch_in_the_same_pla
     assert "does not fit in memory" in study.trials[0].user_attrs["failure"]
 
 
+@pytest.mark.slow
 def test_the_best_of_a_study_that_lacked_memory_has_half_the_batch(compose):
     cfg = compose(*LARGE, "sweep.space.regime.batch_size=[32]")
     study = sweep.sweep(cfg)
@@ -235,6 +246,7 @@ def test_the_best_of_a_study_that_lacked_memory_has_half_the_batch(compose):
     assert best.tuned(cfg, study.best_trial) == {**study.best_params, "regime.batch_size": 16, "regime.accumulate": 2}
 
 
+@pytest.mark.slow
 def test_a_trial_that_lacks_memory_with_half_the_batch_too_is_not_tried_again(compose):
     with pytest.raises(UserError, match="no trial finished; .* does not fit in memory"):
         sweep.sweep(cfg := compose(*LARGE, "sweep.space.regime.batch_size=[64]"))
@@ -242,6 +254,7 @@ def test_a_trial_that_lacks_memory_with_half_the_batch_too_is_not_tried_again(co
     assert summary.n_trials == 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_lacked_memory_is_not_tried_again_where_that_is_not_wanted(compose):
     with pytest.raises(UserError, match="no trial finished"):
         sweep.sweep(cfg := compose(*LARGE, "sweep.space.regime.batch_size=[32]", "sweep.retry_oom=false"))

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from each_step import EachStep
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.models.gan import GAN
 from medfit.models.mlp import MLP
@@ -24,8 +25,10 @@ from medfit.training.trainer import DivergedError
 
 LOSSES = list(adversarial_losses.LOSSES)
 SIZE = 28
-LONGER = ["regime.epochs=20", "model.width=16", "model.discriminator_norm=batch", "regime.batch_size=8"]
-LONGER += ["regime.generator_optimizer.lr=5e-4", "regime.discriminator_optimizer.lr=2e-3"]
+LONGER = ["regime.epochs=30", "model.width=16", "model.discriminator_norm=none", "regime.batch_size=16", "task.r1=0.1"]
+LONGER += [f"regime.{player}_optimizer.lr=2e-3" for player in ("generator", "discriminator")]
+LONGER += ["task.ema_decay=0.9"]
+SEEDS = (0, 1, 2)  # two networks that learn from each other take another path on another processor
 regime = partial(
     AdversarialRegime,
     generator_optimizer=partial(adam, lr=1e-3),
@@ -246,6 +249,7 @@ def test_other_losses_have_no_gradient_penalty(loss):
 # Training
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("norm", ["spectral", "none"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_finite(compose, loss, norm):
@@ -262,17 +266,23 @@ def test_every_loss_trains_finite(compose, loss, norm):
     assert np.isfinite(list(scores.values())).all()
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(("kind", "conditional"), [("generation", False), ("multiclass", False), ("multiclass", True)])
 def test_every_kind_of_data_trains(compose, kind, conditional):
     scores = train(cfg_of(compose, f"model.conditional={str(conditional).lower()}", kind=kind))
     assert ("val/tstr_auroc" in scores) == conditional
 
 
+@pytest.mark.slow
 def test_generator_learns_the_data(compose):
-    watch = Watch()
-    scores = train(cfg_of(compose, *LONGER), callbacks=[watch])
-    assert scores["val/frechet"] < 0.4 * watch.found[0]["val/frechet"]
-    assert scores["val/diversity"] > 0.5
+    nearer, diversity = [], []
+    for seed in SEEDS:
+        watch = Watch()
+        scores = train(cfg_of(compose, *LONGER, f"seed={seed}"), callbacks=[watch])
+        nearer.append(scores["val/frechet"] / watch.found[0]["val/frechet"])
+        diversity.append(scores["val/diversity"])
+    assert np.median(nearer) < 0.4
+    assert np.median(diversity) > 0.5
 
 
 def test_discriminator_takes_its_steps_for_each_of_the_generator(compose):
@@ -316,6 +326,7 @@ def test_diverged_training_is_told_as_such(compose):
         train(cfg_of(compose, *overrides, "model.discriminator_norm=none", "task.loss=wasserstein_gp"))
 
 
+@pytest.mark.slow
 def test_training_is_repeatable(compose):
     first, second = (train(cfg_of(compose)) for _ in range(2))
     assert first == second
@@ -328,6 +339,7 @@ def test_samples_are_logged_each_epoch(compose, client):
     assert len([path for path in images if "compressed" not in path]) == 2 or len(images) >= 2
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_figures_are_logged(compose, client, conditional):
     train(cfg_of(compose, "tracking.plots=true", f"model.conditional={str(conditional).lower()}"))
@@ -430,19 +442,23 @@ def test_labels_do_not_follow_the_noise():
     assert abs(float(torch.corrcoef(torch.stack([labels, noise]))[0, 1])) < 0.08
 
 
+@pytest.mark.slow
 def test_labels_steer_what_is_made(compose):
-    kept = []
+    kept, found = [], []
 
     class Keep(Callback):
         def on_fit_start(self, trainer, task):
             kept.append(task)
 
-    scores = train(cfg_of(compose, *LONGER, "model.conditional=true"), callbacks=[Keep()])
-    left, right = (kept[0].sample(40, torch.full((40,), k)).mean(dim=(0, 1, 2)) for k in (0, 1))
-    assert left[:14].sum() > 2 * left[14:].sum()
-    assert right[14:].sum() > 2 * right[:14].sum()
-    assert scores["val/trtr_auroc"] > 0.99
-    assert scores["val/tstr_auroc"] > 0.6
+    for seed in SEEDS:
+        scores = train(cfg_of(compose, *LONGER, "model.conditional=true", f"seed={seed}"), callbacks=[Keep()])
+        left, right = (kept[-1].sample(40, torch.full((40,), k)).mean(dim=(0, 1, 2)) for k in (0, 1))
+        sides = left[:14].sum() / left[14:].sum(), right[14:].sum() / right[:14].sum()
+        found.append((*map(float, sides), scores["val/trtr_auroc"], scores["val/tstr_auroc"]))
+    left, right, real, generated = np.median(found, axis=0)
+    assert min(left, right) > 4  # times as bright on the side that was asked for
+    assert real > 0.99
+    assert generated > 0.7
 
 
 @pytest.mark.parametrize(
@@ -738,6 +754,7 @@ def test_supervised_model_is_refused_by_its_name():
         make(model=partial(MLP, widths=[3]), input_shape=(4,))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "override",
     [

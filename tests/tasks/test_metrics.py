@@ -201,6 +201,7 @@ def test_regression_metric_is_as_scikit_learn_has_it(name, case):
     assert found == pytest.approx(reference, rel=1e-4, abs=1e-12)
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", BINARY)
 @given(case=binary_case())
 @few
@@ -208,6 +209,7 @@ def test_binary_metric_is_as_scikit_learn_has_it_on_any_input(name, case):
     check(BINARY[name], BINARY_BY_SKLEARN[name], *case)
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize("name", CLASSES)
 @given(case=classes_case())
 @few

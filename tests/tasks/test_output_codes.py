@@ -246,6 +246,7 @@ def test_three_classes_are_learnt_to_nine_in_ten(kind, load):
     assert task.scores(task.eval()(x).detach(), y)["accuracy"] >= 0.9
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("coding", CODINGS)
 def test_coding_is_chosen_in_the_config(coding, compose, tmp_path):
     flowers = load_iris(as_frame=True)

@@ -102,16 +102,19 @@ def test_scheduler_without_total_steps_steps_each_epoch(compose):
     assert found == [(epoch, pytest.approx(0.1**epoch)) for epoch in range(3) for _ in range(4)]
 
 
+@pytest.mark.slow
 def test_constant_schedule_keeps_the_rate(compose):
     assert {rate for _, rate in rates_of_training(compose, "regime/scheduler=constant")} == {1.0}
 
 
+@pytest.mark.slow
 def test_training_without_a_schedule_keeps_the_rate(compose):
     assert {rate for _, rate in rates_of_training(compose, "regime/scheduler=constant", "regime.scheduler=null")} == {
         1.0
     }
 
 
+@pytest.mark.slow
 def test_plateau_lowers_the_rate_when_the_monitored_score_stands_still(compose):
     overrides = ["regime/scheduler=plateau", "regime.scheduler.patience=0", "regime.optimizer.lr=1e-6"]
     found = rates_of_training(compose, *overrides)
@@ -151,6 +154,7 @@ def test_accumulated_batches_train_as_one_of_their_size(compose):
     assert not torch.allclose(weights_after(compose, "regime.batch_size=32"), whole, rtol=1e-2)
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("accumulate, num_steps", [(2, 2), (3, 2), (4, 1), (9, 1)])
 def test_schedule_counts_the_steps_and_not_the_accumulated_batches(compose, accumulate, num_steps):
     overrides = ["regime/scheduler=cosine", "regime.scheduler.warmup=0.25", f"regime.accumulate={accumulate}"]
@@ -160,6 +164,7 @@ def test_schedule_counts_the_steps_and_not_the_accumulated_batches(compose, accu
     assert [rate for _, rate in found] == pytest.approx(rates(total, 0.25, lr=1.0)[:total])
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     "override",
     [
@@ -232,6 +237,7 @@ def test_adam_by_single_betas_is_torchs():
     assert group == expected
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize(
     "override",
     [
@@ -249,6 +255,7 @@ def test_value_out_of_an_adversarial_regimes_range_is_refused(compose, override)
         compose("dataset=breast_cancer", "model=gan", override)
 
 
+@pytest.mark.slow
 def test_an_adversarial_models_sweep_searches_both_optimizers(compose):
     space = read_space(compose("dataset=breast_cancer", "model=gan"))
     assert set(space) == {

@@ -14,12 +14,12 @@ from torch import nn
 from medfit.config import folders
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.preprocessing.patches import PatchPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
-from medfit.evidence.predictions import COUNTS
-from medfit.evidence.segmentation import DISTANCES, OVERLAPS, counts, distances_mm, overlaps
+from medfit.evidence.segmentation import COUNTS, DISTANCES, OVERLAPS, counts, distances_mm, overlaps
 from medfit.models.unet import UNet
 from medfit.tasks.regime import Regime
 from medfit.tasks.segmentation import SLICES_AT_ONCE, Segmentation
@@ -92,7 +92,7 @@ def predicted(preds, target, patients=None, spacing=None, task=None):
     spacing = spacing or (1.0,) * preds[0].ndim
     patients = range(len(preds)) if patients is None else patients
     batches = [
-        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), patient, spacing)
+        (torch.from_numpy(p)[None, None].float(), torch.from_numpy(t)[None].long(), [patient], [spacing])
         for p, t, patient in zip(preds, target, patients, strict=True)
     ]
     with torch.no_grad():
@@ -371,7 +371,7 @@ def test_the_loss_of_an_image_is_that_of_its_whole_output():
     task = make(Conv)
     x, y = torch.randn(1, 1, 20, 13), torch.randint(3, (1, 20, 13))
     with torch.no_grad():
-        (case,) = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        (case,) = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
         assert case.loss == pytest.approx(float(task.loss(task.model(x), y)), rel=1e-4)
 
 
@@ -380,7 +380,7 @@ def test_images_of_any_precision_are_scored(dtype):
     task = make().to(dtype)
     x, y = torch.from_numpy(masks(1)[0])[None, None].to(dtype), torch.from_numpy(masks(1)[0])[None].long()
     with torch.no_grad():
-        cases = task.predict_step((x, y, 0, (1.0, 1.0)), 0)
+        cases = task.predict_step((x, y, [0], [(1.0, 1.0)]), 0)
     assert task.scores(cases)["dice"] == 1 and task.figures(cases)
 
 
@@ -407,12 +407,14 @@ def test_a_model_that_gives_no_class_for_each_pixel_is_refused():
         make(lambda shape, size: nn.Conv2d(1, size, 2, stride=2))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("wrong", ["loss=hinge", "overlap=1", "focus=-1", "false_negative_weight=1"])
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(UserError, match=r"task\."):
         compose(["dataset=mni_tissue", f"task.{wrong}"])
 
 
+@pytest.mark.mostly_slow(fast=2)
 @pytest.mark.parametrize(
     ("choice", "told"),
     [
@@ -492,6 +494,7 @@ def test_a_u_net_learns_balls_from_axial_slices():
     assert learnt(discs(10, (16, 16, 12)), 4, slices="axial")["dice"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_u_net_learns_discs_from_patches():
     assert learnt(discs(20, (40, 40)), 15, patch_size=[16, 16], patches_per_image=4)["dice"] > 0.9
 
@@ -506,12 +509,14 @@ def test_the_same_seed_gives_the_same_scores(compose):
     assert train(compose(*chosen)) == train(compose(*chosen))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
 def test_precision_is_a_config_value(compose, precision):
     cfg = compose(*SMALL, f"regime.precision={precision}", "regime.epochs=1", "preprocessing/augmentation=strong", "tracking.plots=true")  # fmt: skip
     assert np.isfinite(train(cfg)["val/dice"])
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_is_a_config_value(loss):
     cfg = compose(["dataset=mni_tissue", "dataset.resolution_mm=4", f"task.loss={loss}"])
@@ -551,6 +556,7 @@ def test_distances_are_measured_after_training_alone(compose, client, tmp_path):
     assert len(client.get_metric_history(run.info.run_id, "val/hausdorff95_mm")) == 1
 
 
+@pytest.mark.slow
 def test_nothing_of_a_patient_reaches_the_tracker(compose, client, tmp_path, monkeypatch, capsys):
     secret = " ".join(["Ottoline", "Quirk"])  # in pieces, as this file may be in the code's diff
     groups = np.array([f"{secret} {number // 2}" for number in range(20)])

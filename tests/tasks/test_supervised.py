@@ -7,7 +7,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.func import functional_call
 
-from medfit.data.batches import Batches, Once, Plan
+from medfit.data.batches import Batches, Shuffled
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.errors import UserError
 from medfit.models.linear import Linear
@@ -70,10 +70,7 @@ def make(kind, target=None, names=None, **kwargs):
 
 def step(task, x, y):
     """One step of gradient descent by Lightning."""
-    data = L.LightningDataModule()
-    data.train_batches = Batches(Arrays(x, y).training(range(len(x))), Plan(len(x), len(x), seed=0))
-    data.train_dataloader = lambda: Once(data.train_batches)
-    data.batches = lambda split: data.train_batches
+    batches = Batches(Arrays(x, y).training(range(len(x))), Shuffled(len(x), len(x), seed=0))
     trainer = L.Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -82,7 +79,7 @@ def step(task, x, y):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, datamodule=data)
+    trainer.fit(task, batches, batches)
 
 
 # Class weights
@@ -370,6 +367,7 @@ def test_penalty_pulls_weights_and_leaves_biases_free():
     assert task.model.layer.bias.item() == 0
 
 
+@pytest.mark.slow
 def test_validation_loss_is_without_penalties(compose):
     overrides = ["dataset=breast_cancer", "model=linear", "regime=smoke", "regime.optimizer.lr=1e-12"]
     overrides += ["task.metrics=[cross_entropy]", "task.monitor=val/loss", "regime.epochs=1"]

@@ -4,6 +4,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 from mlflow_server import assert_whole, free_port, leftovers, log_everything, start_server, stop_server
 
@@ -24,7 +25,7 @@ def test_runs_survive_a_server_that_is_killed_and_started_again(tmp_path):
     process = start_server(folder, port)
     try:
         store = Store(OmegaConf.create({"output_dir": str(results), "tracking": {"uri": uri}}))
-        runs = [store.create_run("questions", f"run {number}", {}) for number in range(3)]
+        runs = [create_run(store, "questions", f"run {number}", {}) for number in range(3)]
         for run in runs:
             log_everything(run, range(2))
         stop_server(process, port)

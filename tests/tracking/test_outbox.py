@@ -16,7 +16,7 @@ from medfit.errors import StoreError, UserError
 from medfit.tracking import outbox
 from medfit.tracking.background import BackgroundWriter
 from medfit.tracking.operations import perform
-from medfit.tracking.run import Run
+from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.train import train
 from mlflow_server import Server, assert_whole, leftovers, log_everything
@@ -64,9 +64,10 @@ def store(cfg: DictConfig) -> Store:
 
 @pytest.fixture
 def run(store: Store) -> Run:
-    return store.create_run("questions", "a run", {"kind": "run"})
+    return create_run(store, "questions", "a run", {"kind": "run"})
 
 
+@pytest.mark.slow
 def test_what_is_logged_while_the_server_is_away_is_sent_when_it_is_back(server, store, run, tmp_path, capsys):
     log_everything(run, range(2))
     server.off()
@@ -136,6 +137,7 @@ def test_a_server_that_is_away_is_asked_now_and_then_only(server, store, run):
     assert not performed.called and not asked.called
 
 
+@pytest.mark.slow
 def test_killed_after_each_write_before_it_is_struck_off_nothing_is_there_twice(server, store, run):
     server.off()
     log_everything(run, range(2))
@@ -160,7 +162,7 @@ def test_killed_after_each_write_before_it_is_struck_off_nothing_is_there_twice(
 
 
 def test_a_deleted_run_is_set_aside_and_blocks_no_other(server, store, run, tmp_path, capsys):
-    other = store.create_run("questions", "another", {})
+    other = create_run(store, "questions", "another", {})
     server.off()
     for each in (run, other):
         each.log_files({"a.txt": "a"})
@@ -198,22 +200,22 @@ def test_a_refusal_is_told_at_once_where_nothing_is_kept(store, run):
 def test_without_a_server_no_run_is_made_or_goes_on(server, store, run):
     server.off()
     with pytest.raises(StoreError, match="no server answers there"):
-        store.create_run("questions", "another", {})
+        create_run(store, "questions", "another", {})
     with pytest.raises(StoreError, match="no server answers there"):
-        store.reopen(run.id)
+        reopen_run(store, run.id)
     with pytest.raises(StoreError, match="no server answers there"):
         store.running()
 
 
 def test_a_run_that_the_server_does_not_have_is_not_reopened(store):
-    assert store.reopen("0" * 32) is None
+    assert reopen_run(store, "0" * 32) is None
 
 
 def test_a_run_that_goes_on_is_first_sent_what_was_kept(server, store, run):
     server.off()
     run.end("FAILED")
     server.on()
-    again = store.reopen(run.id)
+    again = reopen_run(store, run.id)
     assert store.kept() == 0
     assert store.client.get_run(again.id).info.status == "RUNNING"
 
@@ -239,7 +241,7 @@ def test_an_error_of_the_server_keeps_as_well(server, store, run):
 
 
 def test_an_artifact_store_may_be_away_alone_and_blocks_no_other_run(server, store, run, capsys):
-    other = store.create_run("questions", "another", {})
+    other = create_run(store, "questions", "another", {})
     with patch.object(store.client, "log_artifacts", side_effect=RuntimeError("could not connect to the bucket")):
         run.log_files({"a.txt": "a"})
         run.set_tag("late", "yes")

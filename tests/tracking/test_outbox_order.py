@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,7 @@ def follow(actions: list[str], folder: Path) -> tuple[list[str], list[str]]:
     return written, server.taken
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["write", "write", "off", "on", "send", "killed"]), max_size=20))
 def test_whatever_happens_all_is_taken_in_order(actions):

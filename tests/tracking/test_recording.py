@@ -55,6 +55,7 @@ def test_plots_are_artifacts(finished):
     }
 
 
+@pytest.mark.slow
 def test_the_data_set_is_an_input_with_fingerprint_and_schema(finished):
     _, run, folder = finished
     (used,) = run.inputs.dataset_inputs
@@ -145,6 +146,7 @@ def test_a_store_that_fails_at_the_end_is_told(compose, output_dir):
         database.execute("ALTER TABLE runs RENAME TO gone")
 
 
+@pytest.mark.slow
 def test_a_locked_store_is_told(compose, output_dir):
     cfg = compose("regime=smoke")
     holder = sqlite3.connect(output_dir / "mlflow.db", isolation_level=None)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from medfit.config import file_cache
 from medfit.errors import StoreError, UserError
 from medfit.tracking import database, process, store
+from medfit.tracking.run import create_run, reopen_run
 from medfit.tracking.store import Store
 
 
@@ -32,8 +33,8 @@ def local(output_dir: Path) -> Store:
     return Store(config_of(output_dir))
 
 
-def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(local, client, monkeypatch):
-    run = local.create_run("questions", "a run", {})
+def test_ctrl_c_in_the_middle_of_a_write_waits_for_its_end(local, client, monkeypatch, interruptible):
+    run = create_run(local, "questions", "a run", {})
     write = store.perform
 
     def interrupted(*args):
@@ -59,7 +60,7 @@ def made_quickly(store_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_database_takes_several_writers(tmp_path):
     opened = Store(config_of(tmp_path))
     assert ask(tmp_path / "mlflow.db", "journal_mode") == "wal"
-    opened.create_run("questions", "a run", {}).end("FINISHED")
+    create_run(opened, "questions", "a run", {}).end("FINISHED")
     assert ask(tmp_path / "mlflow.db", "integrity_check") == "ok"
     assert not (tmp_path / ".making").exists()
 
@@ -70,7 +71,7 @@ def test_making_a_database_that_was_cut_off_starts_anew(tmp_path):
         Store(config_of(tmp_path))
     (tmp_path / ".making" / "mlflow.db").write_text("half a database")
     assert not (tmp_path / "mlflow.db").exists()
-    Store(config_of(tmp_path)).create_run("questions", "a run", {})
+    create_run(Store(config_of(tmp_path)), "questions", "a run", {})
 
 
 @pytest.mark.parametrize("kept", [None, b"nonsense"])
@@ -93,10 +94,11 @@ WORKER = """
 import sys
 from omegaconf import OmegaConf
 import mlflow.store.tracking.sqlalchemy_store
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 print("ready", flush=True)
 sys.stdin.readline()
-run = Store(OmegaConf.create({"output_dir": sys.argv[1], "tracking": {"uri": None}})).create_run("new", "a run", {})
+run = create_run(Store(OmegaConf.create({"output_dir": sys.argv[1], "tracking": {"uri": None}})), "new", "a run", {})
 for step in range(20):
     run.log_metrics({"loss": 1.0}, step)
     run.flush()
@@ -130,7 +132,7 @@ def test_an_experiment_that_another_process_makes_at_the_same_moment_is_shared(l
 
 
 def test_a_data_set_that_another_process_logs_at_the_same_moment_is_shared(local):
-    run = local.create_run("questions", "a run", {})
+    run = create_run(local, "questions", "a run", {})
     log_inputs, twice = local.client.log_inputs, MlflowException("UNIQUE constraint failed", error_code=BAD_REQUEST)
     with patch.object(local.client, "log_inputs", side_effect=[twice, None]) as logged:
         local.write(run.id, "input", [{"name": "a", "digest": "b", "source_type": "local", "source": "c"}, {}])
@@ -139,29 +141,29 @@ def test_a_data_set_that_another_process_logs_at_the_same_moment_is_shared(local
 
 
 def test_a_run_tells_which_process_works_on_it(local):
-    run = local.create_run("questions", "a run", {})
+    run = create_run(local, "questions", "a run", {})
     assert local.client.get_run(run.id).data.tags["medfit.process"] == process.identity()
     local.client.set_tag(run.id, "medfit.process", "another")
     run.end("KILLED")
-    assert local.reopen(run.id).id == run.id
+    assert reopen_run(local, run.id).id == run.id
     again = local.client.get_run(run.id)
     assert (again.data.tags["medfit.process"], again.info.status) == (process.identity(), "RUNNING")
 
 
 @pytest.mark.parametrize("run_id", [None, "0" * 32, "no run"])
 def test_a_run_that_is_not_there_is_not_reopened(local, run_id):
-    assert local.reopen(run_id) is None
+    assert reopen_run(local, run_id) is None
 
 
 def test_a_deleted_run_is_not_reopened(local):
-    run = local.create_run("questions", "a run", {})
+    run = create_run(local, "questions", "a run", {})
     local.client.delete_run(run.id)
-    assert local.reopen(run.id) is None
+    assert reopen_run(local, run.id) is None
 
 
 def test_running_runs_are_found_beyond_the_first_page(local, monkeypatch):
     monkeypatch.setattr(store, "PAGE", 2)
-    runs = [local.create_run(f"question {number % 3}", "a run", {}) for number in range(7)]
+    runs = [create_run(local, f"question {number % 3}", "a run", {}) for number in range(7)]
     runs.pop().end("FINISHED")
     assert {run.info.run_id for run in local.running()} == {run.id for run in runs}
     first = local.experiment_id("question 0")
@@ -170,8 +172,8 @@ def test_running_runs_are_found_beyond_the_first_page(local, monkeypatch):
 
 def test_runs_are_found_by_their_tags(local, monkeypatch):
     monkeypatch.setattr(store, "PAGE", 2)
-    runs = [local.create_run("questions", "a run", {"kind": "trial", "study.name": "Anna's"}) for _ in range(3)]
-    local.create_run("questions", "another", {"kind": "trial", "study.name": "Bert's"})
+    runs = [create_run(local, "questions", "a run", {"kind": "trial", "study.name": "Anna's"}) for _ in range(3)]
+    create_run(local, "questions", "another", {"kind": "trial", "study.name": "Bert's"})
     experiment = local.experiment_id("questions")
     found = local.runs_of(experiment, {"kind": "trial", "study.name": "Anna's"})
     assert {run.info.run_id for run in found} == {run.id for run in runs}
@@ -179,7 +181,7 @@ def test_runs_are_found_by_their_tags(local, monkeypatch):
 
 
 def test_an_abandoned_run_is_closed(local):
-    runs = [local.create_run("questions", "a run", {}) for _ in range(2)]
+    runs = [create_run(local, "questions", "a run", {}) for _ in range(2)]
     local.close(runs[0].id, "FAILED", "its process ended")
     local.close(runs[1].id, "KILLED")
     first, second = (local.client.get_run(run.id) for run in runs)
@@ -189,7 +191,7 @@ def test_an_abandoned_run_is_closed(local):
 
 
 def test_a_refused_write_is_no_fault_of_the_store(local):
-    run = local.create_run("questions", "a run", {})
+    run = create_run(local, "questions", "a run", {})
     local.client.delete_run(run.id)
     with pytest.raises(UserError, match="must be in the 'active' state") as told:
         run.set_tag("late", "yes")
@@ -205,7 +207,7 @@ def test_a_broken_database_is_the_stores_fault(tmp_path):
 
 @pytest.mark.parametrize("write", ["log_params", "log_metrics", "set_tag", "log_files", "log_image", "end"])
 def test_any_write_tells_what_the_store_fails_with(local, write):
-    run = local.create_run("questions", "a run", {})
+    run = create_run(local, "questions", "a run", {})
     with closing(connect(local.folder / "mlflow.db")) as database:
         database.execute("ALTER TABLE runs RENAME TO gone")
     arguments = {
@@ -242,7 +244,7 @@ def fill(file) -> None:
 @pytest.mark.usefixtures("made_quickly")
 def test_a_full_disk_is_told_and_the_database_stays_sound(small_disk):
     opened = Store(config_of(small_disk))
-    run, written = opened.create_run("questions", "a run", {}), []
+    run, written = create_run(opened, "questions", "a run", {}), []
     with (small_disk / "filler").open("wb", buffering=0) as filler:
         fill(filler)
         with pytest.raises(StoreError, match="the disk is full"):
@@ -257,7 +259,7 @@ def test_a_full_disk_is_told_and_the_database_stays_sound(small_disk):
         with pytest.raises(StoreError, match="the disk is full"):
             run.end("FINISHED")
         with pytest.raises(StoreError, match="the disk is full"):
-            opened.create_run("questions", "another", {})
+            create_run(opened, "questions", "another", {})
     assert ask(small_disk / "mlflow.db", "integrity_check") == "ok"
     (small_disk / "filler").unlink()
     run.end("FINISHED")

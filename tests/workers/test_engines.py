@@ -118,7 +118,7 @@ def test_a_job_that_is_preempted_hands_its_trial_back_and_gets_another_turn(comp
 
 
 @pytest.mark.slow
-def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted):
+def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "sweep.num_trials=30")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: signal.raise_signal(signal.SIGINT)))
@@ -128,7 +128,7 @@ def test_ctrl_c_lets_the_jobs_end_their_trials(compose, slow, submitted):
 
 
 @pytest.mark.slow
-def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted):
+def test_ctrl_c_twice_ends_the_jobs_at_once(compose, slow, submitted, interruptible):
     cfg = compose(*SMALL, *LOCAL, *slow, "regime.epochs=1000", "sweep.num_trials=2")
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep(cfg, Acting(lambda: [signal.raise_signal(signal.SIGINT) for _ in range(2)]))
@@ -157,6 +157,7 @@ def test_a_missing_package_is_named(compose, monkeypatch, engine):
         sweep.sweep(compose(*SMALL, f"sweep/engine={engine}"))
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("engine", [["sweep/engine=submitit"], ["sweep/engine=ray", "sweep.engine.address=auto"]])
 def test_sqlite_files_are_refused_on_several_machines(compose, client, engine):
     with pytest.raises(UserError, match=r"give sweep.storage=postgresql\+psycopg://.* tracking.uri=http://host:5000 "):
@@ -210,6 +211,7 @@ def watched(compose, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_jobs_that_only_die_are_not_replaced_for_ever(watched):
     jobs = Stillborn(JobOutcome("No module named 'medfit' (jobs/1_0_log.err)"))
     with pytest.raises(UserError, match=r"the jobs end before they have run a trial; the last one: No module.*log.err"):
@@ -257,6 +259,7 @@ def test_a_trial_that_is_cut_off_for_want_of_time_has_had_an_attempt():
     assert told(240, passed=60).why is None
 
 
+@pytest.mark.slow
 def test_a_trial_that_several_machines_find_abandoned_is_repeated_once(compose, postgres, monkeypatch):
     cfg = compose(*SMALL, f"sweep.storage={postgres()}")
     study = sweep.open_study(cfg, read_space(cfg), load_dataset(cfg))

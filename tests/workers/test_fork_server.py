@@ -29,6 +29,7 @@ def test_imports_that_are_not_needed_end_at_once(monkeypatch):
     fork_server.give_up()  # when there is nothing to end
 
 
+@pytest.mark.slow
 def test_all_that_a_first_trial_needs_is_imported_and_garbage_collected_afterwards():
     shown = subprocess.run([sys.executable, "-c", PRELOADED], capture_output=True, text=True, check=True).stdout
     assert shown == "True True True\n"
@@ -51,6 +52,7 @@ def talk(connection, greeting):
         connection.send(f"{greeting} {word}")
 
 
+@pytest.mark.slow
 def test_a_helper_is_another_process_that_answers():
     with fork_server.helping() as helper:
         helper.begin(double, 2)

@@ -65,6 +65,7 @@ def of_fault(study, kind):
     return [trial for trial in study.trials if trial.params.get("model.fault") == kind]
 
 
+@pytest.mark.mostly_slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     cfg = compose(*SHORT, f"sweep.workers={workers}", "sweep.num_trials=7")
@@ -74,6 +75,7 @@ def test_workers_bring_a_study_to_its_number_of_trials(compose, workers):
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == workers
 
 
+@pytest.mark.slow
 def test_one_worker_proposes_as_this_process_would(compose, tmp_path):
     one, here = (sweep.sweep(compose(*SHORT, f"sweep.workers={n}", f"output_dir={tmp_path / str(n)}")) for n in (1, 0))
     assert [(t.params, t.value) for t in one.trials] == [(t.params, t.value) for t in here.trials]
@@ -95,6 +97,7 @@ def test_a_fault_fails_its_trial_alone_and_its_reason_is_kept_in_study_and_run(c
     assert all(trial.state is TrialState.COMPLETE for trial in of_fault(study, "none"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "reason"), [("kill", "ended by SIGKILL"), ("exit", "ended with status 3")])
 def test_a_worker_that_dies_is_replaced_and_its_trial_repeated_a_few_times(compose, client, faults, kind, reason):
     cfg = compose(*FAULTY, *faults("none", kind, "none"), "sweep.workers=1", "sweep.num_retries=1")
@@ -137,6 +140,7 @@ def test_a_trial_whose_end_cannot_be_written_for_a_while_is_ended_later(compose,
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["medfit.study.budget.Budget.refresh", "medfit.study.repair.repair"])
 def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compose, faults, monkeypatch, place):
     cfg = compose(*FAULTY, *faults("none", "slow", "none"), "sweep.workers=1")
@@ -156,6 +160,7 @@ def test_a_sweep_goes_on_when_its_study_could_not_be_visited_for_a_moment(compos
     assert len(calls) > 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_ended_and_not_repeated(compose, faults):
     cfg = compose(*FAULTY, *faults("none", "hang", "none"), "sweep.workers=2", "sweep.trial_timeout_s=6")
     study = sweep.sweep(cfg)
@@ -188,7 +193,7 @@ def test_a_sweep_of_which_every_worker_dies_stops_and_says_why(compose, faults):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, times):
+def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, client, faults, interruptible, times):
     cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=6", "sweep.workers=2")
 
     def interrupt():
@@ -212,6 +217,27 @@ def test_ctrl_c_leaves_nothing_running_and_the_same_command_goes_on(compose, cli
     assert ("KILLED" in states) == (times == 2)
     assert states["FINISHED"] >= (times == 1)
     assert_whole(sweep.sweep(cfg), cfg)
+
+
+@pytest.mark.slow
+def test_a_sweep_in_a_scripts_background_does_not_hear_ctrl_c(compose, faults, interruptible):
+    cfg = compose(*FAULTY, *faults(*["slow"] * 5), "regime.epochs=3", "sweep.workers=2")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sent = []
+
+    def interrupt():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not Store(cfg).running()[1:]:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        sent.append(len(Store(cfg).running()))
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    study = sweep.sweep(cfg)
+    thread.join()
+    assert sent[0] > 1
+    assert_whole(study, cfg)
 
 
 @pytest.mark.parametrize("noted", ["run_id", "scores"])

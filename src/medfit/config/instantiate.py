@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from medfit.config.node_key import Contents
+from medfit.config.node_key import NodeKey
 from medfit.errors import UserError
 
 
@@ -33,9 +33,9 @@ def build(node: Any, **kwargs: Any) -> Any:
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
     own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]
-    return _load_dataset(Contents("dataset", own))
+    return _load_dataset(NodeKey("dataset", own))
 
 
 @functools.lru_cache(maxsize=2)
-def _load_dataset(contents: Contents) -> Any:
-    return build(contents.node)
+def _load_dataset(key: NodeKey) -> Any:
+    return build(key.node)

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 
-class Contents:
+class NodeKey:
     """A config node by its values: two of the same values are the same key of a cache.
 
     Args:
@@ -17,7 +17,7 @@ class Contents:
         self.path, self.values, self._text = path, values, repr(values)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Contents) and self._text == other._text
+        return isinstance(other, NodeKey) and self._text == other._text
 
     def __hash__(self) -> int:
         return hash(self._text)

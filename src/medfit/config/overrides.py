@@ -37,6 +37,18 @@ def as_override(value: Any) -> str:
             return str(value)
 
 
+def plain(value: Any) -> Any:
+    """Returns a list or a mapping for one that was spelled as an override; other values as they are."""
+    return parsed(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+
+
+def parsed(text: str) -> Any:
+    """Returns the value that Hydra's command line spells so."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # where no override is read it takes long
+
+    return OverridesParser.create().parse_override(f"value={text}").value()
+
+
 def without_passwords(text: str) -> str:
     """Returns a text whose addresses, as ``postgresql://user:secret@host``, tell no password."""
     return re.sub(r"(://[^:/@\s]*):[^@\s]+@", r"\1:***@", text)

@@ -2,6 +2,11 @@
 
 What was learnt of a signature is kept in a file and counts while the code is what it was: medfit's own, other code of
 the user's, and the folders that packages are installed in. Code that is imported already is asked itself.
+
+What that buys: a mistake is told in 0.3 to 0.6 s (``make bench``). Importing what is checked takes, in processor time
+and beside that, 1.6 times as long for a model or a regime (torch), 6 times for a task (Lightning, torchmetrics), 7
+times for MONAI's networks: each config has a task, so without the memory no mistake beyond data and model
+is told within 2 s.
 """
 
 import functools

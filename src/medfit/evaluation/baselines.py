@@ -94,7 +94,7 @@ def _of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Output
 
 def _examples(parts: Parts) -> Iterator[Example]:
     for x, y, *_ in parts.datamodule.batches("train"):
-        yield x[0].numpy(), y[0].numpy()
+        yield from zip(x.numpy(), y.numpy(), strict=True)
 
 
 def _cases(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list[Case]:
@@ -102,8 +102,9 @@ def _cases(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list[Case]:
     size = len(parts.datamodule.dataset.target_names)
     wanted = any(name in evidence.DISTANCES for name in getattr(parts.task, "metrics", ()))
     cases = []
-    for x, y, patient, spacing_mm in parts.datamodule.batches(split):
-        image, target = x[0].numpy(), y[0].numpy().astype(np.uint8)
+    images = (image for batch in parts.datamodule.batches(split) for image in zip(*batch, strict=True))
+    for x, y, patient, spacing_mm in images:
+        image, target = x.numpy(), y.numpy().astype(np.uint8)
         preds = estimator.predict(image)
         distances = evidence.distances_mm(preds, target, size, spacing_mm) if wanted else None
         shown = slice_of(image[0], target, preds, spacing_mm)

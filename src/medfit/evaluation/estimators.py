@@ -13,6 +13,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
+from medfit.evidence.targets.known import named
+
 ALPHAS = np.logspace(-2, 4, 25)
 # shallow trees at half the usual rate: on the bundled tables' training rows, cross-validated, as good or better
 TREES: dict[str, Any] = {"max_depth": 3, "learning_rate": 0.05, "early_stopping": False, "random_state": 0}
@@ -30,13 +32,13 @@ def baselines(task: str, kind: Kind | None = None, num_outputs: int = 1) -> dict
         kind: Of data; None for the first two alone.
         num_outputs: Labels, classes or targets.
     """
-    if task == "regression":
+    if not named(task).classifies:
         trees = HistGradientBoostingRegressor(**TREES)
         found: dict[str, Any] = {"mean": DummyRegressor(), "ridge": RidgeCV(ALPHAS)}
         neighbour: Any = KNeighborsRegressor(1)
         boosting: Any = MultiOutputRegressor(trees) if num_outputs > 1 else trees
     else:
-        several = OneVsRestClassifier if task == "multilabel" else lambda estimator: estimator
+        several = OneVsRestClassifier if named(task).several_answers else lambda estimator: estimator
         boosting = several(HistGradientBoostingClassifier(**TREES))
         found = {
             "prevalence": DummyClassifier(strategy="prior"),

@@ -9,14 +9,16 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from medfit.evaluation.baselines import predictions
-from medfit.evidence.predictions import Predictions, read
+from medfit.evidence.predictions import Predictions, TargetKind
 from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
 from medfit.search.values import set_values
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.train import train
 from medfit.training.parts import prepare
+from medfit.training.trainer import prediction_files
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -39,7 +41,7 @@ class Trainings:
         self.cfg, self.parent, self.label, self.fold = cfg, parent, label, fold
         self.parts = prepare(cfg)
         module = self.parts.datamodule
-        self.kind = module.dataset.task
+        self.kind = named(module.dataset.task)
         self.groups = groups.iloc[module.rows["test"]].reset_index(drop=True)
 
     def all(self) -> Iterator[Scored]:
@@ -63,7 +65,7 @@ class Trainings:
             tags = self._tags("baseline", f"{name}{self._of_fold}") | {"baseline": name}
             if (done := self._done(tags)) is None:
                 with recording.start_run(self.cfg, module.dataset, module.proof, tags) as run:
-                    recording.log_predictions(run, self.parts, outputs)
+                    run.log_files(prediction_files(run, self.parts, outputs))
                     for split, output in outputs.items():
                         scores = self.parts.task.scores(*output)
                         run.log_metrics({f"{split}/{metric}": value for metric, value in scores.items()}, 0)
@@ -92,14 +94,14 @@ class Trainings:
         return Unit(self.fold, seed, made["val"], made["test"], self.groups)
 
 
-def read_predictions(store: Store, run_id: str, split: str, kind: str) -> Predictions | None:
+def read_predictions(store: Store, run_id: str, split: str, kind: TargetKind) -> Predictions | None:
     """Returns a run's predictions of a split; None if it has stored none.
 
     Args:
         store: That has the run.
         run_id: Its id.
         split: ``val`` or ``test``.
-        kind: The task that the data set's targets call for.
+        kind: Of the data set's targets.
     """
     name = f"predictions/{split}.csv"
     if name not in {file.path for file in store.client.list_artifacts(run_id, "predictions")}:
@@ -108,7 +110,7 @@ def read_predictions(store: Store, run_id: str, split: str, kind: str) -> Predic
         path = Path(store.client.download_artifacts(run_id, name, folder))
         # words stay words: a class may be called "1" or "NA"
         table: Any = pd.read_csv(path, dtype={"patient": str, "target": str}, keep_default_na=False, na_values=[""])
-    return read(table, kind)
+    return kind.read(table)
 
 
 def _test_scores(run: "mlflow.entities.Run") -> dict[str, float]:

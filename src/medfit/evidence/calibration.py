@@ -1,6 +1,7 @@
 """Whether probabilities mean what they say, and how validation data put them right."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -111,17 +112,15 @@ def recalibrated(method: str, learn_from: Predictions, apply_to: Predictions) ->
     if method == "none":
         return apply_to
     if method == "temperature":
-        preds = _temper(apply_to, _temperature(learn_from))
+        preds = apply_to.kind.tempered(apply_to.preds, _temperature(learn_from))
     else:
         fit = _platt if method == "platt" else _isotonic
         columns = range(apply_to.preds.shape[1])
         preds = np.stack(
             [fit(learn_from.preds[:, k], learn_from.target[:, k])(apply_to.preds[:, k]) for k in columns], axis=1
         )
-        if apply_to.kind == "multiclass":
-            total = preds.sum(axis=1, keepdims=True)
-            preds = np.where(total > 0, preds / np.where(total > 0, total, 1), 1 / preds.shape[1])
-    return Predictions(apply_to.kind, apply_to.names, apply_to.patient, apply_to.target, preds)
+        preds = apply_to.kind.normalised(preds)
+    return replace(apply_to, preds=preds)
 
 
 def table(units: Sequence[Predictions], learnt_from: Sequence[Predictions], num_resamples: int = 500) -> pd.DataFrame:
@@ -157,19 +156,10 @@ def _intervals(
     }
 
 
-def _temper(predictions: Predictions, temperature: float) -> np.ndarray:
-    if predictions.kind != "multiclass":
-        return 1 / (1 + np.exp(-logit(predictions.preds) / temperature))
-    logs = np.log(np.clip(predictions.preds, TINY, 1)) / temperature
-    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def _temperature(predictions: Predictions) -> float:
     def loss(log_temperature: float) -> float:
-        preds = np.clip(_temper(predictions, float(np.exp(log_temperature))), 1e-12, 1 - 1e-12)
-        of_truth = np.where(predictions.target > 0.5, preds, 1 if predictions.kind == "multiclass" else 1 - preds)
-        return float(-np.log(of_truth).sum())
+        preds = predictions.kind.tempered(predictions.preds, float(np.exp(log_temperature)))
+        return float(-np.log(predictions.kind.likelihood(np.clip(preds, 1e-12, 1 - 1e-12), predictions.target)).sum())
 
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.weighted import metrics, nan_mean
+from medfit.evidence.weighted import nan_mean
 
 LEVEL = 0.95
 NUM_RESAMPLES = 2000
@@ -184,7 +184,7 @@ def of_patients(units: Sequence[Predictions]) -> tuple[dict[str, Statistic], np.
         The statistics, the patients, the fold of each (a stratum), and the rows of the largest unit.
     """
     patients, fold = strata_of(units)
-    of_units = [metrics(unit) for unit in units]
+    of_units = [unit.metrics() for unit in units]
     names = list(dict.fromkeys(name for of_unit in of_units for name in of_unit))
 
     def mean(name: str) -> Statistic:

@@ -8,8 +8,8 @@ from scipy import stats
 
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.summary import SMALLER_IS_BETTER, Settings, Unit, draws
-from medfit.evidence.weighted import metrics
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit, draws
 
 FEWEST_FOLDS = 6  # with fewer, Wilcoxon's p can't be below .05, whatever the scores
 
@@ -30,12 +30,14 @@ def compare(one: Sequence[Unit], other: Sequence[Unit], wanted: Sequence[str], s
     ones, others = ([unit.test.by_patient() for unit in units] for units in (one, other))
     drawn = draws(ones, wanted, settings) - draws(others, wanted, settings)
     found = drawn.bca()
+    kind = ones[0].kind
+    areas = kind.compared_areas(ones[0].names)
     rows = []
     for name in drawn.names:
-        sign = -1 if name.split("/")[0] in SMALLER_IS_BETTER else 1
+        sign = -1 if name.split("/")[0] in kind.smaller_is_better else 1
         ends, p = (found[name].low, found[name].high), drawn.p_value(name)
-        if name == "auroc" and ones[0].kind == "binary":
-            area, p = delong.compare(ones, others)
+        if name in areas:
+            area, p = delong.compare(ones, others, areas[name])
             ends = (area.low, area.high)
         low, high = sorted(sign * end for end in ends)
         gain, noise = sign * found[name].estimate, _seed_sd(one, other, name)
@@ -64,12 +66,12 @@ def mcnemar(ones: Sequence[Predictions], others: Sequence[Predictions]) -> float
         ones: The trainings of one model.
         others: Those of the other, of the same rows.
     """
-    if len(ones) != 1 or len(others) != 1 or not ones[0].classifies or ones[0].kind == "multilabel":
+    if len(ones) != 1 or len(others) != 1 or len(np.unique(ones[0].patient)) < len(ones[0]):
         return np.nan
-    if len(np.unique(ones[0].patient)) < len(ones[0]):
+    right, its = (one.kind.right(one) for one in (ones[0], _in_order(ones[0], others[0])))
+    if right is None or its is None:
         return np.nan
-    right = [_right(predictions) for predictions in (ones[0], _in_order(ones[0], others[0]))]
-    only_one, only_other = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    only_one, only_other = int((right & ~its).sum()), int((its & ~right).sum())
     if only_one + only_other == 0:
         return 1.0
     return float(stats.binomtest(only_one, only_one + only_other).pvalue)
@@ -117,9 +119,8 @@ def patients_differ(models: Mapping[str, Sequence[Unit]]) -> str | None:
 def _same_truth(one: Predictions, other: Predictions) -> bool:
     if one.target.shape != other.target.shape or one.names != other.names:
         return False
-    part = slice(2, 3) if one.kind == "segmentation" else slice(None)  # the voxels that are true
     same_order = np.array_equal(one.patient, other.patient)
-    return same_order and np.allclose(one.target[:, part], other.target[:, part])
+    return same_order and np.allclose(one.kind.truth(one), other.kind.truth(other))
 
 
 def _in_order(one: Predictions, other: Predictions) -> Predictions:
@@ -128,15 +129,9 @@ def _in_order(one: Predictions, other: Predictions) -> Predictions:
     return other.rows(order[np.searchsorted(other.patient[order], one.patient)])
 
 
-def _right(predictions: Predictions) -> np.ndarray:
-    if predictions.kind == "multiclass":
-        return predictions.preds.argmax(axis=1) == predictions.target.argmax(axis=1)
-    return (predictions.preds[:, 0] > 0.5) == (predictions.target[:, 0] > 0.5)
-
-
 def _score(unit: Unit, name: str) -> float:
     test = unit.test.by_patient()
-    return float(metrics(test)[name](np.ones((1, len(test))))[0])
+    return float(test.metrics()[name](np.ones((1, len(test))))[0])
 
 
 def _by_fold(units: Sequence[Unit], name: str) -> pd.Series:

@@ -1,23 +1,28 @@
-"""Stored predictions, read back: a row each sample, with the patient whose it is."""
+"""Stored predictions, read back, and what depends on the kind of their targets: the contract of the kinds.
 
-from dataclasses import dataclass
+Both are in one module since each is made of the other. The kinds themselves are in :mod:`medfit.evidence.targets`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from medfit.errors import UserError
-from medfit.evidence.segmentation import DISTANCES
+from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Answers
 
-COUNTS = ("found", "predicted", "true")  # voxels of a class
+Metric = Callable[[np.ndarray], np.ndarray]  # weights in the shape (resamples, rows) in, (resamples,) out
+Arrays = tuple[list[str], np.ndarray, np.ndarray]  # names of the columns, target and preds
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One model's predictions of a split.
+    """One model's predictions of a split, a row each sample.
 
     Args:
-        kind: The task that the targets call for: ``binary``, ``multilabel``, ``multiclass``, ``regression`` or
-            ``segmentation``.
+        kind: Of the targets.
         names: Of the columns: the positive class, labels, classes or targets; a segmentation's classes but the
             background.
         patient: Whose each row is, in the shape (rows,).
@@ -27,7 +32,7 @@ class Predictions:
             (rows, 2, columns), for a segmentation, NaN where not measured.
     """
 
-    kind: str
+    kind: "TargetKind"
     names: list[str]
     patient: np.ndarray
     target: np.ndarray
@@ -36,60 +41,152 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.patient)
 
-    @property
-    def classifies(self) -> bool:
-        """Whether the predictions are probabilities."""
-        return self.kind in ("binary", "multilabel", "multiclass")
-
     def rows(self, chosen: np.ndarray) -> "Predictions":
         """Returns some rows, by their numbers or marks."""
-        return Predictions(self.kind, self.names, self.patient[chosen], self.target[chosen], self.preds[chosen])
+        return replace(self, patient=self.patient[chosen], target=self.target[chosen], preds=self.preds[chosen])
 
     def by_patient(self) -> "Predictions":
-        """Returns a segmentation with a row each patient: voxels summed, distances averaged; all else as it is."""
-        if self.kind != "segmentation":
-            return self
-        patients, code = np.unique(self.patient, return_inverse=True)
-        target = np.zeros((len(patients), *self.target.shape[1:]))
-        np.add.at(target, code, self.target)
-        known = np.isfinite(self.preds)
-        total, number = np.zeros((2, len(patients), *self.preds.shape[1:]))
-        np.add.at(total, code, np.where(known, self.preds, 0))
-        np.add.at(number, code, known)
-        means = np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
-        return Predictions(self.kind, self.names, patients, target, means)
+        """Returns a row each patient where the kind is scored so, all rows otherwise."""
+        return self.kind.by_patient(self)
+
+    def metrics(self) -> dict[str, Metric]:
+        """Returns the kind's metrics, each a function of the rows' weights.
+
+        Where there are several columns, ``metric`` is the mean over them and ``metric/column`` each one's own;
+        multiclass has its means alone.
+        """
+        return self.kind.metrics(self)
 
 
-def read(table: pd.DataFrame, kind: str) -> Predictions:
-    """Returns the predictions of a run's ``predictions/<split>.csv``.
+class TargetKind:
+    """A kind of target: all that depends on what is predicted, and nothing that needs torch.
 
-    Args:
-        table: With ``patient`` and, as the kind has it, ``target`` and ``pred/<class>``, ``target/<name>`` and
-            ``pred/<name>``, or ``found/<class>``, ``predicted/<class>`` and ``true/<class>``.
-        kind: The task that the targets call for.
+    A kind is a subclass that says what differs; what it leaves as it is here is what a kind has that predicts nothing
+    that could be stored. Kinds have no state: two objects of one kind are equal.
 
-    Raises:
-        UserError: the columns are not those of this kind.
+    Attributes:
+        name: The word for it in configs, schemas and the tags of runs.
+        headline: The metric that decides whether one model is better than another; empty where none is known.
+        smaller_is_better: The metrics of which that is true.
+        classifies: Whether the predictions are probabilities.
+        several_answers: Whether a sample may have several of the classes at once.
+        sections: Sections of the report that not all kinds have: ``calibration``, ``decisions``, ``agreement`` and
+            ``patients``.
+        of_images: Whether the data can be nothing but images.
+        cases: How a single case is chosen and told.
     """
-    try:
-        if kind == "segmentation":
-            return _segmentation(table)
-        names = [column.removeprefix("pred/") for column in table if column.startswith("pred/")]
-        preds = table[[f"pred/{name}" for name in names]].to_numpy(dtype=float)
-        if kind == "multiclass":
-            target = (table["target"].astype(str).to_numpy()[:, None] == np.array(names)[None]).astype(float)
-        else:
-            target = table[[f"target/{name}" for name in names]].to_numpy(dtype=float)
-        return Predictions(kind, names, table["patient"].astype(str).to_numpy(), target, preds)
-    except KeyError as error:
-        raise UserError(f"the stored predictions are not those of a {kind} task: there is no column {error}") from error
+
+    name = ""
+    headline = ""
+    smaller_is_better: frozenset[str] = frozenset()
+    classifies = False
+    several_answers = False
+    sections: frozenset[str] = frozenset()
+    of_images = False
+    cases = Answers()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TargetKind) and type(self) is type(other) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def read(self, table: pd.DataFrame) -> Predictions:
+        """Returns the predictions of a run's ``predictions/<split>.csv``.
+
+        Args:
+            table: With ``patient``, and the columns that the kind's ``arrays`` takes.
+
+        Raises:
+            UserError: the columns are not those of this kind.
+        """
+        try:
+            names, target, preds = self.arrays(table)
+            return Predictions(self, names, table["patient"].astype(str).to_numpy(), target, preds)
+        except KeyError as error:
+            raise UserError(
+                f"the stored predictions are not those of a {self.name} task: there is no column {error}"
+            ) from error
+
+    def arrays(self, table: pd.DataFrame) -> Arrays:
+        """Returns what a table of stored predictions holds; raises KeyError where a column lacks."""
+        raise UserError(f"medfit reads no stored predictions of a task of the kind '{self.name}'")
+
+    def metrics(self, predictions: Predictions) -> dict[str, Metric]:
+        """Returns the metrics, by name; see :meth:`Predictions.metrics`."""
+        return {}
+
+    def by_patient(self, predictions: Predictions) -> Predictions:
+        """Returns the rows that are scored: those of the samples."""
+        return predictions
+
+    def truth(self, predictions: Predictions) -> np.ndarray:
+        """Returns what no model can change, and all models that are compared have in common."""
+        return predictions.target
+
+    def tables(
+        self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
+    ) -> dict[str, pd.DataFrame]:
+        """Returns an evaluation's tables that this kind alone has, by name.
+
+        Args:
+            tests: Each training's predictions of the test split.
+            vals: Each training's predictions of the validation split.
+            settings: How to read them.
+        """
+        return {}
+
+    def areas(self, names: Sequence[str]) -> dict[str, int]:
+        """Returns the metrics that are the area under one ROC curve, whose interval is DeLong's: the column of each."""
+        return {}
+
+    def compared_areas(self, names: Sequence[str]) -> dict[str, int]:
+        """Returns those areas of which two models are compared by DeLong's test: the column of each."""
+        return {}
+
+    def right(self, predictions: Predictions) -> np.ndarray | None:
+        """Marks the rows that are right as a whole; None where a row is neither right nor wrong."""
+        return None
+
+    def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
+        """Returns probabilities whose log odds (or log probabilities of classes) are divided by a number.
+
+        Args:
+            preds: Probabilities, in the shape (rows, columns).
+            temperature: The number; above 1 it makes them less extreme.
+        """
+        raise self._no_probabilities()
+
+    def normalised(self, preds: np.ndarray) -> np.ndarray:
+        """Returns positive numbers (rows, columns) made to probabilities that may stand beside each other."""
+        raise self._no_probabilities()
+
+    def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Returns factors, in the shape (rows, columns), whose product is the probability of the targets."""
+        raise self._no_probabilities()
+
+    def _no_probabilities(self) -> TypeError:
+        return TypeError(f"predictions of the kind '{self.name}' are no probabilities")
+
+    def num_events(self, tests: Sequence[Predictions]) -> float:
+        """Returns how many patients have the event, where there is one kind of event; else NaN."""
+        return np.nan
+
+    def class_names(self, names: Sequence[str]) -> dict[str, str]:
+        """Returns the names of the classes by the numbers under which a split counts them.
+
+        Args:
+            names: Of the targets.
+        """
+        return {str(place): name for place, name in enumerate(names)}
 
 
-def _segmentation(table: pd.DataFrame) -> Predictions:
-    names = [column.removeprefix("true/") for column in table if column.startswith("true/")]
-    if not names:
-        raise KeyError("true/<class>")
-    counts = np.stack([table[[f"{part}/{name}" for name in names]].to_numpy(dtype=float) for part in COUNTS], axis=1)
-    columns = [[f"{metric}/{name}" for name in names] for metric in DISTANCES]
-    distances = np.stack([table.reindex(columns=of_metric).to_numpy(dtype=float) for of_metric in columns], axis=1)
-    return Predictions("segmentation", names, table["patient"].astype(str).to_numpy(), counts, distances)
+def columns(table: pd.DataFrame, prefix: str) -> tuple[list[str], np.ndarray]:
+    """Returns the names of the columns ``<prefix>/<name>`` and their values, in the shape (rows, names)."""
+    names = [str(column).removeprefix(f"{prefix}/") for column in table if str(column).startswith(f"{prefix}/")]
+    return names, values(table, prefix, names)
+
+
+def values(table: pd.DataFrame, prefix: str, names: Sequence[str]) -> np.ndarray:
+    """Returns the columns ``<prefix>/<name>``, in the shape (rows, names)."""
+    return table[[f"{prefix}/{name}" for name in names]].to_numpy(dtype=float)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 OVERLAPS = ["dice", "iou", "sensitivity", "precision"]
+COUNTS = ("found", "predicted", "true")  # voxels of a class
 DISTANCES = ["hausdorff95_mm", "surface_distance_mm"]
 
 

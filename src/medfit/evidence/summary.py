@@ -6,18 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from medfit.evidence import agreement, calibration, decision, delong, thresholds
+from medfit.evidence import delong
 from medfit.evidence.intervals import Interval, Resamples, of_patients, resample
-from medfit.evidence.predictions import Predictions
-from medfit.evidence.segmentation import overlaps
-from medfit.evidence.weighted import metrics, nan_mean
+from medfit.evidence.predictions import Predictions, TargetKind
+from medfit.evidence.settings import Settings
 
-HEADLINE = {"regression": "mae", "segmentation": "dice"}  # the metric that decides; AUROC for all else
-SMALLER_IS_BETTER = {"cross_entropy", "brier", "calibration_error", "mse", "rmse", "mae"} | {
-    "hausdorff95_mm",
-    "surface_distance_mm",
-}
-MOST_COLUMNS = 10  # classes or labels with a read-out of their own
 FEWEST_EVENTS = 10  # of a subgroup that is not marked as small
 FEWEST_PATIENTS = 20
 
@@ -41,27 +34,6 @@ class Unit:
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How predictions are read.
-
-    Args:
-        rule: See :func:`medfit.evidence.thresholds.choose`.
-        at_least: See :func:`medfit.evidence.thresholds.choose`.
-        cost_ratio: See :func:`medfit.evidence.thresholds.choose`.
-        prevalence: See :func:`medfit.evidence.thresholds.readout`.
-        coverage: See :func:`medfit.evidence.agreement.conformal`.
-        num_resamples: Of the patients.
-    """
-
-    rule: thresholds.Rule = "youden"
-    at_least: float = 0.9
-    cost_ratio: float = 1.0
-    prevalence: float | None = None
-    coverage: float = 0.9
-    num_resamples: int = 2000
-
-
 def summarise(
     models: Mapping[str, Sequence[Unit]], names: Sequence[str], settings: Settings
 ) -> dict[str, pd.DataFrame]:
@@ -76,23 +48,14 @@ def summarise(
     own = models[network]
     drawn = {model: draws([unit.test for unit in units], names, settings) for model, units in models.items()}
     tables = {"scores": pd.concat([scores(model, units, drawn[model]) for model, units in models.items()])}
-    if baselines:
-        tables["against"] = pd.concat([against(name, drawn[network] - drawn[name]) for name in baselines])
     tests, vals = [unit.test for unit in own], [unit.val for unit in own]
-    if tests[0].classifies and len(tests[0].names) <= MOST_COLUMNS:
-        tables |= _of_probabilities(tests, vals, settings)
-    elif tests[0].kind == "regression":
-        tables |= _of_numbers(tests, vals, settings)
-    elif tests[0].kind == "segmentation":
-        tables["patients"] = of_each_patient(tests)
+    kind = tests[0].kind
+    if baselines:
+        tables["against"] = pd.concat([against(name, drawn[network] - drawn[name], kind) for name in baselines])
+    tables |= kind.tables(tests, vals, settings)
     if len(own[0].groups.columns):
         tables["subgroups"] = subgroups(own, names, settings)
     return {name: table.reset_index(drop=True) for name, table in tables.items() if len(table)}
-
-
-def headline(kind: str) -> str:
-    """Returns the metric that decides whether one model is better than another."""
-    return HEADLINE.get(kind, "auroc")
 
 
 def draws(tests: Sequence[Predictions], names: Sequence[str], settings: Settings) -> Resamples:
@@ -130,23 +93,24 @@ def scores(model: str, units: Sequence[Unit], drawn: Resamples) -> pd.DataFrame:
                 "sd": float(np.nanstd(values, ddof=1)) if np.isfinite(values).sum() > 1 else np.nan,
                 "trainings": len(units),
                 "patients": drawn.num_patients,
-                "events": _num_events(tests),
+                "events": tests[0].kind.num_events(tests),
             }
             for name, values in each.items()
         ]
     )
 
 
-def against(name: str, gains: Resamples) -> pd.DataFrame:
+def against(name: str, gains: Resamples, kind: TargetKind) -> pd.DataFrame:
     """Returns the network's gain over a baseline on the same patients, by metric; better is positive.
 
     Args:
         name: Of the baseline.
         gains: The network's scores less the baseline's.
+        kind: Of the targets, which knows the metrics that are better if smaller.
     """
     rows = []
     for metric, found in gains.bca().items():
-        sign = -1 if metric.split("/")[0] in SMALLER_IS_BETTER else 1
+        sign = -1 if metric.split("/")[0] in kind.smaller_is_better else 1
         low, high = sorted([sign * found.low, sign * found.high])
         gain = {"baseline": name, "metric": metric, "gain": sign * found.estimate, "low": low, "high": high}
         rows.append(gain | {"p": gains.p_value(metric)})
@@ -163,26 +127,16 @@ def subgroups(units: Sequence[Unit], names: Sequence[str], settings: Settings) -
             drawn = draws([part.test for part in have], names, settings)
             table = scores(level, have, drawn).rename(columns={"model": "level"})
             table.insert(0, "column", column)
-            events = _num_events([part.test for part in have])
+            events = have[0].test.kind.num_events([part.test for part in have])
             few = table.patients < FEWEST_PATIENTS
             table["small"] = few | (events < FEWEST_EVENTS) if np.isfinite(events) else few
             tables.append(table)
     return pd.concat(tables)
 
 
-def of_each_patient(tests: Sequence[Predictions]) -> pd.DataFrame:
-    """Returns each patient's Dice by class, the mean over trainings; the worst first."""
-    rows = []
-    for test in (test.by_patient() for test in tests):
-        dice = pd.DataFrame(overlaps(test.target)["dice"], columns=pd.Index([f"dice/{name}" for name in test.names]))
-        rows.append(dice.assign(patient=test.patient, dice=nan_mean(dice.to_numpy(), axis=1)))
-    means = pd.concat(rows).groupby("patient").mean().sort_values("dice").reset_index()
-    return means[["patient", "dice", *(column for column in means if column.startswith("dice/"))]]
-
-
-def warnings(tables: Mapping[str, pd.DataFrame], kind: str) -> list[str]:
+def warnings(tables: Mapping[str, pd.DataFrame], kind: TargetKind) -> list[str]:
     """Returns what a reader must know before believing the scores, a line each."""
-    table, name = tables["scores"], headline(kind)
+    table, name = tables["scores"], kind.headline
     own = table[table.model == table.model.iloc[0]].set_index("metric")
     if name not in own.index:
         return []
@@ -202,54 +156,15 @@ def warnings(tables: Mapping[str, pd.DataFrame], kind: str) -> list[str]:
     return told
 
 
-def _of_probabilities(
-    tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
-) -> dict[str, pd.DataFrame]:
-    few = max(100, settings.num_resamples // 8)  # each draw fits regressions
-    rule = (settings.rule, settings.at_least, settings.cost_ratio, settings.prevalence)
-    return {
-        "thresholds": thresholds.readout(tests, vals, *rule, num_resamples=settings.num_resamples // 2),
-        "calibration": calibration.table(tests, vals, few),
-        "calibration_curve": pd.concat(
-            calibration.curve(
-                [calibration.recalibrated(method, val, test) for val, test in zip(vals, tests, strict=True)]
-            ).assign(recalibration=method)
-            for method in calibration.METHODS
-        ),
-        "decision_curve": decision.curves(tests),
-    }
-
-
-def _of_numbers(
-    tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
-) -> dict[str, pd.DataFrame]:
-    return {
-        "agreement": agreement.bland_altman(tests, settings.num_resamples),
-        "calibration_curve": agreement.deciles(tests),
-        "prediction_intervals": agreement.conformal(tests, vals, settings.coverage),
-    }
-
-
 def _areas(tests: Sequence[Predictions], wanted: Sequence[str]) -> dict[str, Interval]:
     """Returns DeLong's intervals, for the AUROC of single columns."""
-    if not tests[0].classifies or "auroc" not in wanted:
-        return {}
-    if len(tests[0].names) == 1:
-        return {"auroc": delong.interval(tests)}
-    own = {f"auroc/{name}": k for k, name in enumerate(tests[0].names)}
-    return {name: delong.interval(tests, k) for name, k in own.items() if name in wanted}
+    areas = tests[0].kind.areas(tests[0].names)
+    return {name: delong.interval(tests, column) for name, column in areas.items() if name in wanted}
 
 
 def _alone(test: Predictions, name: str) -> float:
-    of = metrics(test).get(name)
+    of = test.metrics().get(name)
     return float(of(np.ones((1, len(test))))[0]) if of else np.nan
-
-
-def _num_events(tests: Sequence[Predictions]) -> float:
-    """Returns how many patients have the event, where there is one kind of event; else NaN."""
-    if not tests or tests[0].kind != "binary":
-        return np.nan
-    return float(len({patient for test in tests for patient in test.patient[test.target[:, 0] > 0.5].tolist()}))
 
 
 def _part(unit: Unit, chosen: np.ndarray) -> Unit:

@@ -1,7 +1,6 @@
 """From a probability to a decision: thresholds chosen on validation data, and what they are worth on other patients."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,9 @@ from scipy import stats
 
 from medfit.evidence.intervals import LEVEL, Statistic, mean_of, resample, strata_of
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.settings import Rule
 from medfit.evidence.weighted import nan_mean, share
 
-Rule = Literal["youden", "sensitivity", "specificity", "cost"]
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 

@@ -6,37 +6,43 @@ of a resample without events, is NaN.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from medfit.evidence.predictions import Predictions
+from medfit.evidence.predictions import Metric, Predictions
 from medfit.evidence.segmentation import DISTANCES, overlaps
 
-Metric = Callable[[np.ndarray], np.ndarray]
 ColumnMetric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 TINY = 1e-7
 NUM_BINS = 10
 
 
-def metrics(predictions: Predictions) -> dict[str, Metric]:
-    """Returns the metrics of predictions, each a function of the rows' weights.
-
-    Where there are several columns, ``metric`` is the mean over them and ``metric/column`` each one's own; multiclass
-    has its means alone.
-    """
-    kind, target, preds = predictions.kind, predictions.target, predictions.preds
-    if kind == "segmentation":
-        return _means_over_patients(predictions)
-    if kind == "multiclass":
-        return {name: _of(metric, preds, target) for name, metric in CLASSES.items()}
-    of_column = REGRESSION if kind == "regression" else BINARY
+def by_column(wanted: Mapping[str, ColumnMetric], predictions: Predictions) -> dict[str, Metric]:
+    """Returns metrics of each column of predictions, and their means, as functions of the rows' weights."""
+    target, preds = predictions.target, predictions.preds
     return _with_means(
         {
             name: [_of(metric, preds[:, k], target[:, k]) for k in range(preds.shape[1])]
-            for name, metric in of_column.items()
+            for name, metric in wanted.items()
         },
+        predictions.names,
+    )
+
+
+def of_classes(predictions: Predictions) -> dict[str, Metric]:
+    """Returns the metrics of classes that exclude one another, as functions of the rows' weights."""
+    return {name: _of(metric, predictions.preds, predictions.target) for name, metric in CLASSES.items()}
+
+
+def means_over_rows(predictions: Predictions) -> dict[str, Metric]:
+    """Returns the means over rows of a segmentation's overlaps and distances, which leave out what is NaN."""
+    values = overlaps(predictions.target)
+    values |= {name: predictions.preds[:, place] for place, name in enumerate(DISTANCES)}
+    known = {name: rows for name, rows in values.items() if np.isfinite(rows).any()}
+    return _with_means(
+        {name: [_known_mean(rows[:, k]) for k in range(rows.shape[1])] for name, rows in known.items()},
         predictions.names,
     )
 
@@ -191,17 +197,6 @@ def _of(metric: ColumnMetric, preds: np.ndarray, target: np.ndarray) -> Metric:
 
 def _mean_of(columns: list[Metric]) -> Metric:
     return lambda weights: nan_mean(np.stack([of(weights) for of in columns]), axis=0)
-
-
-def _means_over_patients(predictions: Predictions) -> dict[str, Metric]:
-    """Returns the means over rows of overlaps and distances, which leave out what is NaN."""
-    values = overlaps(predictions.target)
-    values |= {name: predictions.preds[:, place] for place, name in enumerate(DISTANCES)}
-    known = {name: rows for name, rows in values.items() if np.isfinite(rows).any()}
-    return _with_means(
-        {name: [_known_mean(rows[:, k]) for k in range(rows.shape[1])] for name, rows in known.items()},
-        predictions.names,
-    )
 
 
 def _known_mean(values: np.ndarray) -> Metric:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from medfit.evidence.targets.known import named
+
 
 class Question(NamedTuple):
     """What is explained: why the model predicts this target of this sample.
@@ -42,43 +44,21 @@ def choose(dataset: Any, rows: np.ndarray, preds: np.ndarray, count: int) -> lis
         preds: Of these, in the shape (samples, outputs).
         count: Of cases; fewer where there are fewer samples.
     """
-    truth = dataset.y[rows]
-    numbers = dataset.task == "regression"
-    rankings = _by_error(preds, truth) if numbers else _by_confidence(preds, truth)
+    truth, told = dataset.y[rows], named(dataset.task).cases
+    rankings = told.rankings(preds, truth)
     chosen: dict[int, str] = {}
     for place, why in _in_turn(rankings):
         if len(chosen) == count:
             break
         chosen.setdefault(place, why)
-    targets = {i: _target(preds[i], truth[i], numbers) for i in chosen}
+    names, units = dataset.target_names, dataset.units
     return [
-        Case(Question(int(rows[i]), targets[i]), f"{why}: {_words(dataset, preds[i], truth[i], targets[i])}")
+        Case(
+            Question(int(rows[i]), told.output(preds[i], truth[i])),
+            f"{why}: {told.words(names, units, preds[i], truth[i])}",
+        )
         for i, why in chosen.items()
     ]
-
-
-def _by_confidence(preds: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    if truth.ndim == 1:  # classes
-        certainty, right = preds.max(axis=1), preds.argmax(axis=1) == truth
-    else:
-        certainty, right = np.abs(2 * preds - 1).mean(axis=1), ((preds > 0.5) == (truth > 0.5)).all(axis=1)
-    order = np.argsort(-certainty, kind="stable")
-    return {
-        "most confident right": order[right[order]],
-        "most confident wrong": order[~right[order]],
-        "least certain": order[::-1],
-    }
-
-
-def _by_error(preds: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    error = _errors(preds, truth, truth.std(axis=0)).mean(axis=1)
-    order = np.argsort(error, kind="stable")
-    middle = np.argsort(np.abs(error - np.median(error)), kind="stable")
-    return {"least error": order, "largest error": order[::-1], "median error": middle}
-
-
-def _errors(preds: np.ndarray, truth: np.ndarray, std: np.ndarray) -> np.ndarray:
-    return np.abs(preds - truth) / np.where(std > 0, std, 1.0)
 
 
 def _in_turn(rankings: dict[str, np.ndarray]) -> Iterator[tuple[int, str]]:
@@ -88,21 +68,6 @@ def _in_turn(rankings: dict[str, np.ndarray]) -> Iterator[tuple[int, str]]:
                 yield int(order[place]), why
 
 
-def _target(preds: np.ndarray, truth: np.ndarray, numbers: bool) -> int:
-    """Returns the output to explain: the likeliest, or the number that is furthest off as a share of its size."""
-    return int((np.abs(preds - truth) / np.maximum(np.abs(truth), 1e-12) if numbers else preds).argmax())
-
-
-def _words(dataset: Any, preds: np.ndarray, truth: np.ndarray, target: int) -> str:
-    name = dataset.target_names[target]
-    if truth.ndim == 0:
-        return f"predicted {name} ({preds[target]:.2f}), truly {dataset.target_names[int(truth)]}"
-    if dataset.task == "regression":
-        unit = unit_of(dataset, name)
-        return f"{name} predicted {preds[target]:.4g}{unit}, truly {truth[target]:.4g}{unit}"
-    return f"{name} predicted {preds[target]:.2f}, truly {'yes' if truth[target] > 0.5 else 'no'}"
-
-
 def unit_of(dataset: Any, name: str) -> str:
     """Returns a unit to put behind a number, nothing where there is none."""
     return f" {unit}" if (unit := dataset.units.get(name)) else ""
@@ -110,13 +75,9 @@ def unit_of(dataset: Any, name: str) -> str:
 
 def targets_of(dataset: Any, preds: np.ndarray) -> Sequence[int]:
     """Returns the outputs of a sample that a summary explains: the predicted class, or all that are not exclusive."""
-    return [int(preds.argmax())] if dataset.task == "multiclass" else range(len(preds))
+    return named(dataset.task).cases.outputs(preds)
 
 
 def effect(dataset: Any) -> str:
     """Returns what attributions are measured in, in words."""
-    if dataset.task != "regression":
-        return "effect on the probability"
-    units = {dataset.units.get(name, "") for name in dataset.target_names}
-    unit = units.pop() if len(units) == 1 else ""
-    return f"effect on the prediction ({unit})" if unit else "effect on the prediction"
+    return named(dataset.task).cases.effect(dataset.target_names, dataset.units)

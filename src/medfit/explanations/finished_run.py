@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from medfit.config.instantiate import build
+from medfit.config.stored import read_config
 from medfit.errors import UserError
 from medfit.tasks.base import Task
 from medfit.tasks.supervised import Supervised
@@ -44,9 +44,7 @@ class FinishedRun:
     def __init__(self, store: Store, run_id: str, split: str) -> None:
         self.store, self.id = store, run_id
         with TemporaryDirectory() as folder:
-            cfg = OmegaConf.create(self._file("config.yaml", folder).read_text())
-            assert isinstance(cfg, DictConfig)
-            self.cfg = cfg
+            self.cfg = read_config(self._file("config.yaml", folder).read_text())
             self._check_task()
             weights = torch.load(self._file(CHECKPOINT, folder), weights_only=True, map_location="cpu")
             if split == "test":

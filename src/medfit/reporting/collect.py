@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from medfit.evidence.predictions import TargetKind
+from medfit.evidence.targets.known import named
 from medfit.reporting.finished_runs import FINISHED, Record, finished, in_a_fold, records
 from medfit.tracking.store import Store
 
@@ -78,9 +80,9 @@ class Facts:
     cases: bool = False
 
     @property
-    def kind(self) -> str:
-        """What kind of targets the task has, as ``binary``; empty before the first run."""
-        return self.latest.tags.get("task.targets", "") if self.latest else ""
+    def kind(self) -> TargetKind:
+        """What kind of target the task has; one without a name before the first run."""
+        return named(self.latest.tags.get("task.targets", "") if self.latest else "")
 
     @property
     def opening(self) -> int:

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from medfit.report import number
-
 ROOT = r"(?:~|[A-Za-z]:)?[/\\]"
 FOLDERS = re.compile(  # those of an absolute path; with spaces where a value or a quotation begins with it
     rf"(?<=['\"=]){ROOT}(?:[^/\\'\"=]+[/\\])+|(?<![\w.:/-]){ROOT}(?:[^\s/\\'\"]+[/\\])+"
@@ -15,6 +13,13 @@ FOLDERS = re.compile(  # those of an absolute path; with spaces where a value or
 NO_BREAK = "\u00a0"
 Cell = str | tuple[str, str]  # what is told, and what is told smaller below it
 Rows = list[list[Cell]]
+
+
+def number(value: float) -> str:
+    """Returns three digits after the point of small numbers, fewer of larger ones; a dash of what is not known."""
+    if np.isnan(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def interval(row: Mapping[str, Any]) -> str:

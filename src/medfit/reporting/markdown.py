@@ -1,9 +1,9 @@
 """The report in short, for the experiment's folder."""
 
-from medfit.report import wide
 from medfit.reporting import history, tables
 from medfit.reporting.collect import Facts
 from medfit.reporting.formatting import ordinal
+from medfit.reporting.results import wide
 
 Lines = list[str]
 

@@ -6,12 +6,10 @@ from typing import Any
 
 from matplotlib import rc_context
 
-from medfit.evidence.summary import headline
 from medfit.plots.evidence import figures, first_metric
-from medfit.report import number
 from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
 from medfit.reporting.collect import Facts
-from medfit.reporting.formatting import interval, ordinal, plural, public
+from medfit.reporting.formatting import interval, number, ordinal, plural, public
 from medfit.reporting.statements import leaks, told
 
 TEMPLATE = Path(__file__).parent / "page.html"
@@ -27,6 +25,7 @@ LIBRARIES = (
     "optuna",
     "mlflow",
 )
+SOME_KINDS = ("calibration", "decisions", "agreement", "patients")  # sections that not all kinds of target have
 IMAGES = ("resize", "spacing_mm", "patch_size", "window")  # settings that preprocessing of images alone has
 
 
@@ -52,7 +51,7 @@ def context(facts: Facts) -> dict[str, Any]:
     return {
         "name": facts.name,
         "question": facts.question,
-        "kind": facts.kind,
+        "left_out": [section for section in SOME_KINDS if section not in facts.kind.sections],
         "tiles": tiles(facts),
         "verdicts": tables.verdicts(facts.tables.get("against"), facts.kind),
         "notes": [line for line in facts.warnings if not line.startswith("the network does not beat")],
@@ -85,7 +84,7 @@ def source(facts: Facts) -> str:
 
 def of_images(facts: Facts) -> bool:
     """Tells whether the data are images."""
-    if facts.kind in ("segmentation", "images"):
+    if facts.kind.of_images:
         return True
     return any(f"preprocessing.{key}" in facts.latest.run.data.params for key in IMAGES) if facts.latest else False
 
@@ -95,7 +94,7 @@ def tiles(facts: Facts) -> list[tuple[str, str, str]]:
     made = []
     table = facts.tables.get("scores", facts.results)
     if table is not None and len(table):
-        metric = headline(facts.kind) if headline(facts.kind) in set(table.metric) else first_metric(table)
+        metric = facts.kind.headline if facts.kind.headline in set(table.metric) else first_metric(table)
         row = table[table.metric == metric].iloc[0].to_dict()
         made.append((f"{metric}, {row['patients_of']}", number(row["estimate"]), _sure(row)))
         if row.get("patients", 0) > 0:

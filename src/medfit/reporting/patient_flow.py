@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medfit.data.splits import SPLITS
+from medfit.evidence.predictions import TargetKind
 from medfit.reporting.formatting import plural
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -26,7 +27,7 @@ class Box:
     kind: str = "stage"
 
 
-def boxes(proof: Mapping[str, Any], schema: Mapping[str, Any], kind: str) -> dict[str, list[Box]]:
+def boxes(proof: Mapping[str, Any], schema: Mapping[str, Any], kind: TargetKind) -> dict[str, list[Box]]:
     """Returns the diagram's boxes: ``read``, ``out``, ``divided`` and ``splits``; nothing without a split.
 
     Args:
@@ -58,12 +59,9 @@ def left_out(flow: Mapping[str, Any]) -> list[str]:
     return lines or ["none"]
 
 
-def classes(schema: Mapping[str, Any], kind: str) -> dict[str, str]:
+def classes(schema: Mapping[str, Any], kind: TargetKind) -> dict[str, str]:
     """Returns the names of the classes by the numbers under which they are counted."""
-    names = [column["name"] for column in schema.get("columns", []) if column["role"] == "target"]
-    if kind == "binary" and names:
-        return {"1": names[0], "0": f"not {names[0]}"}
-    return {str(place): name for place, name in enumerate(names)}
+    return kind.class_names([column["name"] for column in schema.get("columns", []) if column["role"] == "target"])
 
 
 def _split(name: str, counts: Mapping[str, Any], named: Mapping[str, str]) -> Box:

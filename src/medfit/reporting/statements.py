@@ -42,7 +42,7 @@ def _of_data(facts: Facts, source: str) -> Told:
     ]
     made: Told = {
         "source": ("data", public(source)),
-        "outcome": ("data", f"{facts.kind}: {', '.join(targets[:6])}{' and more' if len(targets) > 6 else ''}"),
+        "outcome": ("data", f"{facts.kind.name}: {', '.join(targets[:6])}{' and more' if len(targets) > 6 else ''}"),
         "split": ("data", f"by patient: {', '.join(splits)}"),
         "disjoint": ("data", f"patients in two splits: {proof.get('patients_in_two_splits', 'unknown')}"),
         "features": ("data", plural(features, "feature")),
@@ -84,7 +84,7 @@ def _of_training(facts: Facts) -> Told:
         "software": ("software", _software(facts.environment)),
         "code": ("software", f"commit {facts.latest.tags.get('mlflow.source.git.commit', 'unknown')[:10]}"),
     }
-    if facts.kind in ("binary", "multiclass", "multilabel"):
+    if facts.kind.classifies:
         made["imbalance"] = ("model", " and ".join(imbalance) or "neither weighed nor sampled")
     return made
 

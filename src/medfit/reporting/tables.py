@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.evidence.summary import headline
+from medfit.evidence.predictions import TargetKind
 from medfit.plots.evidence import first_metric, in_order, num_worst
-from medfit.report import number
 from medfit.reporting.finished_runs import Record
-from medfit.reporting.formatting import Cell, Rows, duration, interval, ordinal, p_value, scored, short, whole
+from medfit.reporting.formatting import Cell, Rows, duration, interval, number, ordinal, p_value, scored, short, whole
+from medfit.reporting.results import KEYS
 from medfit.study.best import shortest
 
 MOST_FEATURES = 60
-KEYS = ("patients", "model", "fold", "seed")
 
 
 def scores(results: pd.DataFrame) -> list[tuple[str, int, Rows]]:
@@ -63,14 +62,14 @@ def gains(against: pd.DataFrame) -> Rows:
     return rows
 
 
-def verdicts(against: pd.DataFrame | None, kind: str) -> list[tuple[str, str]]:
+def verdicts(against: pd.DataFrame | None, kind: TargetKind) -> list[tuple[str, str]]:
     """Returns a sentence for each baseline, and whether it is ``good``, ``bad`` or ``open`` news.
 
     Args:
         against: The network's gains; None where there are no baselines.
         kind: Of targets.
     """
-    own = [] if against is None else against[against.metric == headline(kind)].to_dict("records")
+    own = [] if against is None else against[against.metric == kind.headline].to_dict("records")
     told = []
     for row in own:
         ends = f"gain in {row['metric']} {number(row['gain'])}, 95 % interval {interval(row) or 'unknown'}"

@@ -17,7 +17,7 @@ from optuna.distributions import (
 
 from medfit.config import folders, schema
 from medfit.config.compose import change
-from medfit.config.overrides import as_override, leaves
+from medfit.config.overrides import as_override, leaves, plain
 from medfit.errors import UserError, blame, suggest
 
 NOT_OF_A_TRAINING = (
@@ -221,8 +221,6 @@ def _storable(choice: Any) -> Any:
 
 
 def _check_ends(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
-    from medfit.search.values import plain
-
     for path, entry in space.items():
         for end in _ends(entry.distribution):
             changed = cfg.copy()
@@ -249,8 +247,6 @@ def _check_alike(one: BaseDistribution, other: BaseDistribution, path: str) -> N
 
 def _told(distribution: Any) -> str:
     """Returns a distribution as the space spells it."""
-    from medfit.search.values import plain
-
     if isinstance(distribution, CategoricalDistribution):
         return as_override([plain(choice) for choice in distribution.choices])
     return as_override({"low": distribution.low, "high": distribution.high, "log": distribution.log})

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from medfit.config import folders
 from medfit.config.compose import change
-from medfit.config.overrides import as_override
+from medfit.config.overrides import as_override, plain
 from medfit.search.space import Entry, groups_of, values_of
 
 MOST_READ = 64
@@ -61,18 +61,6 @@ def applies(entry: Entry, cfg: DictConfig) -> bool:
         (cfg.choices.get(key) if key in cfg.choices else OmegaConf.select(cfg, key)) in wanted
         for key, wanted in entry.when.items()
     )
-
-
-def plain(value: Any) -> Any:
-    """Returns a list or a mapping for one that was spelled as an override; other values as they are."""
-    return parsed(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
-
-
-def parsed(text: str) -> Any:
-    """Returns the value that Hydra's command line spells so."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    return OverridesParser.create().parse_override(f"value={text}").value()
 
 
 def _nearest(value: float, d: FloatDistribution | IntDistribution) -> float:

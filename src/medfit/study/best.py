@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from medfit.config import folders
-from medfit.config.overrides import as_override
+from medfit.config.overrides import as_override, parsed, plain
 from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.objectives import feasible, objective_names
-from medfit.search.values import parsed, plain, set_values
+from medfit.search.values import set_values
 from medfit.study.trial_plan import halved
 from medfit.terminal.console import say, show_table
 

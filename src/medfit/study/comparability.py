@@ -8,6 +8,7 @@ import optuna
 from omegaconf import DictConfig
 
 from medfit.config.overrides import as_override, leaves
+from medfit.config.stored import moved
 from medfit.errors import UserError
 from medfit.search.objectives import directions, objective_names
 from medfit.search.sampler import EXHAUSTED
@@ -54,7 +55,7 @@ def check_unchanged(study: optuna.Study, new: Conditions, cfg: DictConfig, space
     Raises:
         UserError: they differ, and ``sweep.accept_changes`` does not say that this is meant; or Optuna can't mix them.
     """
-    old = study.user_attrs.get(ATTR)
+    old = _of_today(study.user_attrs.get(ATTR))
     if changed := differences(old, new) if old else []:
         rest = [f"{len(changed) - MOST_TOLD} more"] if len(changed) > MOST_TOLD else []
         told = "; ".join([*changed[:MOST_TOLD], *rest])
@@ -67,7 +68,7 @@ def check_unchanged(study: optuna.Study, new: Conditions, cfg: DictConfig, space
         study.set_user_attr(EXHAUSTED, False)
         mixed = [*study.user_attrs.get("changes", []), f"from trial {len(study.trials)}: {told}"]
         study.set_user_attr("changes", mixed)
-    if old != new:
+    if study.user_attrs.get(ATTR) != new:
         study.set_user_attr(ATTR, new)
 
 
@@ -82,6 +83,13 @@ def differences(old: Conditions, new: Conditions) -> list[str]:
                 values = f" ({before.get(key, 'nothing')} -> {now.get(key, 'nothing')})"
                 found.append(path + ("" if part in ("data", "code") else values))
     return found
+
+
+def _of_today(facts: Conditions | None) -> Conditions | None:
+    """Returns a study's conditions with the names that medfit's modules have today."""
+    if not facts:
+        return None
+    return facts | {"config": {path: moved(value) for path, value in facts["config"].items()}}
 
 
 def _check_mixable(study: optuna.Study, cfg: DictConfig, space: Mapping[str, Entry]) -> None:

@@ -51,7 +51,7 @@ class TrialCallback(Callback):
         self.trial, self.sweep, self.report = trial, sweep, report
         self.trial.study = CachedStudy(trial.study)  # whom pruners ask
         if not sweep.folds:  # whose few reports are stored at once
-            self.trial.storage = ReportBuffer(trial.storage)
+            self.trial.storage = ReportBuffer(trial.storage)  # type: ignore[assignment]
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
     def start(self, run: recording.Run) -> None:

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from medfit.errors import UserError, suggest
+from medfit.evidence.predictions import TargetKind
 
 
 class Task(L.LightningModule):
@@ -23,13 +24,13 @@ class Task(L.LightningModule):
         mode: Whether it is to be small (``min``) or large (``max``).
 
     Attributes:
-        fits: The kinds of target (a data set's ``task``) that it can learn.
+        fits: The kinds of target that it can learn.
         regime: How it is trained.
         has_baselines: Whether it scores predictions of a number or a class, as scikit-learn's estimators give them.
     """
 
     regime: Any
-    fits: frozenset[str] = frozenset()
+    fits: frozenset[TargetKind] = frozenset()
     has_baselines = False
 
     def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
+from medfit.evidence.targets import probabilities
 from medfit.plots import predictions as figures
 from medfit.tasks import metrics as m
 from medfit.tasks.columns import Columns
@@ -23,7 +24,7 @@ class MultiLabel(Columns):
         class_weight: ``balanced`` weighs each label's classes by their rarity in the training split.
     """
 
-    fits = frozenset({"multilabel"})
+    fits = frozenset({probabilities.MultiLabel()})
     available = m.BINARY
     weights: Tensor
 
@@ -58,7 +59,7 @@ class MultiLabel(Columns):
 class Binary(MultiLabel):
     """Yes or no: multilabel with one label."""
 
-    fits = frozenset({"binary"})
+    fits = frozenset({probabilities.Binary()})
 
 
 class MultiClass(Supervised):
@@ -68,7 +69,7 @@ class MultiClass(Supervised):
         class_weight: ``balanced`` weighs the classes by their rarity in the training split.
     """
 
-    fits = frozenset({"multiclass"})
+    fits = frozenset({probabilities.MultiClass()})
     available = m.CLASSES
     weights: Tensor
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from medfit.errors import UserError
 from medfit.evidence import generation
+from medfit.evidence.targets.known import ALL
+from medfit.evidence.targets.regions import Segmentation
 from medfit.plots import generation as figures
 from medfit.tasks.base import Task
 from medfit.tasks.features import FeatureSpace
@@ -55,7 +57,7 @@ class Generative(Task):
         UserError: images not in [0, 1], or without classes where the model needs them.
     """
 
-    fits = frozenset({"generation", "binary", "multiclass", "multilabel", "regression"})
+    fits = frozenset(ALL) - {Segmentation()}  # a mask is no label
     latent_size: int
     class_share: Tensor
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
+from medfit.evidence.targets import quantities
 from medfit.plots import predictions as figures
 from medfit.tasks import metrics as m
 from medfit.tasks.columns import Columns
@@ -23,7 +24,7 @@ class Regression(Columns):
         loss: ``mse``, ``mae`` or ``huber`` (of scaled errors, bending at 1).
     """
 
-    fits = frozenset({"regression"})
+    fits = frozenset({quantities.Regression()})
     available = m.REGRESSION
     mean: Tensor
     std: Tensor

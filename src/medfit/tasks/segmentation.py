@@ -12,7 +12,8 @@ from torch import Tensor
 
 from medfit.errors import UserError
 from medfit.evidence import segmentation as evidence
-from medfit.evidence.predictions import COUNTS
+from medfit.evidence.segmentation import COUNTS
+from medfit.evidence.targets import regions
 from medfit.plots.overlays import Overlay, overlay, slice_of
 from medfit.tasks.supervised import Supervised
 
@@ -54,7 +55,7 @@ class Segmentation(Supervised):
         overlap: Of neighbouring windows, as a share.
     """
 
-    fits = frozenset({"segmentation"})
+    fits = frozenset({regions.Segmentation()})
     has_baselines = False
     available = dict.fromkeys(evidence.OVERLAPS + evidence.DISTANCES)  # type: ignore[assignment]
 

@@ -1,6 +1,7 @@
 """The writes to MLflow, each of plain values, and what it means when one fails."""
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,3 +130,8 @@ def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str
         if error.error_code != "BAD_REQUEST":
             raise
         client.log_inputs(run_id, [entity])  # another run's process has made the data set's row meanwhile
+
+
+def now_ms() -> int:
+    """Returns the time in MLflow's unit."""
+    return int(time.time() * 1000)

@@ -5,11 +5,11 @@ import hmac
 import os
 import secrets
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -18,10 +18,8 @@ from pydantic import Field
 from medfit.config.overrides import leaves, without_passwords
 from medfit.errors import UserError
 from medfit.tracking import provenance
-from medfit.tracking.store import Run, Store
-
-if TYPE_CHECKING:
-    from medfit.training.parts import Parts
+from medfit.tracking.run import Run, create_run, reopen_run
+from medfit.tracking.store import Store
 
 OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
 
@@ -62,7 +60,7 @@ def start_run(
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
     tags = {**chosen, "task.targets": dataset.task, **tags}
-    run = store.reopen(resume) or store.create_run(experiment_name(cfg, dataset), name, tags)
+    run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
         run.log_params(chosen | dict(params(cfg)))
         run.log_dataset(dataset, proof, _facts(cfg))
@@ -101,25 +99,21 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
                     yield path, value
 
 
-def log_predictions(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, ...]]) -> None:
-    """Stores predictions beside the truth, with pseudonyms for patients, where they fit in a table.
+def prediction_files(
+    run: Run, dataset_name: str, tables: Mapping[str, pd.DataFrame | None], groups: Callable[[str], Any]
+) -> dict[str, pd.DataFrame]:
+    """Returns predictions beside the truth, with pseudonyms for patients, by the files' names.
 
     Args:
         run: Whose they are.
-        parts: Of the training: its task makes the table, its data module knows the patients.
-        outputs: By split, what the task's ``table`` takes.
+        dataset_name: A patient has another pseudonym in each data set.
+        tables: By split, a row each sample; None where predictions fit in no table.
+        groups: Returns the patient of each sample of a split.
     """
-    run.log_files(prediction_files(run, parts, outputs))
-
-
-def prediction_files(run: Run, parts: "Parts", outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, pd.DataFrame]:
-    """Returns what :func:`log_predictions` stores, by the files' names."""
     files = {}
-    for split, output in outputs.items():
-        if (table := parts.task.table(*output)) is not None:
-            module = parts.datamodule
-            patients = pseudonyms(run.store.folder, module.dataset.name, module.groups(split))
-            table.insert(0, "patient", patients)
+    for split, table in tables.items():
+        if table is not None:
+            table.insert(0, "patient", pseudonyms(run.store.folder, dataset_name, groups(split)))
             files[f"predictions/{split}.csv"] = table
     return files
 

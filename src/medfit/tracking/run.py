@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,8 @@ from PIL.Image import Image
 from medfit.config.overrides import as_override
 from medfit.errors import StoreError, disk_full
 from medfit.tracking.background import BackgroundWriter
-from medfit.tracking.operations import MOST_POINTS
-
-if TYPE_CHECKING:
-    from medfit.tracking.store import Store
+from medfit.tracking.operations import MOST_POINTS, now_ms
+from medfit.tracking.store import Store
 
 FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
 LONGEST_PARAM = 6000  # characters that MLflow takes
@@ -35,7 +33,7 @@ class Run:
     failure, its writes are kept. Only :meth:`flush` and :meth:`end` wait.
     """
 
-    def __init__(self, store: "Store", run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
+    def __init__(self, store: Store, run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
         self.store, self.id, self.experiment_id = store, run_id, experiment_id
         self._begun_with = begun_with  # params, which MLflow lets nobody change
         self.history: dict[str, list[tuple[int, float]]] = {}
@@ -130,9 +128,23 @@ class Run:
             self._write("metrics", points[first : first + MOST_POINTS])
 
 
-def now_ms() -> int:
-    """Returns the time in MLflow's unit."""
-    return int(time.time() * 1000)
+def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    """Returns a new run, RUNNING.
+
+    Args:
+        store: That keeps it.
+        experiment: The MLflow experiment's name.
+        name: The run's.
+        tags: The run's.
+    """
+    experiment_id = store.experiment_id(experiment)
+    return Run(store, store.make_run(experiment_id, name, tags), experiment_id)
+
+
+def reopen_run(store: Store, run_id: str | None) -> Run | None:
+    """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
+    found = store.restart(run_id) if run_id else None
+    return Run(store, found.info.run_id, found.info.experiment_id, found.data.params) if found else None
 
 
 def write_files(folder: Path, files: Mapping[str, Any]) -> None:

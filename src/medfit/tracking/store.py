@@ -1,4 +1,4 @@
-"""The MLflow store and its runs: with :mod:`medfit.tracking.run`, the only place that writes to MLflow."""
+"""The MLflow store and its runs: below :mod:`medfit.tracking.run`, and with it the only place that writes to MLflow."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -13,9 +13,8 @@ from medfit.config.overrides import without_passwords
 from medfit.errors import UserError
 from medfit.terminal.console import say
 from medfit.tracking import database, process, provenance
-from medfit.tracking.operations import guarded, perform, refused, trouble
+from medfit.tracking.operations import guarded, now_ms, perform, refused, trouble
 from medfit.tracking.outbox import Outbox
-from medfit.tracking.run import Run, now_ms
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -112,26 +111,23 @@ class Store:
         self.send_kept()  # ends, among other things
         return self._search([experiment_id] if experiment_id else self._experiments(), RUNNING)
 
-    def reopen(self, run_id: str | None) -> Run | None:
+    def restart(self, run_id: str) -> "mlflow.entities.Run | None":
         """Returns a run that goes on, RUNNING again and this process's; None if the store has no such run."""
-        if run_id is None:
-            return None
         with self._guarded():
             if self._outbox.holds(run_id):
                 self._outbox.send([run_id])  # its end may be in there
             try:
                 self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
                 self.client.update_run(run_id, status="RUNNING")
-                run = self.client.get_run(run_id)
-                return Run(self, run_id, run.info.experiment_id, run.data.params)
+                return self.client.get_run(run_id)
             except trouble() as error:
                 if refused(error):
                     return None
                 raise
 
-    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-        """Returns a new run, RUNNING."""
-        experiment_id, state = self.experiment_id(experiment), provenance.code()
+    def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+        """Makes a run that this process works on; returns its id."""
+        state = provenance.code()
         tags = {
             "mlflow.source.name": "medfit",
             "mlflow.source.type": "LOCAL",
@@ -141,8 +137,7 @@ class Store:
             **tags,
         }
         with self._guarded(), self._whole():
-            made = self.client.create_run(experiment_id, tags=tags, run_name=name)
-        return Run(self, made.info.run_id, experiment_id)
+            return self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
 
     def close(self, run_id: str, status: str, failure: str | None = None) -> None:
         """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED."""

@@ -13,10 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from medfit.config.instantiate import build, load_dataset
-from medfit.config.node_key import Contents
+from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.errors import UserError, in_memory
+from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 
@@ -43,13 +44,14 @@ def prepare(cfg: DictConfig) -> Parts:
     _quiet()
     dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
-    if dataset.task not in fits:
+    if named(dataset.task) not in fits:
+        learnt = sorted(kind.name for kind in fits)
         raise UserError(
-            f"task={cfg.choices.task} learns {' or '.join(sorted(fits))} targets, but the data set's are {dataset.task}"
+            f"task={cfg.choices.task} learns {' or '.join(learnt)} targets, but the data set's are {dataset.task}"
         )
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):
-        prepared = _prepared(dataset, *(Contents(key, _values(cfg[key])) for key in ("preprocessing", "split")))
+        prepared = _prepared(dataset, *(NodeKey(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
@@ -62,7 +64,7 @@ _PREPARED: dict[tuple[Any, ...], Prepared] = {}
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
 
 
-def _prepared(dataset: Any, preprocessing: Contents, split: Contents) -> Prepared:
+def _prepared(dataset: Any, preprocessing: NodeKey, split: NodeKey) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
     key = dataset, preprocessing, split
     if key not in _PREPARED:

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -15,6 +15,8 @@ from torch import Tensor
 from medfit.errors import UserError
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
+from medfit.tracking import recording
+from medfit.tracking.run import Run
 from medfit.training import fast
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
@@ -75,6 +77,12 @@ def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict
     """Returns what the task predicts for some splits, by split, as its ``scores`` takes it."""
     made = {split: trainer.predict(parts.task, parts.datamodule.batches(split)) for split in splits}
     return {split: parts.task.join(batches or []) for split, batches in made.items()}
+
+
+def prediction_files(run: Run, parts: Parts, outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Returns a training's predictions as the files that its run keeps, by their names."""
+    data, tables = parts.datamodule, {split: parts.task.table(*output) for split, output in outputs.items()}
+    return recording.prediction_files(run, data.dataset.name, tables, data.groups)
 
 
 class BestWeights(Callback):

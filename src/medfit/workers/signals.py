@@ -14,7 +14,7 @@ WEIGHTS = {signal.SIGINT: 1, signal.SIGTERM: ENDS}
 
 
 class Stop:
-    """Counts Ctrl-C while it is entered; SIGTERM counts as two.
+    """Counts Ctrl-C while it is entered, unless this process ignores it, as a script's background job; SIGTERM is two.
 
     Args:
         weights: What each signal counts.
@@ -27,7 +27,8 @@ class Stop:
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
             for number in self._weights:
-                self._before[number] = signal.signal(number, self._hear)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -161,6 +161,7 @@ def test_a_row_without_its_file_is_told(folder, made):
     assert refused(made) == f"dataset.labels: column 'record', {told}"
 
 
+@pytest.mark.slow
 def test_a_heart_rate_is_learnt(compose, folder, labels):
     overrides = [f"dataset.root={folder}", f"dataset.labels={labels}", "dataset.target=rate", "dataset.window_s=1"]
     small = ["model.widths=[4]", "model.kernel_sizes=[5]", "regime=smoke"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from medfit.data.datasets import images
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 
 X = np.arange(12, dtype=np.float32).reshape(1, 3, 4)

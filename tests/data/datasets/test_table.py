@@ -386,6 +386,7 @@ def test_a_mistake_in_the_table_reaches_the_user_as_one_line(tmp_path, compose):
         compose("dataset=table", f"dataset.path={path}", "dataset.target=stag")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cells=st.lists(

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.datasets.breast_cancer import BreastCancer
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.image import ImagePreprocessing
 from medfit.data.splits import Split
@@ -248,6 +249,7 @@ def test_the_data_module_takes_images():
     assert data.input_shape == (2, 16, 16) and x.shape == (4, 2, 16, 16) and y.shape == (4,)
 
 
+@pytest.mark.slow
 def test_a_residual_network_learns_images_from_the_config(compose, monkeypatch):
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn.preprocessing import StandardScaler
 
-from medfit.data.datasets.images import Image
+from medfit.data.image import Image
 from medfit.data.preprocessing.intensity import Standard, check_spacing, check_window, resample, resize, scale
 from medfit.errors import UserError
 

@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.datasets.breast_cancer import BreastCancer
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing, pad
 from medfit.data.splits import Split
@@ -249,7 +250,7 @@ def test_a_volume_is_cut_into_the_planes_slices(plane):
 @pytest.mark.parametrize("plane", PLANES)
 def test_a_whole_volume_has_its_slices_in_order_with_their_spacing(plane):
     (image,) = images((8, 9, 10), 1, (1.0, 2.0, 3.0))
-    x, y, _, spacing = patches([image], [0], slices=plane).evaluation([0]).batch(torch.tensor([0]))
+    x, y, _, (spacing,) = patches([image], [0], slices=plane).evaluation([0]).batch(torch.tensor([0]))
     axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
     back = np.moveaxis(x[0].numpy(), 1, axis + 1)
     np.testing.assert_array_equal(back, image.x)
@@ -314,7 +315,7 @@ def test_a_spacing_of_another_number_of_axes_is_refused():
 
 def test_the_spacing_is_that_of_the_whole_voxels():
     prepared = patches(images((7, 9), spacing=(1.0, 1.0)), spacing_mm=[2.0, 2.0])
-    x, _, _, spacing = prepared.evaluation([0]).batch(torch.tensor([0]))
+    x, _, _, (spacing,) = prepared.evaluation([0]).batch(torch.tensor([0]))
     np.testing.assert_allclose(np.multiply(x.shape[2:], spacing), (7, 9))
 
 
@@ -415,13 +416,13 @@ def test_no_image_is_read_again_to_know_its_size_or_spacing(monkeypatch):
 # Whole images
 
 
-def test_whole_images_are_given_one_by_one_with_patient_and_spacing():
+def test_whole_images_are_given_with_patient_and_spacing():
     data = data_set(images(spacing=(0.7, 1.3)), groups=np.array(["p9", "p1", "p9"]))
     part = PatchPreprocessing(data, scaling="none").apply(ROWS).evaluation([2, 1, 0])
     found = [part.batch(torch.tensor([place])) for place in range(3)]
     assert [x.shape for x, *_ in found] == [(1, 2, 20, 24)] * 3
-    assert [patient for _, _, patient, _ in found] == [1, 0, 1]
-    assert {spacing for *_, spacing in found} == {(0.7, 1.3)}
+    assert [patients for _, _, patients, _ in found] == [[1], [0], [1]]
+    assert [spacings for *_, spacings in found] == [[(0.7, 1.3)]] * 3
     np.testing.assert_array_equal(found[0][0][0], images()[2].x)
 
 
@@ -451,8 +452,8 @@ def test_the_data_module_takes_patches():
     data = DataModule(Prepared(data_set(made), steps, Split()), 4, 0)
     x, y = next(iter(data.train_batches))
     assert data.input_shape == (2, 8, 8) and x.shape == (4, 2, 8, 8) and y.shape == (4, 8, 8)
-    x, y, patient, spacing = next(iter(data.batches("val")))
-    assert x.shape == (1, 2, 20, 24) and y.shape == (1, 20, 24) and isinstance(patient, int) and list(spacing) == [1, 1]
+    x, y, patients, spacings = next(iter(data.batches("val")))
+    assert x.shape == (2, 2, 20, 24) and y.shape == (2, 20, 24) and len(patients) == 2 and spacings == [(1, 1)] * 2
 
 
 # What is refused
@@ -485,3 +486,17 @@ def test_a_window_that_is_none_is_refused():
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(UserError, match=r"preprocessing\."):
         compose(["dataset=mni_tissue", f"preprocessing.{wrong}"])
+
+
+def test_small_images_of_one_size_that_follow_each_other_are_evaluated_together():
+    made = [*images((20, 24), 3), *images((40, 24), 2), *images((20, 24), 1)]
+    part = patches(made, [0], patch_size=[20, 24]).evaluation(range(6))
+    assert [places.tolist() for places in part.in_order()] == [[0, 1, 2], [3, 4], [5]]
+    assert [len(x) for x, *_ in (part.batch(places) for places in part.in_order())] == [3, 2, 1]
+
+
+def test_large_images_and_volumes_are_evaluated_one_by_one():
+    large = patches(images((160, 192), 3), [0], patch_size=[10, 12]).evaluation(range(3))
+    assert [len(places) for places in large.in_order()] == [1, 1, 1]
+    volumes = patches(images((8, 9, 10), 2), [0]).evaluation(range(2))
+    assert [len(places) for places in volumes.in_order()] == [1, 1]

@@ -430,6 +430,7 @@ def test_records_are_refused():
         SeriesPreprocessing(data)
 
 
+@pytest.mark.mostly_slow(fast=3)
 @pytest.mark.parametrize(
     "override",
     ["jitter=-1", "magnitude=-0.1", "shift=1", "shift=-0.1", "time_mask=1", "channel_dropout=1", "moving_average=0",

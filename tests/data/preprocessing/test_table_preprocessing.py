@@ -72,6 +72,7 @@ def options(draw):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(options(), st.sampled_from(["binary", "multiclass", "multilabel", "regression"]), st.integers(1, 2**32 - 1))
 def test_what_other_rows_hold_never_changes_the_training_rows(chosen, task, seed):
@@ -88,6 +89,7 @@ def test_what_other_rows_hold_never_changes_the_training_rows(chosen, task, seed
     np.testing.assert_array_equal(before[train], after[train])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(options(), st.sampled_from(["binary", "regression"]))
 def test_a_row_is_transformed_alike_whatever_rows_are_beside_it(chosen, task):

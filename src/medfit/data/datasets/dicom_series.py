@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from medfit.data.datasets.image_folders import folder_of
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.data.readers.dicom_files import dicom_files, header, read_dicom, read_series
 from medfit.data.readers.image_files import channel_names
 from medfit.data.readers.raw_images import RawImage

@@ -9,8 +9,8 @@ import pandas as pd
 
 from medfit.data.datasets.image_folders import folder_of, visible
 from medfit.data.datasets.images import Images
-from medfit.data.datasets.roles import check_columns, first_row, take_roles
-from medfit.data.readers.files import read_table
+from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.readers.files import first_row, read_table
 from medfit.data.readers.image_files import channel_names, read_image, stem, suffix
 from medfit.errors import UserError
 from medfit.terminal.console import say

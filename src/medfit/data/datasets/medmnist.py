@@ -9,7 +9,8 @@ import numpy as np
 
 from medfit.config import folders
 from medfit.data.datasets.download import fetch
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from medfit.data.datasets.images import Image, Images
+from medfit.data.datasets.images import Images
+from medfit.data.image import Image
 from medfit.errors import UserError
 from medfit.terminal.console import say
 

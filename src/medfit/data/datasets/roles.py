@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medfit.data.datasets.records import encode, too_large
+from medfit.data.readers.files import first_row
 from medfit.errors import UserError, suggest
 
 MOST_CLASSES = 10  # whole numbers with no more distinct values than this are classes
@@ -168,8 +169,3 @@ def check_finite(column: pd.Series, path: str) -> None:
             f"{path}: column '{column.name}' holds a value that is infinite or too large "
             f"(first in data row {first_row(wrong)})"
         )
-
-
-def first_row(marked: pd.Series) -> int:
-    """Returns the number of the first marked row below the file's header, from 1."""
-    return int(marked.index[marked][0]) + 1

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from medfit.data.datasets.records import Records
-from medfit.data.datasets.roles import check_columns, check_finite, check_numbers, first_row, take_roles
-from medfit.data.readers.files import read_table
+from medfit.data.datasets.roles import check_columns, check_finite, check_numbers, take_roles
+from medfit.data.readers.files import first_row, read_table
 from medfit.errors import UserError
 from medfit.terminal.console import say
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medfit.data.datasets.images import Image
+from medfit.data.image import Image
 from medfit.errors import UserError
 
 LEAST_STD = 1e-6  # as a share of the mean: less is the rounding of an image of one value

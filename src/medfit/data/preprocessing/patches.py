@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medfit.data.datasets.images import RESIDENT_SHARE
+from medfit.data.image import RESIDENT_SHARE
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.intensity import (
     Scaling,

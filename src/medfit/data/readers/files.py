@@ -152,3 +152,8 @@ def _as_text_would_be(column: pd.Series, missing_values: Sequence[str]) -> pd.Se
         return column
     read = pd.to_numeric(cells, errors="coerce")
     return read if read.notna().equals(cells.notna()) else column
+
+
+def first_row(marked: pd.Series) -> int:
+    """Returns the number of the first marked row below the file's header, from 1."""
+    return int(marked.index[marked][0]) + 1

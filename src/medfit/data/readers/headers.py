@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from medfit.data.datasets.roles import first_row
+from medfit.data.readers.files import first_row
 from medfit.errors import UserError, suggest
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from medfit.data.datasets.images import Image
+from medfit.data.image import Image
 from medfit.data.readers import dicom_files, flat_files
 from medfit.data.readers.nifti_files import read_nifti
 from medfit.data.readers.raw_images import RawImage, check_same_place

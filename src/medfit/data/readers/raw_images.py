@@ -18,7 +18,7 @@ class RawImage:
     """An image file's contents.
 
     Args:
-        x: In the shape (channels, *size), as :class:`medfit.data.datasets.images.Image` has it.
+        x: In the shape (channels, *size), as :class:`medfit.data.image.Image` has it.
         spacing_mm: None where the file does not say.
         affine: From voxel numbers to mm to the right, anterior and superior, 4 x 4; None where the file does not say.
     """

@@ -1,0 +1,117 @@
+"""Kinds of target whose predictions are probabilities: yes or no, several labels, one of several classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from medfit.evidence import readouts, weighted
+from medfit.evidence.calibration import TINY, logit
+from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
+from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Classes
+
+
+class Probabilities(TargetKind):
+    """What all kinds of classification have in common."""
+
+    headline = "auroc"
+    smaller_is_better = frozenset({"cross_entropy", "brier", "calibration_error"})
+    classifies = True
+    sections = frozenset({"calibration", "decisions"})
+
+    def tables(
+        self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
+    ) -> dict[str, pd.DataFrame]:
+        """Returns thresholds, calibration and decision curves."""
+        return readouts.of_probabilities(tests, vals, settings)
+
+
+class MultiLabel(Probabilities):
+    """Several yes-or-no answers per sample, a column each."""
+
+    name = "multilabel"
+    several_answers = True
+
+    def arrays(self, table: pd.DataFrame) -> Arrays:
+        """Returns the columns ``target/<label>`` and ``pred/<label>``."""
+        names, preds = columns(table, "pred")
+        return names, values(table, "target", names), preds
+
+    def metrics(self, predictions: Predictions) -> dict[str, Metric]:
+        """Returns the metrics of yes and no, of each label and their mean."""
+        return weighted.by_column(weighted.BINARY, predictions)
+
+    def areas(self, names: Sequence[str]) -> dict[str, int]:
+        """Returns the AUROC of each column."""
+        return {"auroc": 0} if len(names) == 1 else {f"auroc/{name}": place for place, name in enumerate(names)}
+
+    def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
+        """Returns probabilities whose log odds are divided by the temperature."""
+        return 1 / (1 + np.exp(-logit(preds) / temperature))
+
+    def normalised(self, preds: np.ndarray) -> np.ndarray:
+        """Returns them as they are: each column stands alone."""
+        return preds
+
+    def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Returns the probability of each answer that is true."""
+        return np.where(target > 0.5, preds, 1 - preds)
+
+
+class Binary(MultiLabel):
+    """Yes or no."""
+
+    name = "binary"
+    several_answers = False
+
+    def compared_areas(self, names: Sequence[str]) -> dict[str, int]:
+        """Returns the AUROC."""
+        return self.areas(names)
+
+    def right(self, predictions: Predictions) -> np.ndarray:
+        """Marks the rows whose answer is right."""
+        return (predictions.preds[:, 0] > 0.5) == (predictions.target[:, 0] > 0.5)
+
+    def num_events(self, tests: Sequence[Predictions]) -> float:
+        """Returns how many patients have a sample that is positive."""
+        return float(len({patient for test in tests for patient in test.patient[test.target[:, 0] > 0.5].tolist()}))
+
+    def class_names(self, names: Sequence[str]) -> dict[str, str]:
+        """Returns the names of yes and no."""
+        return {"1": names[0], "0": f"not {names[0]}"} if names else {}
+
+
+class MultiClass(Probabilities):
+    """One of several classes, a column each, of which one is 1."""
+
+    name = "multiclass"
+    cases = Classes()
+
+    def arrays(self, table: pd.DataFrame) -> Arrays:
+        """Returns the columns ``pred/<class>``, and from the column ``target`` one for each class."""
+        names, preds = columns(table, "pred")
+        return names, (table["target"].astype(str).to_numpy()[:, None] == np.array(names)[None]).astype(float), preds
+
+    def metrics(self, predictions: Predictions) -> dict[str, Metric]:
+        """Returns the metrics over all classes."""
+        return weighted.of_classes(predictions)
+
+    def right(self, predictions: Predictions) -> np.ndarray:
+        """Marks the rows whose likeliest class is the true one."""
+        return predictions.preds.argmax(axis=1) == predictions.target.argmax(axis=1)
+
+    def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
+        """Returns probabilities whose logarithms are divided by the temperature, with a sum of 1."""
+        logs = np.log(np.clip(preds, TINY, 1)) / temperature
+        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def normalised(self, preds: np.ndarray) -> np.ndarray:
+        """Returns numbers with a sum of 1 in each row; all alike where all are 0."""
+        total = preds.sum(axis=1, keepdims=True)
+        return np.where(total > 0, preds / np.where(total > 0, total, 1), 1 / preds.shape[1])
+
+    def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Returns the probability of the true class, and 1 for all others."""
+        return np.where(target > 0.5, preds, 1.0)

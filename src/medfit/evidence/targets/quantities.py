@@ -1,0 +1,35 @@
+"""The kind of target that is a number, or several."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from medfit.evidence import readouts, weighted
+from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
+from medfit.evidence.settings import Settings
+from medfit.evidence.single_cases import Numbers
+
+
+class Regression(TargetKind):
+    """Numbers in their units, a column each."""
+
+    name = "regression"
+    headline = "mae"
+    smaller_is_better = frozenset({"mse", "rmse", "mae"})
+    sections = frozenset({"agreement"})
+    cases = Numbers()
+
+    def arrays(self, table: pd.DataFrame) -> Arrays:
+        """Returns the columns ``target/<name>`` and ``pred/<name>``."""
+        names, preds = columns(table, "pred")
+        return names, values(table, "target", names), preds
+
+    def metrics(self, predictions: Predictions) -> dict[str, Metric]:
+        """Returns the metrics of errors, of each target and their mean."""
+        return weighted.by_column(weighted.REGRESSION, predictions)
+
+    def tables(
+        self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
+    ) -> dict[str, pd.DataFrame]:
+        """Returns agreement and prediction intervals."""
+        return readouts.of_numbers(tests, vals, settings)
