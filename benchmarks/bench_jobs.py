@@ -78,15 +78,16 @@ def _of_masks(parts: Any, device: torch.device) -> tuple[Tensor, Tensor, Any, An
 
 
 def _judge_of_masks(parts: Any, loss: Any, device: torch.device) -> Callable[[nn.Module], float]:
-    """Returns a judge that takes all slices as one batch, where medfit takes whole images of any size one by one."""
-    from medfit.data.preprocessing.patches import pad
+    """Returns a judge that takes all slices as one batch, where medfit takes those of one size together."""
+    from medfit.data.preprocessing.patch_places import pad
     from medfit.evidence import segmentation as evidence
     from medfit.tasks.segmentation import Case
 
-    task, cases = parts.task, list(parts.datamodule.batches("val"))
+    task, batches = parts.task, parts.datamodule.batches("val")
+    images = [image for x, y, patients, _ in batches for image in zip(x.split(1), y.split(1), patients, strict=True)]
     window = parts.datamodule.input_shape[1:]
-    x = torch.cat([pad(case[0], window) for case in cases]).to(device)
-    targets = [(case[1].to(device), np.asarray(case[1][0], dtype=np.uint8), case[2]) for case in cases]
+    x = torch.cat([pad(image, window) for image, *_ in images]).to(device)
+    targets = [(y.to(device), np.asarray(y[0], dtype=np.uint8), patient) for _, y, patient in images]
 
     def judge(model: nn.Module) -> float:
         model.eval()

@@ -19,7 +19,11 @@ from bench_timers import Nested, Place, replaced
 RESULTS = Path(__file__).with_name("results") / "profile.md"
 ALL = "*"  # all public methods
 PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, where the caller finds it
-    "composing the config": ["medfit.config:compose", "medfit.config:change", "medfit.sweep:read_space"],
+    "composing the config": [
+        "medfit.config.compose:compose",
+        "medfit.config.compose:change",
+        "medfit.sweep:read_space",
+    ],
     "checking the config and a first preparation": ["medfit.sweep:check", "medfit.config.schema:check"],
     "opening stores": [
         "medfit.tracking.store:Store.__init__",
@@ -31,12 +35,12 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
     "trial: preparing data and task": ["medfit.training.parts:prepare"],
     "trial: making the trainer": ["medfit.training.trainer:make_trainer"],
     "trial: fitting, steps": [
-        "medfit.tasks.supervised:Supervised.train_epoch",
+        "medfit.training.fast:_Epochs._train",
         "torch:Tensor.backward",
         "torch.optim:Adam.step",
         "torch.optim:Optimizer.zero_grad",
     ],
-    "trial: fitting, validation": ["medfit.tasks.supervised:Supervised.score_epoch"],
+    "trial: fitting, validation": ["medfit.training.fast:_Epochs._validate"],
     "trial: metrics": ["medfit.tasks.columns:Columns.scores"],
     "trial: fitting, Lightning and the rest": ["lightning.pytorch.trainer.trainer:Trainer.fit"],
     "trial: predicting": ["lightning.pytorch.trainer.trainer:Trainer.predict"],

@@ -166,7 +166,7 @@ def test_functions_are_put_back_and_missing_ones_told():
 
 def test_stores_are_waited_for_where_they_are_read_and_written():
     names = {f"{owner.__name__}.{name}" for owner, name in bench_tracking.stores()}
-    assert {"Store.__init__", "Store.write", "Store.create_run", "RDBStorage.set_trial_param"} <= names
+    assert {"Store.__init__", "Store.write", "Store.make_run", "RDBStorage.set_trial_param"} <= names
     assert {"_CachedStorage.get_all_trials", "RDBStorage.record_heartbeat"} <= names
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from medfit import config
+from medfit.config import folders
 
 PYTHON = """#!/bin/sh
 test "$1" = -c && exit 0
@@ -30,7 +30,7 @@ def setup(tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(config.ROOT / name, tmp_path)
+        shutil.copy(folders.ROOT / name, tmp_path)
 
     def run(*arguments, system="Linux", **environment):
         for name in ("uname", "python", "python3", *(f"python3.{minor}" for minor in range(11, 15))):

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import medfit.models
+from medfit.__main__ import main
 from medfit.config import folders
 from medfit.errors import UserError
 from medfit.train import train
@@ -45,6 +46,18 @@ def test_the_worked_family_is_listed_by_the_help(gru):
     from medfit.config import help
 
     assert "gru                 Gated recurrent units for time series (Cho et al. 2014)" in help.describe()
+
+
+def test_the_worked_callback_logs_its_metric_by_the_readmes_command(output_dir, client, tmp_path, monkeypatch):
+    (tmp_path / "my_callbacks.py").write_text(block("my_callbacks.py"))
+    monkeypatch.syspath_prepend(tmp_path)
+    command = re.search(r'PYTHONPATH=. make train ARGS="(.*)"', README)[1]
+    lines = [f"output_dir={output_dir}", "tracking.plots=false", "regime.epochs=2", *command.split()]
+    assert main(["train", *lines]) == 0
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    norms = client.get_metric_history(run.info.run_id, "train/gradient_norm")
+    assert [point.step for point in norms] == [0, 1] and all(point.value > 0 for point in norms)
+    sys.modules.pop("my_callbacks")
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", README))

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from PIL import Image as Picture
 
 from medfit.__main__ import main
+from medfit.config.instantiate import _load_dataset
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.errors import UserError
@@ -160,7 +161,7 @@ def test_label_is_a_name_or_a_number(compose, client, asked, label, number):
 @pytest.mark.slow
 def test_data_need_not_be_there_any_more(compose, client, asked, monkeypatch):
     run = trained(compose, client)
-    compose._load_dataset.cache_clear()
+    _load_dataset.cache_clear()
     monkeypatch.setattr(Squares, "there", False)
     assert len(sample(asked(run, num_samples=2))) == 2
 

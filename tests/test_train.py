@@ -11,13 +11,13 @@ import torch
 from mlflow.entities import RunStatus
 
 from each_step import EachStep
-from medfit import train as train_module
 from medfit.config import instantiate
 from medfit.config.compose import compose as compose_config
 from medfit.errors import UserError
 from medfit.models.linear import Linear
 from medfit.tasks.supervised import Supervised
 from medfit.train import train
+from medfit.training import parts as parts_module
 from medfit.training.parts import make_task, prepare
 from medfit.training.trainer import DivergedError
 
@@ -221,7 +221,7 @@ def test_preparing_what_does_not_fit_in_memory_says_what_to_lower(compose, clien
 
 
 def test_a_task_that_does_not_fit_is_told_before_the_samples_are_prepared(compose, monkeypatch):
-    monkeypatch.setattr("medfit.data.preprocessing.table.TablePreprocessing.apply", lambda *_: 1 / 0)
+    monkeypatch.setattr("medfit.data.preprocessing.table.TablePreprocessing.fit", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="task=regression learns regression targets, but the data set's are binary"):
         train(compose("dataset=breast_cancer", "task=regression"))
 
@@ -248,8 +248,8 @@ def test_trainings_share_prepared_data_only_where_split_and_preprocessing_are_th
 
 @pytest.mark.slow
 def test_large_prepared_data_make_room_for_the_next(compose, monkeypatch):
-    monkeypatch.setattr(train_module, "MOST_KEPT_BYTES", 1000)
-    train_module._PREPARED.clear()
+    monkeypatch.setattr(parts_module, "MOST_KEPT_BYTES", 1000)
+    parts_module._PREPARED.clear()
     for seed in (1, 2, 3):
         prepare(compose("dataset=breast_cancer", f"split.seed={seed}"))
-        assert len(train_module._PREPARED) == 1
+        assert len(parts_module._PREPARED) == 1

@@ -43,7 +43,7 @@ def page(studies: RDBStorage, cfg: DictConfig) -> str:
 def _belongs(name: str, cfg: DictConfig) -> bool:
     """Tells whether a study is of the named experiment: its name begins with that, unless it was chosen."""
     if cfg.sweep.name:
-        return name == cfg.sweep.name
+        return bool(name == cfg.sweep.name)
     return not cfg.experiment or name.partition(" ")[0] == cfg.experiment
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from medfit.config import folders
 from medfit.config.compose import change
 from medfit.config.overrides import as_override
+from medfit.data.dataset import Dataset
 from medfit.data.splits import sites
 from medfit.errors import UserError
 from medfit.evaluation.trainings import Trainings
@@ -167,7 +168,7 @@ def _count_opening(run: Run, resumed: bool) -> int:
     return opening
 
 
-def _key(cfg: DictConfig, dataset: Any) -> str:
+def _key(cfg: DictConfig, dataset: Dataset) -> str:
     """Returns what two evaluations have in common if one goes on with the other."""
     plain = {path: as_override(value) for path, value in recording.params(cfg)}
     wanted = OmegaConf.to_container(cfg.evaluate, resolve=True)
@@ -175,7 +176,7 @@ def _key(cfg: DictConfig, dataset: Any) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
+def _unfinished(cfg: DictConfig, dataset: Dataset, key: str) -> str | None:
     """Returns the id of an evaluation of the same kind that was interrupted, if there is one."""
     store = Store(cfg)
     experiment_id = store.experiment_id(recording.experiment_name(cfg, dataset))
@@ -185,7 +186,7 @@ def _unfinished(cfg: DictConfig, dataset: Any, key: str) -> str | None:
                 if child.info.status == "RUNNING":
                     store.close(child.info.run_id, "KILLED", "its process ended without a word")
             say("Going on with the evaluation that was interrupted.")
-            return run.info.run_id
+            return str(run.info.run_id)
     return None
 
 
@@ -198,7 +199,7 @@ def _lives(store: Store, run: "mlflow.entities.Run") -> bool:
     return state == "runs" or (state == "elsewhere" and not store.local)
 
 
-def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:
+def _groups(cfg: DictConfig, dataset: Dataset) -> pd.DataFrame:
     """Returns the subgroups of each sample, a column each."""
     return pd.DataFrame(
         {
@@ -209,7 +210,7 @@ def _groups(cfg: DictConfig, dataset: Any) -> pd.DataFrame:
     )
 
 
-def _folds(cfg: DictConfig, dataset: Any) -> int:
+def _folds(cfg: DictConfig, dataset: Dataset) -> int:
     if cfg.evaluate.site is None:
         return cfg.evaluate.num_folds or 1
     if cfg.evaluate.num_folds:

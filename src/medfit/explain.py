@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from medfit.config.instantiate import build
+from medfit.data.dataset import Dataset
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say, show_table
 from medfit.tracking.store import Store
@@ -105,18 +106,17 @@ def main(cfg: DictConfig) -> None:
     say(f"Results   the run's page in medfit ui, artifacts below {FOLDER}/")
 
 
-def _family(dataset: Any) -> Any:
-    """Returns what explains this kind of data."""
-    from medfit.explanations.image import Image
-    from medfit.explanations.masks import Masks
-    from medfit.explanations.series import Signal
-    from medfit.explanations.table import Table
+def _family(dataset: Dataset) -> Any:
+    """Returns what explains this kind of data.
 
-    if hasattr(dataset, "kinds"):
-        return Table
-    if hasattr(dataset, "sampling_rate_hz"):
-        return Signal
-    return Masks if dataset.task == "segmentation" else Image
+    Raises:
+        UserError: nothing does.
+    """
+    from hydra.utils import get_object
+
+    if dataset.kind.explainer is None:
+        raise UserError(f"explain.run: the run's data are {dataset.kind.samples}, which nothing explains yet")
+    return get_object(dataset.kind.explainer)
 
 
 def _methods(asked: Explain, kind: Any) -> list[str]:

@@ -30,6 +30,8 @@ from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
+from medfit.tracking.run import Run
+from medfit.tracking.tracked_data import TrackedData
 from medfit.training import run_plots
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
@@ -177,7 +179,7 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     return prechecked
 
 
-def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> optuna.Study:
+def open_study(cfg: DictConfig, space: Mapping[str, Entry], dataset: TrackedData) -> optuna.Study:
     """Returns the study, new or as an earlier command left it.
 
     Raises:
@@ -227,7 +229,7 @@ def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
             raise UserError(f"sweep.sampler: {str(error).splitlines()[0]}") from error
 
 
-def _log_study(study: optuna.Study, cfg: DictConfig, run: recording.Run) -> None:
+def _log_study(study: optuna.Study, cfg: DictConfig, run: Run) -> None:
     """Logs the study's page and table, and the best trial's scores, to the parent run; draws that trial's plots."""
     chosen = best.choose(study, cfg)
     with TemporaryDirectory() as folder, ExitStack() as stack:
@@ -247,7 +249,7 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: recording.Run) -> None
 
 def _draw(
     cfg: DictConfig,
-    run: recording.Run,
+    run: Run,
     chosen: FrozenTrial | None,
     begin: Callable[..., Callable[[], Any]],
     folder: Path,
@@ -258,7 +260,7 @@ def _draw(
     """
     if chosen is None or not cfg.tracking.plots or cfg.sweep.folds:
         return lambda: None
-    own = recording.Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
+    own = Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
     found = None
     with suppress(UserError):
         found = run_plots.sources(run.store, own.id, folder)

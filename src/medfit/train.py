@@ -7,6 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
+from medfit.data.inputs import in_words
 from medfit.errors import in_memory
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
@@ -84,11 +85,11 @@ def main(cfg: DictConfig) -> None:
         ["metric", "value"],
         [[name, f"{value:.4f}"] for name, value in scores.items()],
     )
-    say(f"Run {bar.run_id}. Compare runs with: medfit ui")
+    say(f"{f'Run {bar.run_id}. ' if bar.run_id else ''}Compare runs with: medfit ui")
 
 
 def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:
-    shape = " x ".join(map(str, parts.datamodule.input_shape))
+    shape = in_words(parts.datamodule.input_shape)
     told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
     try:
         with in_memory(lambda: told + sizes(cfg, "regime.batch_size")):

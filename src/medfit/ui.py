@@ -94,7 +94,7 @@ def _values(runs: Sequence[Any]) -> dict[str, set[str]]:
     return values
 
 
-def _wait(server: subprocess.Popen, port: int) -> None:
+def _wait(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:

@@ -17,7 +17,6 @@ MEMORY, OWN_FILES = signatures.Memory, signatures._own_files
 LIGHT = """
 import sys
 from medfit.config.compose import compose
-from medfit.config import compose
 from medfit.config import signatures
 from medfit.errors import UserError
 

@@ -118,7 +118,10 @@ def test_preprocessing_of_any_shape_of_sample_is_taken():
         def usable(self):
             return np.ones(len(self.dataset), dtype=bool)
 
-        def apply(self, train):
+        def fit(self, train):
+            return None
+
+        def prepared(self, fitted):
             return Arrays(torch.zeros(len(self.dataset), 3, 4, 4), torch.tensor(self.dataset.y))
 
     made = DataModule(Prepared(records(), Images, Split()), 8, 0)

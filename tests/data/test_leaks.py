@@ -13,14 +13,18 @@ from sklearn.metrics import roc_auc_score
 from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
-from medfit.data import leaks, near_duplicates
+from medfit.data import leaks
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
 from medfit.data.image import Image
+from medfit.data.kind import Kind
+from medfit.data.kinds import images as images_kind
+from medfit.data.kinds import table as table_kind
 from medfit.data.leaks import check, scan
 from medfit.data.splits import Split
 from medfit.errors import UserError
+from medfit.evidence.associations import Area, RankCorrelation
 from medfit.training.parts import prepare
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -174,8 +178,8 @@ def test_number_of_pairs_by_chance_is_what_unrelated_rows_give():
     sizes = [4, 6, 10]
     one, other = (np.stack([rng(s + k).integers(0, n, 2000) for k, n in enumerate(sizes)], axis=1) for s in (0, 50))
     alike = (one[:, None] == other[None]).all(axis=2).sum()
-    assert near_duplicates.chance(one, other) == pytest.approx(2000**2 / 240, rel=0.1)
-    assert near_duplicates.chance(one, other) == pytest.approx(alike, rel=0.1)
+    assert table_kind.chance(one, other) == pytest.approx(2000**2 / 240, rel=0.1)
+    assert table_kind.chance(one, other) == pytest.approx(alike, rel=0.1)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -256,7 +260,7 @@ def test_images_that_take_long_to_read_are_left_out_with_a_note(monkeypatch):
     arrays[50] = arrays[48].copy()
     data = images(arrays)
     clock = iter(range(1000))
-    monkeypatch.setattr(near_duplicates.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(images_kind.time, "perf_counter", lambda: next(clock))
     result = scan(data, thirds(60))
     assert result.findings == ["1 test image is identical to a training image"]
     assert result.notes == ["only 11 of 60 images were compared, as reading them takes long"]
@@ -361,15 +365,15 @@ def test_few_rows_prove_nothing(task):
 def test_strength_is_scikit_learns_area(seed):
     values, truth = rng(seed).integers(0, 9, 60), coin(60, seed + 1)
     area = roc_auc_score(truth, values)
-    assert leaks._strength(values, truth, "binary", either=False) == pytest.approx(area)
-    assert leaks._strength(values, truth, "binary") == pytest.approx(max(area, 1 - area))
+    assert Area().strength(values, truth, either=False) == pytest.approx(area)
+    assert Area().strength(values, truth) == pytest.approx(max(area, 1 - area))
 
 
 @given(st.integers(0, 10**6))
 @few
 def test_strength_of_numbers_is_scipys_rank_correlation(seed):
     values, truth = rng(seed).integers(0, 9, 60), rng(seed + 1).normal(size=60)
-    assert leaks._strength(values, truth, "regression", either=False) == pytest.approx(spearmanr(values, truth)[0])
+    assert RankCorrelation().strength(values, truth, either=False) == pytest.approx(spearmanr(values, truth)[0])
 
 
 # Identifiers
@@ -535,11 +539,27 @@ def test_strict_mode_reads_the_same_data_once(compose):
     assert plain is strict
 
 
-def test_data_of_another_kind_are_not_compared():
+class OtherKind(Kind):
+    samples = "things"
+    preprocessing = "none"
+
+
+def test_data_of_another_kind_are_not_compared_and_the_proof_says_so(fresh, capsys):
     class Other:
-        y, task, groups = np.zeros((9, 0)), "generation", np.arange(9)
+        kind, y, task, groups = OtherKind(), np.zeros((9, 0)), "generation", np.arange(9)
 
         def fingerprint(self):
             return "other"
 
-    assert check(Other(), thirds(9), "a", strict=True) == []
+    assert check(Other(), thirds(9), "a", strict=True) == ([], ["near-duplicates were not looked for among things"])
+    assert "Leak scan: near-duplicates were not looked for among things.\n" in capsys.readouterr().out
+
+
+def test_what_a_partial_scan_left_out_is_part_of_the_proof(compose, fresh, monkeypatch):
+    monkeypatch.setattr(leaks, "scan", lambda *args: leaks.Scan([], ["only 3 of 9 images were compared"]))
+    proof = prepare(compose("dataset=diabetes")).datamodule.proof
+    assert (proof["leaks"], proof["leak_scan"]) == ([], {"not_looked_at": ["only 3 of 9 images were compared"]})
+
+
+def test_a_whole_scan_leaves_nothing_out(compose, fresh):
+    assert prepare(compose("dataset=diabetes")).datamodule.proof["leak_scan"] == {"not_looked_at": []}

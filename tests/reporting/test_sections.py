@@ -7,7 +7,7 @@ import pytest
 from html_checks import Reader
 
 from medfit.config import folders
-from medfit.reporting import page, page_figures
+from medfit.reporting import page, page_figures, statements
 from medfit.reporting.collect import Facts
 
 
@@ -46,6 +46,23 @@ def test_the_leak_scan_is_told(diagnosed):
 def test_findings_of_the_leak_scan_are_a_warning():
     html = page.render(Facts("x", "Why?", proof={"leaks": ["column 'a' tells the target alone"]}))
     assert "Warning: the leak scan found: column 'a' tells the target alone" in section(html, "summary")
+
+
+GAP = "near-duplicates were not looked for among DNA sequences"
+
+
+@pytest.mark.parametrize(
+    ("proof", "told"),
+    [
+        ({}, "the leak scan was not run"),
+        ({"leaks": []}, "the leak scan found nothing"),  # of runs that stored no more
+        ({"leaks": [], "leak_scan": {"not_looked_at": []}}, "the leak scan found nothing"),
+        ({"leaks": [], "leak_scan": {"not_looked_at": [GAP]}}, f"the leak scan was not complete; {GAP}"),
+        ({"leaks": ["a leak"], "leak_scan": {"not_looked_at": [GAP]}}, f"the leak scan found: a leak; {GAP}"),
+    ],
+)
+def test_a_scan_that_left_something_out_never_found_nothing(proof, told):
+    assert statements.leaks(proof) == told
 
 
 @pytest.mark.slow

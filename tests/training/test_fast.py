@@ -70,8 +70,7 @@ def alike(one, other):
 
 @pytest.mark.mostly_slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_fast_loop_gives_the_same_losses_and_weights_as_lightnings_own(compose, family, monkeypatch):
-    monkeypatch.setattr(fast, "is_small", lambda *_: True)
+def test_the_fast_loop_gives_the_same_losses_and_weights_as_lightnings_own(compose, family):
     made = []
     for speed, kind in (("auto", fast.FastTrainer), ("plain", L.Trainer)):
         parts = prepare(compose(*FAMILIES[family], *LONG, f"regime.speed={speed}"))
@@ -94,6 +93,18 @@ def test_losses_are_the_same_for_data_that_do_not_stay_in_memory(compose, family
     monkeypatch.setattr(_Images, "resident", False)
     for epoch, again in zip(resident, history(compose, *FAMILIES[family]), strict=True):
         assert again == pytest.approx(epoch, nan_ok=True, rel=1e-6)
+
+
+def test_a_callback_asks_the_fast_loop_what_it_would_ask_the_task(compose):
+    class Asking(Callback):
+        def on_train_epoch_end(self, trainer, task):
+            self.found = task.monitor, list(task.state_dict()), task.model
+
+    parts, callback = prepare(compose(*FAMILIES["mlp"], "regime.epochs=1")), Asking()
+    trainer = make_trainer(parts, [callback])
+    assert isinstance(trainer, fast.FastTrainer)
+    fit(trainer, parts)
+    assert callback.found == (parts.task.monitor, list(parts.task.state_dict()), parts.task.model)
 
 
 # What makes it fast

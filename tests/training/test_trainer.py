@@ -58,7 +58,7 @@ def test_the_fast_loop_is_taken_only_where_nothing_needs_a_step(compose):
     small = prepare(compose(*MLP))
     assert isinstance(make_trainer(small, [BestWeights(small.task)]), FastTrainer)
     assert type(make_trainer(small, [Counting()])) is Trainer
-    for own in ("regime.speed=plain", "regime.trainer.limit_train_batches=2", "model.widths=[4000,4000]"):
+    for own in ("regime.speed=plain", "regime.trainer.limit_train_batches=2"):
         parts = prepare(compose(*MLP, own))
         assert type(make_trainer(parts)) is Trainer, own
 

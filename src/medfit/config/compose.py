@@ -8,11 +8,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from medfit.config import folders, schema, signatures
 from medfit.config.instantiate import load_dataset
-from medfit.config.overrides import as_override
+from medfit.config.overrides import OWN_NODES, as_override
 from medfit.errors import UserError, suggest
 
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
-OWN_KEYS = ("evaluate.subgroups", "regime.trainer.", "regime.callbacks.")  # paths below which users name keys
 MOST_SHOWN = 10  # choices in a message
 
 
@@ -88,7 +87,7 @@ def _spelled_out(line: str) -> list[str]:
     """
     key, _, value = line.partition("=")
     where = key.lstrip("+~")
-    if not key.startswith("~") and where.startswith(OWN_KEYS):
+    if not key.startswith("~") and where.startswith(("evaluate.subgroups", *OWN_NODES)):
         return [f"++{where}={value}"]
     path = where.removeprefix("sweep.space.")
     if path == where:
@@ -102,7 +101,7 @@ def _spelled_out(line: str) -> list[str]:
 
 def _task_of(cfg: DictConfig) -> str:
     """Returns the task that the data set's targets call for."""
-    task = load_dataset(cfg).task
+    task: str = load_dataset(cfg).task
     if task not in folders.groups()["task"]:
         raise UserError(f"dataset={cfg.choices.dataset}: there are no targets to learn; model=gan needs none")
     return task

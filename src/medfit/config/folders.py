@@ -17,7 +17,7 @@ def output_dir(cfg: DictConfig) -> Path:
     Raises:
         UserError: the folder can't be made or written to.
     """
-    path = ROOT / cfg.output_dir
+    path: Path = ROOT / cfg.output_dir
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"

@@ -25,4 +25,5 @@ class NodeKey:
     @property
     def node(self) -> DictConfig:
         """The node, to be built."""
-        return OmegaConf.create({self.path: self.values})[self.path]
+        node: DictConfig = OmegaConf.create({self.path: self.values})[self.path]
+        return node

@@ -84,7 +84,7 @@ class Memory:
     def _content(self) -> dict[str, Any]:
         """What the file holds, nothing if it can't be read or code has changed since."""
         with suppress(Exception):
-            content = pickle.loads(file_cache.read(FILE) or b"")
+            content: dict[str, Any] = pickle.loads(file_cache.read(FILE) or b"")
             same_state = content["state"] == _state(content["state"])
             if same_state and all(_origin(name) == origin for name, origin in content["origins"].items()):
                 return content
@@ -92,7 +92,8 @@ class Memory:
 
     @property
     def _known(self) -> dict[str, bytes]:
-        return self._content["targets"]
+        targets: dict[str, bytes] = self._content["targets"]
+        return targets
 
 
 _memory: Memory | None = None

@@ -101,7 +101,7 @@ class Batches:
                 yield waiting.popleft().result()
 
 
-class _Made(Dataset):
+class _Made(Dataset[Any]):
     """Whole batches, as PyTorch's loader asks for samples."""
 
     def __init__(self, data: Any) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from medfit.data.batches import Batches, InOrder, Shuffled
+from medfit.data.dataset import Dataset
+from medfit.data.inputs import Shape
 from medfit.data.splits import Split, proof
 
 
@@ -16,24 +18,26 @@ class Prepared:
 
     Args:
         dataset: With ``groups``, ``strata``, ``given_split`` and ``target_names``.
-        preprocessing: Takes the data set; gives ``usable()``, which marks the samples to divide, and
-            ``apply(train_rows)``, which gives prepared samples, as
-            :class:`medfit.data.preprocessing.arrays.Arrays` is one.
+        preprocessing: Takes the data set; gives ``usable()``, which marks the samples to divide, ``fit(train_rows)``,
+            which gives what they teach (a :class:`medfit.data.preprocessing.fitted.Fitted`), and ``prepared(fitted)``,
+            which gives all samples, as :class:`medfit.data.preprocessing.arrays.Arrays` are.
         split: Takes the data set and its usable samples.
 
     Attributes:
         rows: Numbers of the samples of each split.
         proof: What shows that no patient is in two splits.
+        fitted: What the training rows taught the preprocessing.
         data: The prepared samples.
     """
 
-    def __init__(self, dataset: Any, preprocessing: Callable[..., Any], split: Split) -> None:
+    def __init__(self, dataset: Dataset, preprocessing: Callable[..., Any], split: Split) -> None:
         steps = preprocessing(dataset)
         usable = steps.usable()
         self.dataset = dataset
         self.rows = split(dataset, usable)
         self.proof = proof(self.rows, dataset, usable)
-        self.data = steps.apply(self.rows["train"])
+        self.fitted = steps.fit(self.rows["train"])
+        self.data = steps.prepared(self.fitted)
 
 
 class DataModule(L.LightningDataModule):
@@ -58,11 +62,11 @@ class DataModule(L.LightningDataModule):
         self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> Shape:
         """Of one training sample's ``x``."""
         return self.data.input_shape
 
-    def arrays(self, split: str) -> tuple[Tensor, Tensor]:
+    def arrays(self, split: str) -> tuple[Any, Tensor]:
         """Returns a split's samples, all at once; for data of one shape that lie in memory."""
         x, y = self.data[self.rows[split]]
         return x, y

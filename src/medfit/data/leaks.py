@@ -1,26 +1,16 @@
 """Leak scan: what makes a score too good to be true, looked for before training."""
 
-import re
 from collections.abc import Iterator, Mapping
-from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from medfit.data.near_duplicates import Prints, prints, shared
+from medfit.data.dataset import Dataset
+from medfit.data.near_duplicates import Prints, shared
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
-ALONE = 0.99  # AUROC or rank correlation: the best single measurement of a cell nucleus tells cancer with 0.97
-FEWEST = 10  # samples of each class, so that chance can't reach it
-FEWEST_NUMBERS = 30  # samples of a regression
-MOST_ROWS = 20_000  # of the training split that columns are tried on
-MOST_LEVELS = 20  # of a numeric column whose values may be codes
-MOST_CLASSES = 8
-ID_NAME = re.compile(r"(?i)(^|[\s_.-])(id|mrn|nr|no|number|uid|key|index|patient|subject|case|record|row)($|[\s_.-])")
-FEWEST_IDS = 20
 
 
 class Scan(NamedTuple):
@@ -28,7 +18,7 @@ class Scan(NamedTuple):
 
     Args:
         findings: A line each: counts and names of columns, never a value or a patient.
-        notes: What could not be looked at.
+        notes: What was not looked at, a line each; empty after a whole scan.
     """
 
     findings: list[str]
@@ -38,35 +28,23 @@ class Scan(NamedTuple):
 _SCANS: dict[tuple[str, str], Scan] = {}  # a sweep's trials share data and split
 
 
-class Question(NamedTuple):
-    """What a column may tell alone.
-
-    Args:
-        about: The target, for the message.
-        parts: Places among the training rows, and the truth there; a column that answers all of them tells.
-    """
-
-    about: str
-    parts: list[tuple[np.ndarray, np.ndarray]]
-
-
-def scan(dataset: Any, rows: Mapping[str, np.ndarray]) -> Scan:
+def scan(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> Scan:
     """Looks for samples that splits share, columns that tell the target alone, and identifiers among the features.
 
     Args:
-        dataset: Records, series or images.
+        dataset: Its kind says what can be looked for.
         rows: Row numbers of each split.
     """
     rows = {split: np.unique(chosen) for split, chosen in rows.items()}
-    made = prints(dataset)
+    made = dataset.kind.prints(dataset)
     findings = [] if made is None else list(_shared(made, rows))
-    if hasattr(dataset, "kinds"):
-        findings += [*_identifiers(dataset, np.concatenate(list(rows.values()))), *_telling(dataset, rows["train"])]
-    return Scan(findings, [made.note] if made is not None and made.note else [])
+    findings += dataset.kind.column_leaks(dataset, rows)
+    note = f"near-duplicates were not looked for among {dataset.kind.samples}" if made is None else made.note
+    return Scan(findings, [note] if note else [])
 
 
-def check(dataset: Any, rows: Mapping[str, np.ndarray], assignment: str, strict: bool) -> list[str]:
-    """Scans once in a process, says what was found, and returns it.
+def check(dataset: Dataset, rows: Mapping[str, np.ndarray], assignment: str, strict: bool) -> Scan:
+    """Scans once in a process, says what was found and what was not looked at, and returns both.
 
     Args:
         dataset: As :func:`scan` takes it.
@@ -84,10 +62,10 @@ def check(dataset: Any, rows: Mapping[str, np.ndarray], assignment: str, strict:
             say(f"Leak scan: {line}.")
         for line in _SCANS[key].findings if not strict else ():
             say(f"Warning: {line}.")
-    findings = _SCANS[key].findings
-    if strict and findings:
-        raise UserError(f"dataset.strict: {'; '.join(findings)}")
-    return findings
+    found = _SCANS[key]
+    if strict and found.findings:
+        raise UserError(f"dataset.strict: {'; '.join(found.findings)}")
+    return found
 
 
 def _shared(made: Prints, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -98,102 +76,3 @@ def _shared(made: Prints, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
                 yield f"1 {SPLITS[other]} {made.noun} is {how} to a {SPLITS[one]} {made.noun}"
             elif count:
                 yield f"{count} {SPLITS[other]} {many} are {how} to {SPLITS[one]} {many}"
-
-
-def _identifiers(dataset: Any, rows: np.ndarray) -> Iterator[str]:
-    """Yields columns of whole numbers that differ in nearly all patients, and are consecutive, in order or so named."""
-    first = np.sort(rows[np.unique(dataset.groups[rows], return_index=True)[1]])
-    for name in dataset.x:
-        values = dataset.x[name].iloc[first].dropna()
-        different = values.nunique()
-        if len(values) < FEWEST_IDS or different < 0.95 * len(values):
-            continue
-        how = "" if dataset.kinds[name] == "categorical" else _how_numbered(name, values.to_numpy(dtype=float))
-        if how is not None:
-            yield f"column '{name}' looks like an identifier: {different} different values in {len(values)} rows{how}"
-
-
-def _how_numbered(name: Any, values: np.ndarray) -> str | None:
-    """Returns what makes numbers look like identifiers; None where they are measurements."""
-    if (values % 1).any():
-        return None
-    steps = np.diff(values)
-    if max((steps >= 0).mean(), (steps <= 0).mean()) > 0.99:
-        return ", in row order"
-    if np.ptp(values) < 1.1 * len(values):
-        return ", consecutive numbers"
-    return ", by its name" if ID_NAME.search(str(name)) else None
-
-
-def _telling(dataset: Any, train: np.ndarray) -> Iterator[str]:
-    """Yields columns that tell the target alone, by their values or by where they are missing."""
-    train = np.sort(np.random.default_rng(0).permutation(train)[:MOST_ROWS])
-    questions = _questions(dataset.task, dataset.y[train], dataset.target_names)
-    measure = "rank correlation" if dataset.task == "regression" else "AUROC"
-    for name in dataset.x if questions else ():
-        column, categorical = dataset.x[name].iloc[train], dataset.kinds[name] == "categorical"
-        for question in questions:
-            value, missing = _answers(column, categorical, question, dataset.task)
-            if (best := max(value, missing)) >= ALONE:
-                what = f"column '{name}'" if value == best else f"where column '{name}' is missing"
-                yield f"{what} alone tells {question.about} ({measure} {best:.3f} on the training rows)"
-
-
-def _questions(task: str, y: np.ndarray, names: list[str]) -> list[Question]:
-    """Returns what a column may tell: the label, each of several, the class in every pair of classes, a number."""
-    everywhere = np.arange(len(y))
-    if task == "multiclass":
-        classes, counts = np.unique(y, return_counts=True)
-        common = classes[counts >= FEWEST][:MOST_CLASSES]
-        pairs = [np.flatnonzero(np.isin(y, pair)) for pair in combinations(common, 2)]
-        parts = [(places, y[places] == y[places].max()) for places in pairs]
-        return [Question("the target", parts)] if parts else []
-    if task not in ("binary", "multilabel", "regression"):
-        return []
-    about = [f"'{name}'" for name in names] if len(names) > 1 else ["the target"]
-    enough = [
-        len(y) >= FEWEST_NUMBERS if task == "regression" else min(part.sum(), (1 - part).sum()) >= FEWEST
-        for part in y.T
-    ]
-    return [Question(told, [(everywhere, part)]) for told, part, asked in zip(about, y.T, enough, strict=True) if asked]
-
-
-def _answers(column: pd.Series, categorical: bool, question: Question, task: str) -> tuple[float, float]:
-    """Returns how well a column's values, and its missing cells, tell the target: 1 for without a fault."""
-    levels = pd.factorize(column)[0]
-    few = categorical or levels.max() < MOST_LEVELS
-    numbers = None if categorical else column.to_numpy(dtype=float, na_value=np.nan)
-    value, missing = 1.0, 1.0
-    for places, truth in question.parts:
-        known = levels[places] >= 0
-        there, told = places[known], truth[known]
-        missing = min(missing, _strength(known, truth, task))
-        ways = [0.0]
-        if 2 * len(there) >= len(places) and len(np.unique(told)) > 1:
-            ways += [] if numbers is None else [_strength(numbers[there], told, task)]
-            ways += [_strength(_mean_of_others(levels[there], told), told, task, either=False)] if few else []
-        value = min(value, max(ways))
-    return value, missing
-
-
-def _strength(values: np.ndarray, truth: np.ndarray, task: str, either: bool = True) -> float:
-    """Returns the AUROC, or Spearman's rank correlation with numbers; of the better direction with ``either``."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values)
-    if task == "regression":
-        ranks, others = ranks - ranks.mean(), rankdata(truth) - (len(truth) + 1) / 2
-        size = np.linalg.norm(ranks) * np.linalg.norm(others)
-        found = float(ranks @ others / size) if size else 0.0
-        return abs(found) if either else found
-    positive = truth.astype(bool)
-    num = int(positive.sum())
-    area = (ranks[positive].sum() - num * (num + 1) / 2) / (num * (len(truth) - num))
-    return float(max(area, 1 - area) if either else area)
-
-
-def _mean_of_others(levels: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Returns each row's mean truth of the other rows of its level, so that a level of one row tells nothing."""
-    counts, sums = np.bincount(levels), np.bincount(levels, truth)
-    alone = counts[levels] == 1
-    return np.where(alone, truth.mean(), (sums[levels] - truth) / np.maximum(counts[levels] - 1, 1))

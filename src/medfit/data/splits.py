@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
+from medfit.data.dataset import Dataset
 from medfit.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -48,7 +48,7 @@ class Split:
     val_fold: Annotated[int, Field(ge=0)] = 0
     site: str | None = None
 
-    def __call__(self, dataset: Any, usable: np.ndarray | None = None) -> Rows:
+    def __call__(self, dataset: Dataset, usable: np.ndarray | None = None) -> Rows:
         """Returns the row numbers of each split.
 
         Args:
@@ -74,7 +74,7 @@ class Split:
     def _test_share(self) -> float:
         return 1 / self.num_folds if self.num_folds else self.test
 
-    def _assign(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
+    def _assign(self, dataset: Dataset, usable: np.ndarray) -> np.ndarray:
         """Returns each sample's split."""
         assignment = np.full(len(dataset), "train", dtype="<U5")
         wanted = {"test": self._test_share, "val": self.val}
@@ -93,7 +93,7 @@ class Split:
             assignment[self._choose(dataset, free, name, share / (1 - taken))] = name
         return assignment
 
-    def _of_site(self, dataset: Any, usable: np.ndarray) -> np.ndarray:
+    def _of_site(self, dataset: Dataset, usable: np.ndarray) -> np.ndarray:
         """Marks the samples of the site that is tested."""
         name = str(self.site)
         site = sites(dataset, name)
@@ -106,7 +106,7 @@ class Split:
             raise UserError(f"split.site: {several} patients of '{names[self.fold]}' were seen at other sites too")
         return chosen
 
-    def _choose(self, dataset: Any, rows: np.ndarray, name: str, share: float) -> np.ndarray:
+    def _choose(self, dataset: Dataset, rows: np.ndarray, name: str, share: float) -> np.ndarray:
         """Returns the rows of a share of the patients, with every class's share where there are classes."""
         patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
         if len(patients) < 2:
@@ -166,7 +166,7 @@ class Split:
         return np.sort(np.concatenate(chosen))
 
 
-def sites(dataset: Any, column: str) -> np.ndarray:
+def sites(dataset: Dataset, column: str) -> np.ndarray:
     """Returns the site of each sample.
 
     Raises:
@@ -211,7 +211,7 @@ def check_patients(rows: Rows, groups: np.ndarray) -> None:
                 raise UserError(f"split: {shared} patients are in both {name} and {other}")
 
 
-def proof(rows: Rows, dataset: Any, usable: np.ndarray | None = None) -> dict[str, Any]:
+def proof(rows: Rows, dataset: Dataset, usable: np.ndarray | None = None) -> dict[str, Any]:
     """Returns what shows the split: counts of samples, patients and classes, where they went, and a hash of it all.
 
     Args:
@@ -230,13 +230,15 @@ def proof(rows: Rows, dataset: Any, usable: np.ndarray | None = None) -> dict[st
             facts[name]["classes"] = dict(zip(map(str, classes.tolist()), counts.tolist(), strict=True))
     facts["assignment_sha256"] = digest.hexdigest()
     facts["flow"] = _flow(rows, dataset, len(dataset) if usable is None else int(usable.sum()))
-    return facts | _missing(dataset)
+    if (missing := dataset.kind.missing(dataset)) is not None:
+        facts["missing"] = missing
+    return facts
 
 
-def _flow(rows: Rows, dataset: Any, num_usable: int) -> dict[str, Any]:
+def _flow(rows: Rows, dataset: Dataset, num_usable: int) -> dict[str, Any]:
     """Returns how many samples were read, why others of them are in no split, and how many are in one."""
     divided = np.unique(np.concatenate(list(rows.values())))
-    excluded = dict(getattr(dataset, "excluded", {}))
+    excluded = dict(dataset.excluded)
     return {
         "read": len(dataset) + sum(excluded.values()),
         "excluded": excluded,
@@ -245,11 +247,3 @@ def _flow(rows: Rows, dataset: Any, num_usable: int) -> dict[str, Any]:
         "divided": len(divided),
         "patients": len(np.unique(dataset.groups[divided])),
     }
-
-
-def _missing(dataset: Any) -> dict[str, Any]:
-    """Returns how many cells of each column of a table are missing, of the columns that lack any."""
-    if not isinstance(x := getattr(dataset, "x", None), pd.DataFrame):
-        return {}
-    counts = x.isna().sum()
-    return {"missing": {str(name): int(count) for name, count in counts.items() if count}}

@@ -1,15 +1,17 @@
 """Baselines beside the network: on the same splits, and scored by the same task."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import get_object
 from torch import Tensor
 
+from medfit.data.inputs import parts_of
 from medfit.data.preprocessing.arrays import Arrays
-from medfit.evaluation.estimators import Kind, baselines, fit_predict
+from medfit.evaluation.estimators import Third, baselines, fit_predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
 from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
@@ -19,7 +21,6 @@ from medfit.training.parts import Parts
 
 MOST_FEATURES = 20_000  # of a sample
 MOST_VALUES = 50_000_000  # of the training split: more takes the linear baseline too long
-SIGNS: dict[str, Kind] = {"kinds": "table", "sampling_rate_hz": "series", "image": "images"}  # attributes of data sets
 Outputs = dict[str, tuple[Any, ...]]
 
 
@@ -32,16 +33,22 @@ def predictions(parts: Parts, splits: Sequence[str] = ("val", "test")) -> Iterat
         parts: As :func:`medfit.training.parts.prepare` gives them.
         splits: To predict for.
     """
-    if parts.datamodule.dataset.task == "segmentation":
-        yield from _of_masks(parts, splits)
-    elif parts.task.has_baselines:
-        yield from _of_samples(parts, splits)
+    yield from get_object(parts.datamodule.dataset.kind.baselines)(parts, splits)
 
 
-def _of_samples(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
+def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) -> Iterator[tuple[str, Outputs]]:
+    """Yields the trivial and the linear baseline, which suit samples of one shape, whatever their kind.
+
+    Args:
+        parts: As :func:`predictions` takes them.
+        splits: To predict for.
+        third: One more, that suits the kind of data.
+    """
+    if not parts.task.has_baselines:
+        return
     dataset = parts.datamodule.dataset
     num_outputs = len(dataset.target_names)
-    found = baselines(dataset.task, kind_of(dataset), num_outputs)
+    found = baselines(dataset.task, third, num_outputs)
     if too_large := _too_large(parts):
         trivial = next(iter(found))
         say(f"Baselines: only {trivial}; {too_large}")
@@ -57,16 +64,21 @@ def _of_samples(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outp
         yield name, outputs
 
 
-def kind_of(dataset: Any) -> Kind | None:
-    """Returns what kind of data a data set holds; None where it is another."""
-    return next((kind for sign, kind in SIGNS.items() if hasattr(dataset, sign)), None)
+def of_records(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
+    """Yields the trivial, the linear and the tree baseline."""
+    yield from of_samples(parts, splits, "trees")
+
+
+def of_neighbours(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
+    """Yields the trivial and the linear baseline, and the nearest neighbour."""
+    yield from of_samples(parts, splits, "neighbour")
 
 
 def _too_large(parts: Parts) -> str:
     """Returns why only what looks at no features is fitted; empty where nothing speaks against the others."""
     if not isinstance(parts.datamodule.data, Arrays):
         return "the data are not in memory"
-    features = int(np.prod(parts.datamodule.input_shape))
+    features = sum(int(np.prod(part)) for part in parts_of(parts.datamodule.input_shape))
     num_samples = len(parts.datamodule.rows["train"])
     if features > MOST_FEATURES or features * num_samples > MOST_VALUES:
         return f"{num_samples} samples of {features} values take the others too long"
@@ -75,12 +87,14 @@ def _too_large(parts: Parts) -> str:
 
 def _arrays(parts: Parts, without_x: bool, split: str) -> tuple[Tensor, Tensor]:
     if not without_x:
-        return parts.datamodule.arrays(split)
+        x, y = parts.datamodule.arrays(split)
+        return torch.cat([part.flatten(1) for part in parts_of(x)], dim=1) if isinstance(x, Mapping) else x, y
     y = torch.from_numpy(parts.datamodule.dataset.y[parts.datamodule.rows[split]])
     return torch.zeros(len(y), 1), y
 
 
-def _of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
+def of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
+    """Yields thresholds by Otsu's method and the mean mask."""
     size = len(parts.datamodule.dataset.target_names)
     made: dict[str, Otsu | MeanMask] = {"mean mask": MeanMask(size)}
     if size <= MOST_BANDS:

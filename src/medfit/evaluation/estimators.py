@@ -18,18 +18,18 @@ from medfit.evidence.targets.known import named
 ALPHAS = np.logspace(-2, 4, 25)
 # shallow trees at half the usual rate: on the bundled tables' training rows, cross-validated, as good or better
 TREES: dict[str, Any] = {"max_depth": 3, "learning_rate": 0.05, "early_stopping": False, "random_state": 0}
-Kind = Literal["table", "series", "images"]
+Third = Literal["trees", "neighbour"]
 
 
-def baselines(task: str, kind: Kind | None = None, num_outputs: int = 1) -> dict[str, Any]:
+def baselines(task: str, third: Third | None = None, num_outputs: int = 1) -> dict[str, Any]:
     """Returns unfitted estimators by name, for a data set's task.
 
-    The trivial and the linear one; gradient-boosted trees for tables; the nearest neighbour (Euclidean), the
-    yardstick of the UCR archive (Dau et al., IEEE/CAA JAS 2019), for series and images.
+    The trivial and the linear one; and gradient-boosted trees, which suit tables, or the nearest neighbour (Euclidean),
+    the yardstick of the UCR archive (Dau et al., IEEE/CAA JAS 2019), which suits series and images.
 
     Args:
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``.
-        kind: Of data; None for the first two alone.
+        third: Beside the trivial and the linear one; None for these two alone.
         num_outputs: Labels, classes or targets.
     """
     if not named(task).classifies:
@@ -45,8 +45,8 @@ def baselines(task: str, kind: Kind | None = None, num_outputs: int = 1) -> dict
             "logistic": several(LogisticRegression(max_iter=2000)),
         }
         neighbour = KNeighborsClassifier(1)
-    more = {"table": {"gradient boosting": boosting}, None: {}}
-    return found | more.get(kind, {"nearest neighbour": neighbour})
+    more = {"trees": {"gradient boosting": boosting}, "neighbour": {"nearest neighbour": neighbour}, None: {}}
+    return found | more[third]
 
 
 def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, num_outputs: int) -> np.ndarray:

@@ -9,21 +9,15 @@ import pandas as pd
 from scipy import optimize
 
 from medfit.evidence.intervals import mean_of, resample, strata_of
+from medfit.evidence.odds import logit
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.thresholds import wilson
 from medfit.evidence.weighted import calibration_error, share
 
-TINY = 1e-6
 STEPS = 40
 NUM_GROUPS = 10
 CENTRED = "calibration_error"  # which resampling raises
 METHODS = ("none", "temperature", "platt", "isotonic")
-
-
-def logit(preds: np.ndarray) -> np.ndarray:
-    """Returns log odds; a probability of 0 or 1 counts as one in a million from it."""
-    kept = np.clip(preds, TINY, 1 - TINY)
-    return np.log(kept / (1 - kept))
 
 
 def slope(preds: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:

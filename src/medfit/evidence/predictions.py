@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from medfit.errors import UserError
+from medfit.evidence.associations import Association
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Answers
 
@@ -74,6 +75,7 @@ class TargetKind:
             ``patients``.
         of_images: Whether the data can be nothing but images.
         cases: How a single case is chosen and told.
+        association: How a column is held against the targets.
     """
 
     name = ""
@@ -84,6 +86,7 @@ class TargetKind:
     sections: frozenset[str] = frozenset()
     of_images = False
     cases = Answers()
+    association = Association()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TargetKind) and type(self) is type(other) and self.name == other.name
@@ -171,6 +174,14 @@ class TargetKind:
     def num_events(self, tests: Sequence[Predictions]) -> float:
         """Returns how many patients have the event, where there is one kind of event; else NaN."""
         return np.nan
+
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Returns each sample's class for stratified splits; None where it has none.
+
+        Args:
+            y: The targets as a data set holds them.
+        """
+        return None
 
     def class_names(self, names: Sequence[str]) -> dict[str, str]:
         """Returns the names of the classes by the numbers under which a split counts them.

@@ -1,10 +1,11 @@
 """Which single cases are shown, and how they are told."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from medfit.data.dataset import Dataset
 from medfit.evidence.targets.known import named
 
 
@@ -32,7 +33,7 @@ class Case(NamedTuple):
     title: str
 
 
-def choose(dataset: Any, rows: np.ndarray, preds: np.ndarray, count: int) -> list[Case]:
+def choose(dataset: Dataset, rows: np.ndarray, preds: np.ndarray, count: int) -> list[Case]:
     """Returns the cases to show, taken in turn from each kind.
 
     Classes: the most confident right, the most confident wrong and the least certain ones. Numbers: those predicted
@@ -68,16 +69,16 @@ def _in_turn(rankings: dict[str, np.ndarray]) -> Iterator[tuple[int, str]]:
                 yield int(order[place]), why
 
 
-def unit_of(dataset: Any, name: str) -> str:
+def unit_of(dataset: Dataset, name: str) -> str:
     """Returns a unit to put behind a number, nothing where there is none."""
     return f" {unit}" if (unit := dataset.units.get(name)) else ""
 
 
-def targets_of(dataset: Any, preds: np.ndarray) -> Sequence[int]:
+def targets_of(dataset: Dataset, preds: np.ndarray) -> Sequence[int]:
     """Returns the outputs of a sample that a summary explains: the predicted class, or all that are not exclusive."""
     return named(dataset.task).cases.outputs(preds)
 
 
-def effect(dataset: Any) -> str:
+def effect(dataset: Dataset) -> str:
     """Returns what attributions are measured in, in words."""
     return named(dataset.task).cases.effect(dataset.target_names, dataset.units)

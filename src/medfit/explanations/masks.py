@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from medfit.data.preprocessing.patches import pad
+from medfit.data.preprocessing.patch_places import pad
 from medfit.explanations.cases import Case, Question
 from medfit.explanations.explainer import Attributions, Family, title
 from medfit.explanations.image import grad_cam, grey_window

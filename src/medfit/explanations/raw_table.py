@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from medfit.data.preprocessing.table import TablePreprocessing
+from medfit.data.dataset import TableDataset
+from medfit.data.preprocessing.table import FittedTable
 
 
 class RawTable:
@@ -18,8 +19,8 @@ class RawTable:
     which is missing.
 
     Args:
-        dataset: :class:`medfit.data.datasets.records.Records`.
-        preprocessing: Of the run; fitted here on the training rows again, which gives what the run had.
+        dataset: A table.
+        fitted: What the run's preprocessing has learnt from the training rows.
         train: Numbers of the training rows.
 
     Attributes:
@@ -29,11 +30,11 @@ class RawTable:
         typical: Each feature's training mean, or its commonest level.
     """
 
-    def __init__(self, dataset: Any, preprocessing: TablePreprocessing, train: np.ndarray) -> None:
+    def __init__(self, dataset: TableDataset, fitted: FittedTable, train: np.ndarray) -> None:
         self.x: pd.DataFrame = dataset.x
         self.names = [str(column) for column in self.x]
         self.numeric = [dataset.kinds[column] == "numeric" for column in self.x]
-        self.steps = preprocessing._steps(train).fit(self.x.iloc[train], preprocessing._target(train))
+        self.steps = fitted.steps
         self.levels = {
             place: sorted(self.x[column].dropna().unique().tolist(), key=str)
             for place, column in enumerate(self.x)

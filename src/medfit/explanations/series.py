@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from medfit.data.dataset import SeriesDataset
 from medfit.explanations.attributions import integrated_gradients, occlusion
 from medfit.explanations.cases import Case, Question, effect
 from medfit.explanations.explainer import Attributions, Family, Prediction, title
@@ -27,6 +28,7 @@ class Signal(Family):
 
     methods = ("integrated_gradients", "occlusion")
     enough: ClassVar[int] = 60
+    dataset: SeriesDataset
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

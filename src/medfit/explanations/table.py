@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from medfit.config.instantiate import build
+from medfit.data.dataset import TableDataset
 from medfit.explanations.attributions import integrated_gradients
 from medfit.explanations.cases import Case, Question, effect, unit_of
 from medfit.explanations.explainer import Attributions, Family, Prediction, title
@@ -40,13 +41,15 @@ class Table(Family):
     methods = ("integrated_gradients", "feature_ablation", "shap", "lime")
     enough: ClassVar[int] = 100
     num_checked = 6
+    dataset: TableDataset
 
     def __init__(self, *args: Any) -> None:
         from medfit.explanations.raw_table import RawTable
 
         super().__init__(*args)
         self.train = self.data.rows["train"]
-        self.raw = RawTable(self.dataset, build(self.cfg.preprocessing)(self.dataset), self.train)
+        fitted = build(self.cfg.preprocessing)(self.dataset).fit(self.train)  # again, which gives what the run had
+        self.raw = RawTable(self.dataset, fitted, self.train)
         self.sources = self.raw.sources()
         if np.isnan(self.raw.matrix[self.rows]).any():
             self.notes.append("LIME knows no missing numbers: it begins with the training mean in their place.")

@@ -37,4 +37,5 @@ def forest(table: pd.DataFrame) -> Figure:
 
 
 def _errors(own: pd.DataFrame) -> np.ndarray:
-    return np.nan_to_num(np.maximum(np.stack([own.gain - own.low, own.high - own.gain]), 0))
+    errors: np.ndarray = np.nan_to_num(np.maximum(np.stack([own.gain - own.low, own.high - own.gain]), 0))
+    return errors

@@ -1,6 +1,7 @@
 """Plots of which places of images count."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,7 @@ def _grey(axes, image, aspect) -> None:  # type: ignore[no-untyped-def]
     axes.set(xticks=[], yticks=[])
 
 
-def _laid_over(axes, shown, values):  # type: ignore[no-untyped-def]
+def _laid_over(axes: Any, shown: np.ndarray, values: np.ndarray) -> Any:
     """Draws a map over an image, the weaker the more transparent."""
     if (values >= 0).all():
         return axes.imshow(shown, cmap=POSITIVE, vmin=0, vmax=values.max() or 1.0, alpha=0.55)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 SIDE = 3.6  # inches of a panel
@@ -65,7 +66,7 @@ def nearest(generated: np.ndarray, training: np.ndarray, distances: np.ndarray) 
     return figure
 
 
-def _panels(panels):  # type: ignore[no-untyped-def]
+def _panels(panels: list[tuple[str, np.ndarray]]) -> Figure:
     figure = Figure(figsize=(SIDE * len(panels), SIDE + 0.3), layout="constrained")
     for axes, (title, image) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _show(axes, image)
@@ -73,6 +74,6 @@ def _panels(panels):  # type: ignore[no-untyped-def]
     return figure
 
 
-def _show(axes, image):  # type: ignore[no-untyped-def]
+def _show(axes: Axes, image: np.ndarray) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

@@ -61,11 +61,14 @@ def _of_data(facts: Facts, source: str) -> Told:
 
 
 def leaks(proof: dict[str, Any]) -> str:
-    """Returns what the leak scan found, in a sentence."""
+    """Returns what the leak scan found and what it did not look at, in a sentence; older runs say only the former."""
     if "leaks" not in proof:
         return "the leak scan was not run"
-    found = proof["leaks"]
-    return f"the leak scan found: {'; '.join(found)}" if found else "the leak scan found nothing"
+    found, gaps = proof["leaks"], proof.get("leak_scan", {}).get("not_looked_at", [])
+    told = f"the leak scan found: {'; '.join(found)}" if found else "the leak scan found nothing"
+    if not gaps:
+        return told
+    return f"{told if found else 'the leak scan was not complete'}; {'; '.join(gaps)}"
 
 
 def _of_training(facts: Facts) -> Told:

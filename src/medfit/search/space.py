@@ -213,7 +213,8 @@ def _distribution(given: dict[str, Any], where: str) -> BaseDistribution:
         warnings.filterwarnings("ignore", ".*not divisible by `step`")  # high is then the last step
         if low >= high:
             raise ValueError(f"low must be below high, not {low} and {high}")
-        return make(**given)
+        made: BaseDistribution = make(**given)
+        return made
 
 
 def _storable(choice: Any) -> Any:

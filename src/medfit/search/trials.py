@@ -26,7 +26,7 @@ MOST_FAILURES = 10  # of any kind
 def place(trial: FrozenTrial | Trial, trials: Sequence[FrozenTrial]) -> int:
     """Returns a trial's place, from 0, among the trials of its study."""
     if "place" in trial.user_attrs:
-        return trial.user_attrs["place"]
+        return int(trial.user_attrs["place"])
     return sum(1 for other in trials if other.number < trial.number and _is_new(other))
 
 

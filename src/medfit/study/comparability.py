@@ -15,6 +15,7 @@ from medfit.search.sampler import EXHAUSTED
 from medfit.search.space import NOT_OF_A_TRAINING, Entry, mixable
 from medfit.study.best import own_overrides
 from medfit.tracking import provenance, recording
+from medfit.tracking.tracked_data import TrackedData
 
 LONGEST_NAME = 200
 MOST_TOLD = 5
@@ -22,7 +23,7 @@ ATTR = "facts"  # the study's attribute; named so by studies of before
 Conditions = dict[str, Any]
 
 
-def study_name(cfg: DictConfig, dataset: Any) -> str:
+def study_name(cfg: DictConfig, dataset: TrackedData) -> str:
     """Returns ``sweep.name``, or the experiment's name and what the command line changes in its trainings."""
     if cfg.sweep.name:
         return cfg.sweep.name
@@ -31,7 +32,7 @@ def study_name(cfg: DictConfig, dataset: Any) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]} {digest}"
 
 
-def conditions(cfg: DictConfig, space: Mapping[str, Entry], dataset: Any) -> Conditions:
+def conditions(cfg: DictConfig, space: Mapping[str, Entry], dataset: TrackedData) -> Conditions:
     """Returns all that makes two trials' scores comparable: config, space, objective, data and code."""
     values = {path: as_override(value) for path, value in leaves(cfg)}
     return {

@@ -19,6 +19,7 @@ from medfit.study.reports import ReportBuffer
 from medfit.study.trial_plan import Report, TrialPlan, halved
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import Run
 from medfit.train import train
 from medfit.training.parts import prepare
 
@@ -54,7 +55,7 @@ class TrialCallback(Callback):
             self.trial.storage = ReportBuffer(trial.storage)  # type: ignore[assignment]
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
 
-    def start(self, run: recording.Run) -> None:
+    def start(self, run: Run) -> None:
         """Notes the run, so that trial and run can be matched."""
         self.run = run
         self.trial.set_user_attr("run_id", run.id)

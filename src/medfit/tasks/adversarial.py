@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
+from medfit.data.inputs import Shape
 from medfit.errors import UserError, blame
 from medfit.tasks import adversarial_losses
+from medfit.tasks.base import one_input
 from medfit.tasks.generative import Generative, GridSize
 from medfit.tasks.regime import AdversarialRegime, Count, NonNegative
 
@@ -50,7 +52,7 @@ class Adversarial(Generative):
         *,
         model: Callable[..., nn.Module],
         regime: AdversarialRegime,
-        input_shape: tuple[int, ...],
+        input_shape: Shape,
         target_names: list[str],
         train_arrays: Callable[[], tuple[Tensor, Tensor]] | None,
         monitor: str,
@@ -66,7 +68,7 @@ class Adversarial(Generative):
         grid_size: GridSize = 8,
     ) -> None:
         with blame("model", TypeError, ValueError, RuntimeError):
-            made: Any = model(input_shape, len(target_names))
+            made: Any = model(one_input(input_shape, "adversarial"), len(target_names))
         _check_players(made, regime, penalised=bool(r1) or loss == "wasserstein_gp")
         super().__init__(
             target_names=target_names,

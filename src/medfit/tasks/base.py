@@ -1,7 +1,7 @@
 """The task: how a model is trained on a kind of target, and how it is scored."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -9,8 +9,20 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from medfit.data.inputs import Shape
 from medfit.errors import UserError, suggest
 from medfit.evidence.predictions import TargetKind
+
+
+def one_input(input_shape: Shape, task: str) -> tuple[int, ...]:
+    """Returns the shape of the only input of a sample.
+
+    Raises:
+        UserError: samples have several inputs.
+    """
+    if isinstance(input_shape, Mapping):
+        raise UserError(f"task={task} takes one input a sample, not several ({', '.join(input_shape)})")
+    return input_shape
 
 
 class Task(L.LightningModule):

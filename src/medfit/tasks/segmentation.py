@@ -15,6 +15,7 @@ from medfit.evidence import segmentation as evidence
 from medfit.evidence.segmentation import COUNTS
 from medfit.evidence.targets import regions
 from medfit.plots.overlays import Overlay, overlay, slice_of
+from medfit.tasks.base import one_input
 from medfit.tasks.supervised import Supervised
 
 SLICES_AT_ONCE = 64
@@ -71,7 +72,7 @@ class Segmentation(Supervised):
         if (monitor := kwargs["monitor"].removeprefix("val/").split("/")[0]) in evidence.DISTANCES:
             raise UserError(f"task.monitor: {monitor} takes long, so it is measured once, after training")
         super().__init__(**kwargs)
-        self.overlap, self.window = overlap, kwargs["input_shape"][1:]
+        self.overlap, self.window = overlap, one_input(kwargs["input_shape"], "segmentation")[1:]
         self.criterion = _loss(loss, false_negative_weight, focus)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,19 +2,20 @@
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from medfit.data.inputs import Input, Shape, zeros
 from medfit.errors import UserError, blame, suggest
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Regime
 
-Batch = list[Tensor] | tuple[Tensor, Tensor]
+Batch = list[Any] | tuple[Input, Tensor]
 
 
 class Supervised(Task):
@@ -23,7 +24,7 @@ class Supervised(Task):
     Args:
         model: Takes the input's shape and the number of outputs.
         regime: How to train.
-        input_shape: Of one sample's ``x``.
+        input_shape: Of one sample's ``x``; of each of its parts by name, if it has several.
         target_names: Of the outputs.
         train_arrays: Gives ``x`` and ``y`` of the training split; class weights or target scales come from ``y``.
         monitor: See :class:`Task`.
@@ -39,7 +40,7 @@ class Supervised(Task):
         *,
         model: Callable[..., nn.Module],
         regime: Regime,
-        input_shape: tuple[int, ...],
+        input_shape: Shape,
         target_names: list[str],
         train_arrays: Callable[[], tuple[Tensor, Tensor]],
         monitor: str,
@@ -55,6 +56,7 @@ class Supervised(Task):
         self.regime = regime
         self.prepare_targets(lambda: train_arrays()[1])
         with blame("model", TypeError, ValueError, RuntimeError):
+            _check_input(model, input_shape)
             self.model = model(input_shape, self.output_size)
             self._check_output(input_shape)
         with blame("regime.optimizer"):
@@ -67,13 +69,13 @@ class Supervised(Task):
         """Numbers that the model puts out."""
         return len(self.target_names)
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         """Returns the shape of what the model puts out for one sample."""
         return (self.output_size,)
 
-    def _check_output(self, input_shape: tuple[int, ...]) -> None:
+    def _check_output(self, input_shape: Shape) -> None:
         with torch.no_grad():
-            found = tuple(self.model.eval()(torch.zeros(1, *input_shape)).shape[1:])
+            found = tuple(self.model.eval()(zeros(input_shape)).shape[1:])
         self.model.train()
         if found != (expected := self.output_shape(input_shape)):
             raise ValueError(f"it puts out {found} for each sample, but this task needs {expected}")
@@ -93,7 +95,7 @@ class Supervised(Task):
         """Returns the names of the validation scores that it logs."""
         return ["val/loss", *(f"val/{name}" for name in self.metrics)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Input) -> Tensor:
         """Returns predictions."""
         return self.predict(self.model(x))
 
@@ -151,6 +153,13 @@ class Supervised(Task):
             total = int(self.trainer.estimated_stepping_batches)
             return _scheduled(optimizer, scheduler(optimizer, total_steps=total), interval="step")
         return _scheduled(optimizer, scheduler(optimizer), interval="epoch", monitor=self.monitor)
+
+
+def _check_input(model: Callable[..., nn.Module], input_shape: Shape) -> None:
+    """Refuses several inputs where a model's signature says that it takes one."""
+    parameter = inspect.signature(model).parameters.get("input_shape")
+    if isinstance(input_shape, Mapping) and parameter and parameter.annotation == tuple[int, ...]:
+        raise ValueError(f"it takes one input a sample, not several ({', '.join(input_shape)})")
 
 
 def _scheduled(optimizer: Optimizer, scheduler: Any, **when: str) -> dict[str, Any]:

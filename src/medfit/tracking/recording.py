@@ -15,13 +15,12 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit.config.overrides import leaves, without_passwords
+from medfit.config.overrides import OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError
 from medfit.tracking import provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
-
-OWN_KEYS = ("regime.callbacks.", "regime.trainer.")  # a user's own nodes, whose targets no choice implies
+from medfit.tracking.tracked_data import TrackedData
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Tracking:
 @contextmanager
 def start_run(
     cfg: DictConfig,
-    dataset: Any,
+    dataset: TrackedData,
     proof: Mapping[str, Any],
     tags: Mapping[str, str],
     resume: str | None = None,
@@ -72,7 +71,7 @@ def start_run(
     run.end("FINISHED")
 
 
-def experiment_name(cfg: DictConfig, dataset: Any) -> str:
+def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
     """Returns the MLflow experiment's name: the experiment's, else the data set's."""
     return cfg.experiment or dataset.name
 
@@ -95,7 +94,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "report",
         ):
             for path, value in leaves(cfg[section], str(section)):
-                if path.startswith(OWN_KEYS) or not path.rpartition(".")[2].startswith("_"):
+                if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
                     yield path, value
 
 

@@ -20,6 +20,7 @@ from medfit.errors import StoreError, disk_full
 from medfit.tracking.background import BackgroundWriter
 from medfit.tracking.operations import MOST_POINTS, now_ms
 from medfit.tracking.store import Store
+from medfit.tracking.tracked_data import TrackedData
 
 FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
 LONGEST_PARAM = 6000  # characters that MLflow takes
@@ -95,7 +96,9 @@ class Run:
         self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
         self.set_tag("mlflow.loggedImages", "True")
 
-    def log_dataset(self, dataset: Any, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
+    def log_dataset(
+        self, dataset: TrackedData, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None
+    ) -> None:
         """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files."""
         schema = dataset.schema()
         columns = [

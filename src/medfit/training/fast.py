@@ -1,4 +1,4 @@
-"""The fast loop: for small models on data in memory, where Lightning's own loop costs more than the arithmetic.
+"""The fast loop: an epoch at a time, where Lightning's own loop adds to the cost of each batch.
 
 An epoch is one step of Lightning's. The loop calls the task's own ``training_step`` and ``validation_step`` and gives
 the same losses and weights; hooks of single batches do not fire, so it is taken only where nothing needs them.
@@ -15,24 +15,22 @@ from torch import Tensor
 
 from medfit.data.batches import Batches
 from medfit.data.datamodule import DataModule
+from medfit.data.inputs import each
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
-from medfit.training.hardware import is_small
 from medfit.training.optimizer_steps import OptimizerSteps
 
 
-def pays(task: Task, data: DataModule, regime: Training, callbacks: Iterable[Callback]) -> bool:
-    """Tells whether the fast loop is quicker, and nothing needs a step of Lightning's own.
+def suits(regime: Training, callbacks: Iterable[Callback]) -> bool:
+    """Tells whether nothing needs a step of Lightning's own; the fast loop is then quicker, for large models too.
 
     Args:
-        task: With its model.
-        data: It is trained on.
         regime: How; arguments for the trainer and callbacks of the user's need Lightning's own steps.
         callbacks: The others, which may need hooks of single batches.
     """
     if regime.speed != "auto" or regime.trainer or regime.callbacks:
         return False
-    return is_small(task, data.batch_size, data.input_shape) and not any(map(_follows_batches, callbacks))
+    return not any(map(_follows_batches, callbacks))
 
 
 class FastTrainer(L.Trainer):
@@ -67,6 +65,19 @@ class _Epochs(L.LightningModule):
         super().__init__()
         self.task, self.data, self.accumulate, self.clip = task, data, accumulate, clip
         self.automatic_optimization = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Lets callbacks, which are given this module, ask it what they would ask the task."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "task":  # it is not there yet
+                raise
+            return getattr(self.task, name)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Returns the task's state."""
+        return self.task.state_dict(*args, **kwargs)
 
     def configure_optimizers(self) -> Any:
         """Returns the task's optimisers; this loop itself moves on their schedule."""
@@ -146,7 +157,7 @@ class _Epochs(L.LightningModule):
             with _own_precision(device) if lowered else nullcontext():
                 if (batch := next(made, None)) is None:
                     return
-                ready = augment(*(_moved(part, device) for part in convert(batch)))
+                ready = augment(*(each(lambda tensor: _moved(tensor, device), part) for part in convert(batch)))
             yield ready
 
 

@@ -1,7 +1,6 @@
 """What makes a training faster and leaves its results as they are: chosen where it pays."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.optim import Optimizer
 
+from medfit.data.inputs import Shape, num_places
 from medfit.tasks.regime import Training
 
 SMALL = 2**25  # products of a batch's forward pass, at most, that one thread computes
@@ -31,7 +31,7 @@ def prepare_optimizer(optimizer: Optimizer, regime: Training) -> Optimizer:
     return optimizer
 
 
-def is_small(model: nn.Module, batch_size: int, input_shape: Sequence[int]) -> bool:
+def is_small(model: nn.Module, batch_size: int, input_shape: Shape) -> bool:
     """Tells whether a batch's arithmetic costs less than what surrounds it.
 
     Args:
@@ -40,11 +40,11 @@ def is_small(model: nn.Module, batch_size: int, input_shape: Sequence[int]) -> b
         input_shape: Of a sample, its channels first.
     """
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    return num_parameters * batch_size * math.prod(input_shape[1:]) < SMALL
+    return num_parameters * batch_size * num_places(input_shape) < SMALL
 
 
 @contextmanager
-def suiting_threads(regime: Training, model: nn.Module, batch_size: int, input_shape: Sequence[int]) -> Iterator[None]:
+def suiting_threads(regime: Training, model: nn.Module, batch_size: int, input_shape: Shape) -> Iterator[None]:
     """Lets a small model compute in one thread: several would wait for each other longer than they work.
 
     Where another process keeps a core from one of them, that takes ten times as long.

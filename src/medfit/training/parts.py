@@ -16,6 +16,8 @@ from medfit.config.instantiate import build, load_dataset
 from medfit.config.node_key import NodeKey
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
+from medfit.data.dataset import Dataset
+from medfit.data.inputs import Shape
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -56,15 +58,15 @@ def prepare(cfg: DictConfig) -> Parts:
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
     proof = datamodule.proof
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
-    proof["leaks"] = list(found)
-    return Parts(datamodule, task, task.regime, found)
+    proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
+    return Parts(datamodule, task, task.regime, found.findings)
 
 
 _PREPARED: dict[tuple[Any, ...], Prepared] = {}
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**28
 
 
-def _prepared(dataset: Any, preprocessing: NodeKey, split: NodeKey) -> Prepared:
+def _prepared(dataset: Dataset, preprocessing: NodeKey, split: NodeKey) -> Prepared:
     """Returns data as two configs divide and prepare them, once for all trainings that share these."""
     key = dataset, preprocessing, split
     if key not in _PREPARED:
@@ -80,7 +82,7 @@ def _values(node: DictConfig) -> Any:
 
 def make_task(
     cfg: DictConfig,
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     target_names: Sequence[str],
     train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> Task:
@@ -93,13 +95,14 @@ def make_task(
         train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
             was learnt from them.
     """
-    return build(cfg.task)(
+    task: Task = build(cfg.task)(
         model=build(cfg.model),
         regime=build(cfg.regime),
         input_shape=input_shape,
         target_names=target_names,
         train_arrays=train_arrays,
     )
+    return task
 
 
 def sizes(cfg: DictConfig, first: str) -> str:

@@ -38,7 +38,7 @@ class DivergedError(UserError):
 
 
 def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logger | None = None) -> L.Trainer:
-    """Returns Lightning's trainer, or the one with the fast loop where that pays.
+    """Returns Lightning's trainer, or the one with the fast loop where nothing needs a step.
 
     Args:
         parts: What is trained.
@@ -55,7 +55,7 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
     arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
     arguments["logger"] = logger or False
     try:
-        if fast.pays(task, parts.datamodule, regime, callbacks):
+        if fast.suits(regime, callbacks):
             return fast.FastTrainer(regime.accumulate, regime.gradient_clip, **arguments)
         trainer = L.Trainer(
             gradient_clip_val=regime.gradient_clip, accumulate_grad_batches=regime.accumulate, **arguments

@@ -109,20 +109,20 @@ def test_a_window_is_taken(window):
 def test_train_is_scikit_learns_standard_scaler():
     images = [noise((2, 5, 6), seed=1), noise((2, 3, 4, 2), seed=2) * 3]
     values = np.concatenate([image.reshape(2, -1) for image in images], axis=1)
-    scaler, standard = StandardScaler().fit(values.T), Standard(map(torch.from_numpy, images))
+    scaler, standard = StandardScaler().fit(values.T), Standard.of(map(torch.from_numpy, images))
     for image in images:
         expected = scaler.transform(image.reshape(2, -1).T).T.reshape(image.shape)
         np.testing.assert_allclose(standard(torch.from_numpy(image)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_channel_that_does_not_vary_in_training_is_only_centred():
-    standard = Standard(iter([torch.full((1, 30, 30), 1000 / 3)]))
+    standard = Standard.of(iter([torch.full((1, 30, 30), 1000 / 3)]))
     x = torch.tensor([[[1000 / 3, 1000 / 3 + 2]]])
     torch.testing.assert_close(standard(x), torch.tensor([[[0.0, 2.0]]]), rtol=0, atol=1e-3)
 
 
 def test_train_scaling_gives_float32():
-    assert Standard([torch.rand(1, 4, 4)])(torch.rand(1, 4, 4)).dtype == torch.float32
+    assert Standard.of([torch.rand(1, 4, 4)])(torch.rand(1, 4, 4)).dtype == torch.float32
 
 
 # Sizes

@@ -16,11 +16,16 @@ from medfit.data.datasets.breast_cancer import BreastCancer
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.data.preprocessing.augmentation import Augmentation
-from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing, pad
+from medfit.data.preprocessing.patch_places import pad
+from medfit.data.preprocessing.patches import PLANES, PatchPreprocessing
 from medfit.data.splits import Split
 from medfit.errors import UserError
 
 ROWS = [0, 1, 2]
+
+
+def prepared_by(steps, rows):
+    return steps.prepared(steps.fit(rows))
 
 
 class Counting:
@@ -74,7 +79,7 @@ def steps(made, **options):
 
 
 def patches(made, rows=ROWS, **options):
-    return steps(made, **options).apply(rows)
+    return prepared_by(steps(made, **options), rows)
 
 
 def taken(made, num=200, rows=(0,), seed=0, **options):
@@ -338,13 +343,13 @@ def test_train_scaling_is_scikit_learns_over_the_training_images():
 
 def test_preparing_anew_scales_by_the_new_training_images_alone():
     prepare = steps(images(), scaling="train")
-    prepare.apply([0])
-    again = prepare.apply([2]).case(2)[0]
+    prepared_by(prepare, [0])
+    again = prepared_by(prepare, [2]).case(2)[0]
     torch.testing.assert_close(again, patches(images(), [2], scaling="train").case(2)[0])
 
 
 def test_each_image_is_scaled_alone_by_default():
-    x = PatchPreprocessing(data_set(images())).apply(ROWS).case(1)[0]
+    x = prepared_by(PatchPreprocessing(data_set(images())), ROWS).case(1)[0]
     assert x.mean(dim=(1, 2)).abs().max() < 1e-5 and x.std(dim=(1, 2), correction=0).tolist() == pytest.approx([1, 1])
 
 
@@ -380,7 +385,7 @@ def test_images_beyond_the_memory_are_prepared_again_with_equal_values(monkeypat
     expected = [patches(images()).case(row) for row in ROWS]
     readers = [Counting(image) for image in images()]
     little_memory(monkeypatch, 0)
-    prepared = PatchPreprocessing(data_set(images(), readers), scaling="none").apply(ROWS)
+    prepared = prepared_by(PatchPreprocessing(data_set(images(), readers), scaling="none"), ROWS)
     before = readers[0].times
     for row in ROWS * 2:
         assert all(torch.equal(*parts) for parts in zip(prepared.case(row), expected[row], strict=True))
@@ -391,14 +396,14 @@ def test_as_many_images_are_kept_as_there_is_memory_for(monkeypatch):
     needed = sum(part.nbytes for part in patches(images()).case(0))
     prepare = steps(images())
     little_memory(monkeypatch, 2.5 * needed / 0.4)
-    prepared = prepare.apply(ROWS)
+    prepared = prepared_by(prepare, ROWS)
     assert [prepared.case(row)[0] is prepared.case(row)[0] for row in ROWS] == [True, True, False]
 
 
 def test_a_large_image_that_is_not_kept_leaves_room_for_small_ones(monkeypatch):
     prepare = steps([images((200, 200), 1)[0], *images()])
     little_memory(monkeypatch, 50_000)
-    prepared = prepare.apply([0])
+    prepared = prepared_by(prepare, [0])
     assert [prepared.case(row)[0] is prepared.case(row)[0] for row in (0, 0, 1)] == [False, False, True]
 
 
@@ -406,7 +411,7 @@ def test_no_image_is_read_again_to_know_its_size_or_spacing(monkeypatch):
     readers = [Counting(image) for image in images((8, 9, 10), spacing=(1.0, 2.0, 3.0))]
     data = data_set(images((8, 9, 10)), readers)
     data._kept.clear()
-    prepared = PatchPreprocessing(data, slices="axial", scaling="none").apply(ROWS)
+    prepared = prepared_by(PatchPreprocessing(data, slices="axial", scaling="none"), ROWS)
     before = readers[1].times
     prepared.training(ROWS)
     prepared.about(1)
@@ -418,7 +423,7 @@ def test_no_image_is_read_again_to_know_its_size_or_spacing(monkeypatch):
 
 def test_whole_images_are_given_with_patient_and_spacing():
     data = data_set(images(spacing=(0.7, 1.3)), groups=np.array(["p9", "p1", "p9"]))
-    part = PatchPreprocessing(data, scaling="none").apply(ROWS).evaluation([2, 1, 0])
+    part = prepared_by(PatchPreprocessing(data, scaling="none"), ROWS).evaluation([2, 1, 0])
     found = [part.batch(torch.tensor([place])) for place in range(3)]
     assert [x.shape for x, *_ in found] == [(1, 2, 20, 24)] * 3
     assert [patients for _, _, patients, _ in found] == [[1], [0], [1]]
@@ -461,7 +466,7 @@ def test_the_data_module_takes_patches():
 
 def test_data_without_images_are_refused():
     with pytest.raises(
-        UserError, match="preprocessing=patches takes images with masks, which breast_cancer has none of"
+        UserError, match="preprocessing=patches: breast_cancer holds records, which take preprocessing=table"
     ):
         PatchPreprocessing(BreastCancer())
 
@@ -470,7 +475,9 @@ def test_images_without_masks_are_refused():
     data = Images(
         name="made", names=["a"], readers=[partial(Image, np.ones((1, 4, 4)))], channels=["c"], task="generation", target_names=[]
     )  # fmt: skip
-    with pytest.raises(UserError, match="takes images with masks, which made has none of"):
+    with pytest.raises(
+        UserError, match="preprocessing=patches: made holds images without a target, which take preprocessing=image"
+    ):
         PatchPreprocessing(data)
 
 

@@ -39,6 +39,10 @@ STEPS = {
 AUGMENTATIONS = {"jitter": 0.1, "magnitude": 0.2, "shift": 0.3, "time_mask": 0.4, "channel_dropout": 0.5}
 
 
+def prepared_by(steps, rows):
+    return steps.prepared(steps.fit(rows))
+
+
 def series(x, rate=RATE):
     x = np.asarray(x)
     names = [f"c{number}" for number in range(x.shape[1])]
@@ -59,7 +63,7 @@ def tone(frequency, time=TIME, phase=0.3):
 
 def transformed(x, train=TRAIN, rate=RATE, **options):
     """All series, unscaled unless asked for."""
-    return SeriesPreprocessing(series(x, rate), **{"scaling": "none", **options}).apply(train)[:][0].numpy()
+    return prepared_by(SeriesPreprocessing(series(x, rate), **{"scaling": "none", **options}), train)[:][0].numpy()
 
 
 def one(signal, rate=RATE, **options):
@@ -115,7 +119,7 @@ def test_every_series_becomes_finite_float32(chosen):
 @given(options())
 def test_the_data_set_is_left_as_it_was(chosen):
     data = series(noise())
-    SeriesPreprocessing(data, **chosen).apply(TRAIN)
+    prepared_by(SeriesPreprocessing(data, **chosen), TRAIN)
     np.testing.assert_array_equal(data.x, noise().astype(np.float32))
 
 
@@ -125,7 +129,7 @@ def test_without_steps_values_stay_as_they_are():
 
 def test_targets_are_kept():
     data = series(noise())
-    y = SeriesPreprocessing(data).apply(TRAIN)[:][1]
+    y = prepared_by(SeriesPreprocessing(data), TRAIN)[:][1]
     assert y.dtype == torch.int64 and y.tolist() == data.y.tolist()
 
 
@@ -346,7 +350,7 @@ def test_scaling_by_the_training_split_keeps_differences_between_series():
 
 
 def test_by_default_scaling_is_per_series():
-    made = SeriesPreprocessing(series(noise())).apply(TRAIN)[:][0].numpy()
+    made = prepared_by(SeriesPreprocessing(series(noise())), TRAIN)[:][0].numpy()
     assert np.array_equal(made, transformed(noise(), scaling="per_series"))
 
 
@@ -426,7 +430,7 @@ def test_series_just_long_enough_to_filter_are_taken(step, length):
 def test_records_are_refused():
     y = np.zeros((2, 1), dtype=np.float32)
     data = Records(name="made", x=pd.DataFrame({"age": [1.0, 2.0]}), y=y, task="regression", target_names=["t"])
-    with pytest.raises(UserError, match=r"^preprocessing=series takes time series, and the data set holds none$"):
+    with pytest.raises(UserError, match=r"^preprocessing=series: made holds records, which take preprocessing=table$"):
         SeriesPreprocessing(data)
 
 
@@ -602,7 +606,7 @@ def ragged_series(x):
 
 def prepared(x, train=TRAIN, **chosen):
     """All series of many lengths, unscaled unless asked for."""
-    return SeriesPreprocessing(ragged_series(x), **{"scaling": "none", **chosen}).apply(train)[:][0].numpy()
+    return prepared_by(SeriesPreprocessing(ragged_series(x), **{"scaling": "none", **chosen}), train)[:][0].numpy()
 
 
 @settings(max_examples=25, deadline=None)
@@ -733,6 +737,7 @@ def spied(*overrides):
         max_epochs=2,
         accelerator="cpu",
         callbacks=[spy],
+        num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -778,7 +783,7 @@ def test_batches_to_predict_are_not_augmented(augmented):
 
 def test_the_stored_series_are_as_before_the_training(augmented):
     data = augmented[1]
-    again = SeriesPreprocessing(data.dataset).apply(data.rows["train"])
+    again = prepared_by(SeriesPreprocessing(data.dataset), data.rows["train"])
     assert torch.equal(data.data[:][0], again[:][0])
 
 

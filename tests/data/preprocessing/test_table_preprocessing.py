@@ -19,6 +19,10 @@ NUM_ROWS, TRAIN = 40, np.arange(25)
 SECRET = "Zebedee-4711"
 
 
+def prepared_by(steps, rows):
+    return steps.prepared(steps.fit(rows))
+
+
 def frame(seed=0, num_rows=NUM_ROWS):
     """Features of each kind, of which all but age have missing cells."""
     rng = np.random.default_rng(seed)
@@ -55,7 +59,7 @@ def numbers(values, task="regression"):
 
 
 def transformed(data, train=TRAIN, **options):
-    return TablePreprocessing(data, **options).apply(train)[:][0].numpy()
+    return prepared_by(TablePreprocessing(data, **options), train)[:][0].numpy()
 
 
 @st.composite
@@ -105,7 +109,7 @@ def test_a_row_is_transformed_alike_whatever_rows_are_beside_it(chosen, task):
 def test_every_usable_sample_becomes_finite_numbers(chosen, task):
     data = records(task=task)
     usable = np.flatnonzero(TablePreprocessing(data, **chosen).usable())
-    made = TablePreprocessing(data, **chosen).apply(np.intersect1d(TRAIN, usable))
+    made = prepared_by(TablePreprocessing(data, **chosen), np.intersect1d(TRAIN, usable))
     x, y = made[:]
     assert x.dtype.is_floating_point and len(x) == len(y) == NUM_ROWS and x[usable].isfinite().all()
 
@@ -268,7 +272,7 @@ def test_a_feature_that_tells_the_target_entirely_is_chosen():
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "multilabel"])
 def test_targets_pass_unchanged(task):
     data = records(task=task)
-    np.testing.assert_array_equal(TablePreprocessing(data).apply(TRAIN)[:][1].numpy(), data.y)
+    np.testing.assert_array_equal(prepared_by(TablePreprocessing(data), TRAIN)[:][1].numpy(), data.y)
 
 
 def test_repeated_training_rows_count_as_often_as_they_are_repeated():

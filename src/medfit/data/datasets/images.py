@@ -5,9 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from medfit.data.dataset import ImageDataset
 from medfit.data.datasets.samples import Samples
 from medfit.data.image import RESIDENT_SHARE, Image
+from medfit.data.kinds.images import GenerationKind, ImageKind, MaskKind
 from medfit.errors import UserError
+
+KINDS = {"segmentation": MaskKind(), "generation": GenerationKind()}  # all others have a class or a number each
 
 
 class Images(Samples):
@@ -42,6 +46,7 @@ class Images(Samples):
         if not readers:
             raise UserError("dataset: there are no images")
         super().__init__(y=np.zeros((len(readers), 0), dtype=np.float32) if y is None else y, **about)
+        self.kind = KINDS.get(self.task, ImageKind())
         self.channels, self.file_names, self._readers = list(channels), list(names), list(readers)
         self._kept: dict[int, Image] = {}
         self._empty_masks = empty_masks
@@ -117,6 +122,9 @@ class Images(Samples):
                 f"{name}: its mask is empty; dataset.empty_masks=keep takes it as an image without findings"
             )
         return bool(largest)
+
+
+_CONTRACT: type[ImageDataset] = Images  # checked by mypy
 
 
 def _size(shape: Sequence[int]) -> str:

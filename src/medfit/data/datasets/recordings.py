@@ -213,7 +213,7 @@ def _read_labels(labels: str, **text: Any) -> pd.DataFrame:
 
 def _resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:
     """Returns a signal at another rate, missing where it was."""
-    from medfit.data.preprocessing.series import fill, resample
+    from medfit.data.preprocessing.signal_cleaning import fill, resample
 
     gaps = np.isnan(signal)
     x = resample(fill(signal[None], "interpolate").astype(np.float64), old, new)[0]

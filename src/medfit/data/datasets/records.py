@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.data.dataset import TableDataset
 from medfit.data.datasets.samples import Samples
+from medfit.data.kinds.table import TableKind
 from medfit.errors import UserError
 
 KINDS = ("numeric", "categorical", "boolean")
@@ -21,6 +23,7 @@ class Records(Samples):
         **about: As :class:`Samples` takes them.
     """
 
+    kind = TableKind()
     x: pd.DataFrame
 
     def __init__(self, *, x: pd.DataFrame, kinds: Mapping[str, str] | None = None, **about: Any) -> None:
@@ -36,9 +39,16 @@ class Records(Samples):
         """Returns the columns' names and kinds; no values."""
         return [{"name": str(column), "kind": self.kinds[column]} for column in self.x]
 
+    def tables(self) -> list[pd.DataFrame]:
+        """Returns what is known of each sample: its facts and its features."""
+        return [self.facts, self.x]
+
     def contents(self) -> Iterator[bytes]:
         """Yields a hash of each row."""
         yield pd.util.hash_pandas_object(self.x, index=False).to_numpy().tobytes()
+
+
+_CONTRACT: type[TableDataset] = Records  # checked by mypy
 
 
 def encode(targets: pd.DataFrame, task: str, positive: Any = None) -> tuple[np.ndarray, list[str]]:

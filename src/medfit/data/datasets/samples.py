@@ -1,4 +1,4 @@
-"""What every data set offers, whatever its samples are: the contract between data and the rest."""
+"""What data sets share, whatever their samples are."""
 
 import functools
 import hashlib
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.data.kind import Kind
 from medfit.errors import UserError, suggest
+from medfit.evidence.targets.known import named
 
 
 class Samples:
-    """Samples ``(x, y)`` with patients, targets and units; a kind of data says what ``x`` is.
+    """A :class:`medfit.data.dataset.Dataset` of a kind: samples ``(x, y)`` with patients, targets and units.
 
     Args:
         name: Of the data set; names the MLflow experiment where no experiment is named.
@@ -29,10 +31,11 @@ class Samples:
         excluded: How many samples were read and left out, by the reason.
 
     Attributes:
+        kind: What the samples are; a class of each kind names it.
         strata: Each sample's class for stratified splits, None where the target has none.
     """
 
-    x: Any
+    kind: Kind[Any]
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Samples:
         self.units = dict(units or {})
         self.facts = pd.DataFrame(index=range(len(y))) if facts is None else facts.reset_index(drop=True)
         self.excluded = {reason: number for reason, number in (excluded or {}).items() if number}
-        self.strata = _strata(task, y)
+        self.strata = named(task).strata(y)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -82,13 +85,16 @@ class Samples:
         Raises:
             UserError: there is no such column.
         """
-        tables = [self.facts, *([self.x] if isinstance(self.x, pd.DataFrame) else [])]
-        for table in tables:
+        for table in self.tables():
             if name in table:
                 return table[name]
-        known = [str(column) for table in tables for column in table]
+        known = [str(column) for table in self.tables() for column in table]
         have = f" (columns: {', '.join(known)})" if known else ", nor any other"
         raise UserError(f"{where}: the data set has no column '{name}'{suggest(name, known)}{have}")
+
+    def tables(self) -> list[pd.DataFrame]:
+        """Returns the tables whose columns say something of each sample."""
+        return [self.facts]
 
     def schema(self) -> list[dict[str, str]]:
         """Returns the names, kinds, roles and units of features and targets; no values."""
@@ -111,9 +117,3 @@ class Samples:
     def fingerprint(self) -> str:
         """Returns a hash of all values, names, kinds, given splits and of which samples are one patient's."""
         return self._digest
-
-
-def _strata(task: str, y: np.ndarray) -> np.ndarray | None:
-    if task == "multiclass":
-        return y
-    return y[:, 0].astype(int) if task == "binary" else None

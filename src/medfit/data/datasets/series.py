@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from medfit.data.dataset import SeriesDataset
 from medfit.data.datasets.samples import Samples
+from medfit.data.kinds.series import SeriesKind
 from medfit.errors import UserError
 
 
@@ -27,6 +29,7 @@ class Series(Samples):
             a sample.
     """
 
+    kind = SeriesKind()
     x: np.ndarray | list[np.ndarray]
 
     def __init__(
@@ -63,6 +66,9 @@ class Series(Samples):
         yield np.array([series.shape[1] for series in self.x], dtype="<i8").tobytes()
         for series in self.x:
             yield np.ascontiguousarray(series).tobytes()
+
+
+_CONTRACT: type[SeriesDataset] = Series  # checked by mypy
 
 
 def _as_float32(x: np.ndarray | Sequence[np.ndarray], num_channels: int) -> np.ndarray | list[np.ndarray]:

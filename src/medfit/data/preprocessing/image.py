@@ -1,15 +1,20 @@
 """Preprocessing of whole images, all made the same size: for classification, regression and generation."""
 
+import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from medfit.data.dataset import ImageDataset, ImageFiles
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.augmentation import Augmentation
+from medfit.data.preprocessing.fitted import Fitted, listed
 from medfit.data.preprocessing.intensity import Scaling, Standard, check_spacing, check_window, resample, resize, scale
 from medfit.errors import UserError
 
@@ -20,7 +25,7 @@ class ImagePreprocessing:
     """Resamples, resizes and scales images; augments training batches.
 
     Args:
-        dataset: :class:`medfit.data.datasets.images.Images`.
+        dataset: Images, as :class:`medfit.data.datasets.images.Images` are.
         spacing_mm: The new distance of pixels along each axis; None leaves it.
         size: Pixels along each axis, or one number for all; None where all images have one size.
         fit: Whether an image of another shape is stretched, or scaled as it is and padded with its lowest value.
@@ -33,7 +38,7 @@ class ImagePreprocessing:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: ImageDataset,
         spacing_mm: Sequence[Annotated[float, Field(gt=0)]] | None = None,
         size: Pixels | Sequence[Pixels] | None = None,
         fit: Literal["stretch", "pad"] = "stretch",
@@ -41,13 +46,16 @@ class ImagePreprocessing:
         scaling: Scaling = "unit",
         augmentation: Augmentation | None = None,
     ) -> None:
-        if not hasattr(dataset, "image"):
-            raise UserError(f"preprocessing=image takes images, which {dataset.name} has none of")
-        if dataset.task == "segmentation":
-            raise UserError("preprocessing=image leaves masks out; take preprocessing=patches")
+        check_kind(dataset, "image")
         check_window(window)
         dimensions = dataset.num_dimensions
-        self.dataset, self.spacing_mm, self.fit, self.window, self.scaling = dataset, spacing_mm, fit, window, scaling
+        self.dataset, self.spacing_mm, self.fit_shape, self.window, self.scaling = (
+            dataset,
+            spacing_mm,
+            fit,
+            window,
+            scaling,
+        )
         self.size = [size] * dimensions if isinstance(size, int) else size
         if self.size is not None and len(self.size) != dimensions:
             raise UserError(f"preprocessing.size: expected one number or {dimensions}, not {len(self.size)}")
@@ -57,48 +65,102 @@ class ImagePreprocessing:
         """Marks all images."""
         return np.ones(len(self.dataset), dtype=bool)
 
-    def apply(self, train: np.ndarray) -> Arrays:
-        """Returns all images and targets as tensors, ``x`` in the shape (samples, channels, *size).
+    def fit(self, train: np.ndarray) -> "FittedImages":
+        """Returns what the training images teach: their mean and standard deviation, where these scale all images.
 
         Args:
             train: Numbers of the training images.
 
         Raises:
-            UserError: images of several sizes, where none is set, or more than fits in memory.
+            UserError: images of several sizes, where none is set.
         """
-        x = torch.from_numpy(self._all())
+        steps = FittedImages(
+            features=list(self.dataset.channels),
+            units=dict(self.dataset.units),
+            target_names=list(self.dataset.target_names),
+            spacing_mm=listed(self.spacing_mm),
+            size=listed(self.size),
+            fit=self.fit_shape,
+            window=listed(self.window),
+            scaling=self.scaling,
+            standard=None,
+            shape=None,
+        )
+        shape = list(steps.unscaled(self.dataset, 0).shape)
+        standard = None
         if self.scaling == "train":
-            standard = Standard(x[row] for row in train)
-            for image in x:
-                image.copy_(standard(image))
-        return Arrays(x, torch.tensor(self.dataset.y), self._augment)
+            images = (torch.from_numpy(steps.unscaled(self.dataset, row)) for row in train.tolist())
+            standard = Standard.of(images).values()
+        return replace(steps, shape=shape, standard=standard)
 
-    def _all(self) -> np.ndarray:
+    def prepared(self, fitted: "FittedImages") -> Arrays:
+        """Returns all images and targets as tensors ``(x, y)``."""
+        return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y), self._augment)
+
+    def _augment(self, x: Tensor) -> Tensor:
+        return self.augmentation(x)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedImages(Fitted):
+    """How images are resampled, resized and scaled.
+
+    Args:
+        spacing_mm: As :class:`ImagePreprocessing` takes it, and the next four.
+        size: Pixels along each axis.
+        fit: ``stretch`` or ``pad``.
+        window: Lowest and highest value.
+        scaling: ``unit``, ``per_image``, ``train`` or ``none``.
+        standard: Mean and standard deviation of each channel over the training images; None with other scaling.
+        shape: Of a prepared image: (channels, *size).
+    """
+
+    spacing_mm: list[float] | None
+    size: list[int] | None
+    fit: Literal["stretch", "pad"]
+    window: list[float] | None
+    scaling: Scaling
+    standard: dict[str, list[float]] | None
+    shape: list[int] | None
+
+    def apply(self, samples: ImageFiles) -> Tensor:
+        """Returns images in the shape (samples, channels, *size).
+
+        Raises:
+            UserError: other channels or another size than the first image had, or more than fits in memory.
+        """
         import psutil
 
-        first = self._prepare(0)
-        if (needed := first.nbytes * len(self.dataset)) > (free := psutil.virtual_memory().available):
+        self.check_features(samples.channels)
+        assert self.shape is not None
+        needed, free = 4 * math.prod(self.shape) * len(samples), psutil.virtual_memory().available
+        if needed > free:
             raise UserError(
                 f"the prepared images take {needed / 2**30:.1f} GiB, but only {free / 2**30:.1f} GiB of memory are "
                 "free; set a smaller preprocessing.size"
             )
-        made = np.empty((len(self.dataset), *first.shape), dtype=np.float32)
-        for index in range(len(self.dataset)):
-            image = self._prepare(index) if index else first
-            if image.shape != first.shape:
-                shapes = [" x ".join(map(str, shape[1:])) for shape in (first.shape, image.shape)]
-                raise UserError(
-                    f"{self.dataset.file_names[index]}: {shapes[1]} pixels, but the first image has {shapes[0]}; "
-                    "set preprocessing.size"
-                )
-            made[index] = image
-        return made
+        made = np.empty((len(samples), *self.shape), dtype=np.float32)
+        for index in range(len(samples)):
+            made[index] = self._checked(self.unscaled(samples, index), samples.file_names[index])
+        x = torch.from_numpy(made)
+        if self.standard is not None:
+            standard = Standard.from_values(self.standard)
+            for image in x:
+                image.copy_(standard(image))
+        return x
 
-    def _prepare(self, index: int) -> np.ndarray:
-        image = self.dataset.image(index)
-        check_spacing(self.spacing_mm, image, self.dataset.file_names[index])
+    def unscaled(self, samples: ImageFiles, index: int) -> np.ndarray:
+        """Returns an image with all done but the scaling by the training images."""
+        image = samples.image(index)
+        check_spacing(self.spacing_mm, image, samples.file_names[index])
         image = resample(image, self.spacing_mm)
         return self._resize(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
+
+    def _checked(self, image: np.ndarray, name: str) -> np.ndarray:
+        if list(image.shape) != self.shape:
+            shapes = [" x ".join(map(str, shape[1:])) for shape in (self.shape or (), image.shape)]
+            raise UserError(f"{name}: {shapes[1]} pixels, but the first image has {shapes[0]}; set preprocessing.size")
+        return image
 
     def _resize(self, x: np.ndarray) -> np.ndarray:
         if self.size is None:
@@ -109,6 +171,3 @@ class ImagePreprocessing:
         x = resize(x, [max(1, min(new, round(n * ratio))) for n, new in zip(x.shape[1:], self.size, strict=True)])
         missing = [new - n for new, n in zip(self.size, x.shape[1:], strict=True)]
         return np.pad(x, [(0, 0), *((m // 2, m - m // 2) for m in missing)], constant_values=x.min())
-
-    def _augment(self, x: Tensor) -> Tensor:
-        return self.augmentation(x)[0]

@@ -1,7 +1,7 @@
 """Sizes and values of images."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -110,10 +110,16 @@ class Standard:
     """Mean 0 and standard deviation 1 of each channel over the training images.
 
     Args:
-        images: The training images, each in the shape (channels, *size).
+        mean: Of each channel, float32.
+        std: Of each channel, float32; 1 where nothing varies.
     """
 
-    def __init__(self, images: Iterable[Tensor]) -> None:
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        self.mean, self.std = mean, std
+
+    @classmethod
+    def of(cls, images: Iterable[Tensor]) -> Self:
+        """Returns the standard of training images, each in the shape (channels, *size)."""
         count, total, square = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
         for x in images:
             values = x.double().flatten(1)
@@ -124,7 +130,16 @@ class Standard:
             )
         mean = total / count
         std = (square / count - mean.square()).clamp(min=0).sqrt()
-        self.mean, self.std = mean.float(), torch.where(std > LEAST_STD * mean.abs(), std, 1.0).float()
+        return cls(mean.float(), torch.where(std > LEAST_STD * mean.abs(), std, 1.0).float())
+
+    def values(self) -> dict[str, list[float]]:
+        """Returns it as plain numbers, from which it can be made again without a difference."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Sequence[float]]) -> Self:
+        """Returns the standard of plain numbers."""
+        return cls(torch.tensor(values["mean"]), torch.tensor(values["std"]))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Returns an image with its values scaled."""

@@ -1,6 +1,7 @@
 """Preprocessing of images with masks: patches or slices to train on, whole images to score."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import prod
 from typing import Annotated, Any, Literal, NamedTuple
@@ -10,22 +11,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from medfit.data.dataset import ImageDataset
 from medfit.data.image import RESIDENT_SHARE
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.augmentation import Augmentation
+from medfit.data.preprocessing.fitted import listed
+from medfit.data.preprocessing.fitted_patches import FittedPatches, alike, in_mm, in_order
 from medfit.data.preprocessing.intensity import (
     Scaling,
     Standard,
     check_spacing,
     check_window,
-    resample,
     resampled,
-    scale,
 )
+from medfit.data.preprocessing.patch_places import pad, random_marked
 from medfit.errors import UserError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
-ALIKE = 0.05  # largest difference of spacings that need no resampling, as a share
 MOST_WINDOWS = 64  # of 2D images that are evaluated together
 LARGEST_PATCH = {2: 256, 3: 96}
 Case = tuple[Tensor, Tensor]
@@ -42,7 +45,7 @@ class PatchPreprocessing:
     """Resamples and scales images with masks; cuts patches or slices out of them for training.
 
     Args:
-        dataset: :class:`medfit.data.datasets.images.Images` with masks.
+        dataset: Images with masks, as :class:`medfit.data.datasets.images.Images` may be.
         slices: Train a 2D network on the slices of volumes: ``axial``, ``coronal`` or ``sagittal``.
         spacing_mm: The new distance of voxels along each axis; None leaves it, if it is the same in all images.
         patch_size: Of what the network sees; smaller images are padded with zeros. None for the largest image (up to
@@ -57,7 +60,7 @@ class PatchPreprocessing:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: ImageDataset,
         slices: Literal["axial", "coronal", "sagittal"] | None = None,
         spacing_mm: Sequence[Annotated[float, Field(gt=0)]] | None = None,
         patch_size: Sequence[Annotated[int, Field(ge=1)]] | None = None,
@@ -67,8 +70,7 @@ class PatchPreprocessing:
         scaling: Scaling = "per_image",
         augmentation: Augmentation | None = None,
     ) -> None:
-        if not hasattr(dataset, "image") or dataset.task != "segmentation":
-            raise UserError(f"preprocessing=patches takes images with masks, which {dataset.name} has none of")
+        check_kind(dataset, "patches")
         check_window(window)
         self.dataset, self.spacing_mm, self.window, self.scaling = dataset, spacing_mm, window, scaling
         self.axis = self._axis(slices)
@@ -77,33 +79,38 @@ class PatchPreprocessing:
         self.patch_size = self._patch_size(patch_size)
         self.patches_per_image, self.foreground = patches_per_image, foreground
         self.augmentation = augmentation or Augmentation()
-        self._standard: Standard | None = None
 
     def usable(self) -> np.ndarray:
         """Marks all images."""
         return np.ones(len(self.dataset), dtype=bool)
 
-    def apply(self, train: np.ndarray) -> "Patches":
-        """Returns all images, prepared when they are needed.
+    def fit(self, train: Sequence[int] | np.ndarray) -> "FittedPatches":
+        """Returns what the training images teach: their mean and standard deviation, where these scale all images.
 
         Args:
             train: Numbers of the training images.
         """
-        self._standard = None
-        if self.scaling == "train":
-            self._standard = Standard(self.case(row)[0] for row in train)
-        return Patches(self)
+        first = self.shapes[0].spacing_mm if self.spacing_mm is None else None
+        steps = FittedPatches(
+            features=list(self.dataset.channels),
+            units=dict(self.dataset.units),
+            target_names=list(self.dataset.target_names),
+            axis=self.axis,
+            spacing_mm=listed(self.spacing_mm),
+            own_spacing_mm=listed(first),
+            patch_size=list(self.patch_size),
+            window=listed(self.window),
+            scaling=self.scaling,
+            standard=None,
+        )
+        if self.scaling != "train":
+            return steps
+        images = (steps.case(self.dataset.image(row))[0] for row in train)
+        return replace(steps, standard=Standard.of(images).values())
 
-    def case(self, row: int) -> Case:
-        """Returns an image in the shape (channels, *size) and its mask; with ``slices``, these lie along axis 1."""
-        image = resample(self.dataset.image(row), self.spacing_mm)
-        assert image.mask is not None
-        x = torch.from_numpy(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
-        mask = torch.from_numpy(np.array(image.mask))
-        x = x if self._standard is None else self._standard(x)
-        if self.axis is not None:
-            x, mask = x.movedim(self.axis + 1, 1), mask.movedim(self.axis, 0)
-        return x.contiguous(), mask.contiguous()
+    def prepared(self, fitted: "FittedPatches") -> "Patches":
+        """Returns all images, prepared when they are needed."""
+        return Patches(self, fitted)
 
     def spacing(self, row: int) -> tuple[float, ...]:
         """Returns the distance of voxels along each axis of a case, in mm (1 where it is not known)."""
@@ -123,7 +130,7 @@ class PatchPreprocessing:
 
     def _in_order(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Returns what belongs to an image's axes in the order of a case's."""
-        return values if self.axis is None else (values[self.axis], *values[: self.axis], *values[self.axis + 1 :])
+        return in_order(values, self.axis)
 
     def _patch_size(self, wanted: Sequence[int] | None) -> tuple[int, ...]:
         largest = np.max([size if self.axis is None else size[1:] for size, _ in self.shapes], axis=0)
@@ -136,10 +143,9 @@ class PatchPreprocessing:
     def _check_spacings(self) -> None:
         first = self.shapes[0].spacing_mm
         for name, (_, spacing) in zip(self.dataset.file_names, self.shapes, strict=True):
-            one_unknown = (spacing is None) != (first is None)
-            if self.spacing_mm is None and (one_unknown or (first and not np.allclose(spacing, first, rtol=ALIKE))):  # type: ignore[arg-type]
+            if self.spacing_mm is None and not alike(spacing, first):
                 raise UserError(
-                    f"{name}: its voxels are {_mm(spacing)} apart, those of the first image {_mm(first)}; "
+                    f"{name}: its voxels are {in_mm(spacing)} apart, those of the first image {in_mm(first)}; "
                     "set preprocessing.spacing_mm to resample them"
                 )
 
@@ -148,15 +154,16 @@ class Patches:
     """Images with masks, as the data module takes them; see :class:`medfit.data.preprocessing.arrays.Arrays`.
 
     Args:
-        source: Prepares an image when it is needed; what was prepared is kept while there is memory.
+        source: Has the images.
+        fitted: Prepares an image when it is needed; what was prepared is kept while there is memory.
     """
 
     evaluation_batch = 1  # that are explained at once
 
-    def __init__(self, source: PatchPreprocessing) -> None:
+    def __init__(self, source: PatchPreprocessing, fitted: FittedPatches) -> None:
         import psutil
 
-        self.source, self.kept = source, dict[int, Case]()
+        self.source, self.fitted, self.kept = source, fitted, dict[int, Case]()
         self._room = RESIDENT_SHARE * psutil.virtual_memory().available
         self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
 
@@ -168,7 +175,9 @@ class Patches:
     def case(self, row: int) -> Case:
         """Returns a prepared image and its mask."""
         if row not in self.kept:
-            case = self.source.case(row)
+            x, mask = self.fitted.case(self.source.dataset.image(row))
+            assert mask is not None
+            case = x, mask
             if (needed := sum(part.nbytes for part in case)) > self._room:
                 return case
             self._room -= needed
@@ -254,7 +263,7 @@ class _Training(_Images):
         if not any(spare):
             return [0] * len(spare)
         around = float(torch.rand((), generator=generator)) < self.patches.source.foreground
-        centre = _marked(mask, generator) if around else None
+        centre = random_marked(mask, generator) if around else None
         if centre is None:
             return [int(torch.randint(room + 1, (), generator=generator)) for room in spare]
         return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
@@ -269,8 +278,8 @@ class _Evaluation(_Images):
     def in_order(self) -> list[Tensor]:
         """Returns the places of each batch."""
         made: list[Tensor] = []
-        for size, alike in groupby(range(len(self)), key=lambda place: self._size(place)):
-            made += torch.tensor(list(alike)).split(self._at_once(size))
+        for size, places in groupby(range(len(self)), key=self._size):
+            made += torch.tensor(list(places)).split(self._at_once(size))
         return made
 
     def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, list[int], list[tuple[float, ...]]]:
@@ -287,24 +296,3 @@ class _Evaluation(_Images):
         """Returns how many images of a size go through the network together: one of a volume, or of a large image."""
         window = self.patches.source.patch_size
         return max(1, MOST_WINDOWS * prod(window) // prod(size)) if len(size) == len(window) == 2 else 1
-
-
-def _marked(mask: Tensor, generator: torch.Generator) -> list[int] | None:
-    """Returns a random voxel of the foreground; None where there is none."""
-    in_layer = mask.flatten(1).count_nonzero(dim=1)  # one layer is searched then: a volume's voxels are many
-    if not in_layer.any():
-        return None
-    layer = int(torch.multinomial(in_layer.double(), 1, generator=generator))
-    marked = mask[layer].nonzero()
-    return [layer, *marked[int(torch.randint(len(marked), (), generator=generator))].tolist()]
-
-
-def pad(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Returns a tensor whose last axes are padded with zeros on both sides up to a size."""
-    missing = [max(0, new - old) for old, new in zip(x.shape[-len(size) :], size, strict=True)]
-    widths = [width for m in reversed(missing) for width in (m // 2, m - m // 2)]
-    return torch.nn.functional.pad(x, widths) if any(widths) else x
-
-
-def _mm(spacing: Sequence[float] | None) -> str:
-    return "at an unknown distance" if spacing is None else " x ".join(f"{s:g}" for s in spacing) + " mm"

@@ -1,22 +1,24 @@
 """Preprocessing of time series; what is learnt is learnt from the training series only."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field
-from scipy import signal
 from torch import Tensor
 
+from medfit.data.dataset import SeriesDataset, SeriesSignals
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
+from medfit.data.preprocessing.fitted import Fitted
+from medfit.data.preprocessing.signal_cleaning import Cleaning, standard
 from medfit.errors import UserError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-FILTER_ORDER = 4
-NOTCH_QUALITY = 30.0
-ROUNDING = float(np.finfo(np.float32).eps)
 
 
 class SeriesPreprocessing:
@@ -26,7 +28,7 @@ class SeriesPreprocessing:
     for series tell padding from signal.
 
     Args:
-        dataset: :class:`medfit.data.datasets.series.Series`.
+        dataset: Time series, as :class:`medfit.data.datasets.series.Series` are.
         missing: Missing samples are interpolated linearly (held at the ends), or set to nought.
         resample_hz: The new sampling rate.
         band_pass_hz: Lowest and highest frequency that pass (Butterworth of order 4, forward and backward); None in
@@ -48,7 +50,7 @@ class SeriesPreprocessing:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: SeriesDataset,
         missing: Literal["interpolate", "zero"] = "interpolate",
         resample_hz: Positive | None = None,
         band_pass_hz: list[Positive | None] | None = None,
@@ -64,55 +66,53 @@ class SeriesPreprocessing:
         time_mask: Share = 0.0,
         channel_dropout: Share = 0.0,
     ) -> None:
-        if not hasattr(dataset, "sampling_rate_hz"):
-            raise UserError("preprocessing=series takes time series, and the data set holds none")
+        check_kind(dataset, "series")
         if dataset.sampling_rate_hz is None and (resample_hz or band_pass_hz is not None or notch_hz):
             raise UserError("preprocessing: frequencies need the data set's sampling rate, which is not known")
-        self.dataset, self.rate = dataset, dataset.sampling_rate_hz
-        self.missing, self.resample_hz, self.band_pass_hz, self.notch_hz = missing, resample_hz, band_pass_hz, notch_hz
-        self.detrend, self.moving_average, self.difference = detrend, moving_average, difference
-        self.length, self.scaling, self.jitter, self.magnitude = length, scaling, jitter, magnitude
-        self.shift, self.time_mask, self.channel_dropout = shift, time_mask, channel_dropout
+        self.dataset, self.length, self.scaling = dataset, length, scaling
+        self.cleaning = Cleaning(
+            missing=missing,
+            resample_hz=resample_hz,
+            band_pass_hz=band_pass_hz,
+            notch_hz=notch_hz,
+            detrend=detrend,
+            moving_average=moving_average,
+            difference=difference,
+        )
+        self.jitter, self.magnitude, self.shift = jitter, magnitude, shift
+        self.time_mask, self.channel_dropout = time_mask, channel_dropout
 
     def usable(self) -> np.ndarray:
         """Marks all series."""
         return np.ones(len(self.dataset), dtype=bool)
 
-    def apply(self, train: np.ndarray) -> Arrays:
-        """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length).
+    def fit(self, train: np.ndarray) -> "FittedSeries":
+        """Returns the length that all series get, and the training series' mean and standard deviation if these scale.
 
         Args:
             train: Numbers of the training series.
         """
-        x = self.dataset.x
-        parts = [x] if isinstance(x, np.ndarray) else [series[None] for series in x]  # of one length each
-        sizes = []
-        for number, part in enumerate(parts):
-            filled = fill(part, self.missing).astype(np.float64)
-            sizes.append(np.abs(filled).max(axis=2, keepdims=True))
-            resampled, rate = self._resample(filled)
-            parts[number] = self._smooth(self._filter(resampled, rate))
-        parts = self._scaled(_cropped(parts, self.length), sizes, train)
-        padded = _padded(parts, 1 if isinstance(self.length, str) else self.length)
-        return Arrays(torch.from_numpy(padded), torch.tensor(self.dataset.y), self.augment)
+        data = self.dataset
+        lengths = {series.shape[1] for series in data.x} if isinstance(data.x, list) else {data.x.shape[2]}
+        lengths = {self.cleaning.length(length, data.sampling_rate_hz) for length in lengths}
+        length = {"pad": max(lengths), "crop": min(lengths)}.get(str(self.length), self.length)
+        steps = FittedSeries(
+            features=list(data.channels),
+            units=dict(data.units),
+            target_names=list(data.target_names),
+            sampling_rate_hz=data.sampling_rate_hz,
+            cleaning=self.cleaning,
+            length=length,
+            crop=self.length != "pad",
+            pad=min(lengths) < length,
+            scaling=self.scaling,
+            standard=None,
+        )
+        return replace(steps, standard=steps.standard_of(data, train)) if self.scaling == "train" else steps
 
-    def _scaled(self, parts: list[np.ndarray], sizes: list[np.ndarray], train: np.ndarray) -> list[np.ndarray]:
-        """Returns series by their own scale, or the training series'.
-
-        Args:
-            parts: All series as one array, or each as one.
-            sizes: The largest absolute value of each series and channel before filters.
-            train: Numbers of the training series.
-        """
-        if self.scaling == "none":
-            return parts
-        if self.scaling == "per_series":
-            return [_standardise(part, part, size, axes=(2,)) for part, size in zip(parts, sizes, strict=True)]
-        if len(parts) == 1:
-            reference, size = parts[0][train], sizes[0][train]
-        else:
-            reference, size = (np.concatenate([of[i] for i in train], axis=2) for of in (parts, sizes))
-        return [_standardise(part, reference, size, axes=(0, 2)) for part in parts]
+    def prepared(self, fitted: "FittedSeries") -> Arrays:
+        """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length)."""
+        return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y), self.augment)
 
     def augment(self, x: Tensor) -> Tensor:
         """Returns a training batch, changed at random; padding stays as it is."""
@@ -142,99 +142,84 @@ class SeriesPreprocessing:
             x = x * (torch.rand(batch, channels, 1, device=x.device) >= self.channel_dropout)
         return x
 
-    def _resample(self, x: np.ndarray) -> tuple[np.ndarray, float | None]:
-        if self.resample_hz is None:
-            return x, self.rate
-        size = round(x.shape[2] * self.resample_hz / self.rate)
-        if size < 2:
-            raise UserError(f"preprocessing.resample_hz: {self.resample_hz} Hz leaves {size} samples of {x.shape[2]}")
-        return resample(x, self.rate, self.resample_hz), self.resample_hz
 
-    def _filter(self, x: np.ndarray, rate: float | None) -> np.ndarray:
-        for path, frequencies in (("band_pass_hz", self.band_pass_hz or []), ("notch_hz", [self.notch_hz])):
-            for frequency in frequencies:
-                if frequency is not None and rate is not None and frequency >= rate / 2:
-                    raise UserError(
-                        f"preprocessing.{path}: {frequency} Hz is not below half the sampling rate, {rate} Hz"
-                    )
-        try:
-            if self.band_pass_hz is not None:
-                x = signal.sosfiltfilt(_butterworth(self.band_pass_hz, rate), x, axis=2)
-            if self.notch_hz:
-                x = signal.filtfilt(*signal.iirnotch(self.notch_hz, NOTCH_QUALITY, fs=rate), x, axis=2)
-        except ValueError as error:  # how scipy says so
-            raise UserError(f"preprocessing: series of {x.shape[2]} samples are too short for the filters") from error
+@dataclass(frozen=True, kw_only=True)
+class FittedSeries(Fitted):
+    """How signals are cleaned, brought to one length and scaled.
+
+    Args:
+        sampling_rate_hz: Of the series that it was learnt from; None where it is not known.
+        cleaning: What is done to each series alone.
+        length: That all series get, in samples.
+        crop: Whether longer series lose what is behind it; else there are none.
+        pad: Whether shorter series are padded with NaN; else there are none.
+        scaling: ``per_series``, ``train`` or ``none``.
+        standard: Mean and standard deviation of each channel over the training series; None with other scaling.
+    """
+
+    sampling_rate_hz: float | None
+    cleaning: Cleaning
+    length: int
+    crop: bool
+    pad: bool
+    scaling: Literal["per_series", "train", "none"]
+    standard: dict[str, list[float]] | None
+
+    @classmethod
+    def read(cls, folder: Path, values: dict[str, Any]) -> Self:
+        """Returns what was stored."""
+        return cls(**{**values, "cleaning": Cleaning(**values["cleaning"])})
+
+    def apply(self, samples: SeriesSignals) -> Tensor:
+        """Returns series as float32 (samples, channels, length), NaN behind shorter ones.
+
+        Raises:
+            UserError: other channels, another sampling rate, or a length that none had that it was learnt from.
+        """
+        self.check_features(samples.channels)
+        rate = samples.sampling_rate_hz
+        if rate != self.sampling_rate_hz and self.cleaning.resample_hz is None:
+            raise UserError(
+                f"the series have {rate} Hz, but the preprocessing has learnt from {self.sampling_rate_hz} Hz"
+            )
+        x = samples.x
+        parts = [x] if isinstance(x, np.ndarray) else [series[None] for series in x]  # of one length each
+        return torch.from_numpy(self._padded([self._scaled(*self._cleaned(part, rate)) for part in parts]))
+
+    def standard_of(self, samples: SeriesSignals, train: np.ndarray) -> dict[str, list[float]]:
+        """Returns mean and standard deviation of each channel over the training series."""
+        x, rate = samples.x, samples.sampling_rate_hz
+        parts = [x[train]] if isinstance(x, np.ndarray) else [x[row][None] for row in train]
+        cleaned = [self._cleaned(part, rate) for part in parts]
+        series, sizes = zip(*cleaned, strict=True)
+        reference, size = (of[0] if len(parts) == 1 else np.concatenate(of, axis=2) for of in (series, sizes))
+        mean, std = standard(reference, size, axes=(0, 2))
+        return {"mean": mean.ravel().tolist(), "std": std.ravel().tolist()}
+
+    def _cleaned(self, x: np.ndarray, rate: float | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns series of one length, cleaned and cropped, and each channel's largest value before filters."""
+        cleaned, size = self.cleaning(x, rate)
+        return (cleaned[:, :, : self.length] if self.crop else cleaned), size
+
+    def _scaled(self, x: np.ndarray, size: np.ndarray) -> np.ndarray:
+        if self.scaling == "none":
+            return x
+        if self.scaling == "per_series":
+            mean, std = standard(x, size, axes=(2,))
+        else:
+            assert self.standard is not None
+            mean, std = (np.array(self.standard[name])[None, :, None] for name in ("mean", "std"))
+        return (x - mean) / std
+
+    def _padded(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Returns all series as one array."""
+        lengths = {part.shape[2] for part in parts}
+        if max(lengths) > self.length or (min(lengths) < self.length and not self.pad):
+            wrong = max(lengths) if max(lengths) > self.length else min(lengths)
+            raise UserError(f"a series has {wrong} samples, but the preprocessing has learnt from {self.length}")
+        x = np.full((sum(map(len, parts)), parts[0].shape[1], self.length), np.nan, dtype=np.float32)
+        start = 0
+        for part in parts:
+            x[start : start + len(part), :, : part.shape[2]] = part
+            start += len(part)
         return x
-
-    def _smooth(self, x: np.ndarray) -> np.ndarray:
-        if self.detrend:
-            x = signal.detrend(x, axis=2)
-        if self.moving_average:
-            from scipy.ndimage import uniform_filter1d
-
-            x = uniform_filter1d(x, self.moving_average, axis=2, mode="nearest")
-        if self.difference and x.shape[2] == 1:
-            raise UserError("preprocessing.difference: series of a single sample have no differences")
-        return np.diff(x, axis=2) if self.difference else x
-
-
-def fill(x: np.ndarray, missing: str) -> np.ndarray:
-    """Returns series without missing samples, interpolated along the last axis or set to nought."""
-    if not np.isnan(x).any():
-        return x
-    x = x.copy()
-    if missing == "zero":
-        return np.nan_to_num(x, nan=0.0)
-    time = np.arange(x.shape[-1])
-    for row in x.reshape(-1, x.shape[-1]):
-        gaps = np.isnan(row)
-        row[gaps] = np.interp(time[gaps], time[~gaps], row[~gaps])
-    return x
-
-
-def resample(x: np.ndarray, old_hz: float, new_hz: float) -> np.ndarray:
-    """Returns signals at another rate, along the last axis, without what the new rate cannot hold."""
-    mean = x.mean(axis=-1, keepdims=True)  # the interpolation would lay a ripple on a large offset
-    return signal.resample_poly(x - mean, *_ratio(new_hz, old_hz), axis=-1, padtype="line") + mean
-
-
-def _cropped(parts: list[np.ndarray], length: int | str) -> list[np.ndarray]:
-    if length == "pad":
-        return parts
-    end = min(part.shape[2] for part in parts) if length == "crop" else length
-    return [part[:, :, :end] for part in parts]
-
-
-def _padded(parts: list[np.ndarray], least: int) -> np.ndarray:
-    """Returns all series as one float32 array of the longest's length or ``least``, NaN behind shorter ones."""
-    length = max(least, *(part.shape[2] for part in parts))
-    x = np.full((sum(map(len, parts)), parts[0].shape[1], length), np.nan, dtype=np.float32)
-    start = 0
-    for part in parts:
-        x[start : start + len(part), :, : part.shape[2]] = part
-        start += len(part)
-    return x
-
-
-def _standardise(x: np.ndarray, reference: np.ndarray, size: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    std = reference.std(axis=axes, keepdims=True)
-    flat = std <= ROUNDING * size.max(axis=axes, keepdims=True)  # what filters leave of a constant is rounding error
-    return (x - reference.mean(axis=axes, keepdims=True)) / np.where(flat, 1.0, std)
-
-
-def _ratio(new: float, old: float) -> tuple[int, int]:
-    from fractions import Fraction
-
-    ratio = Fraction(max(new, old) / min(new, old)).limit_denominator(1000)
-    return (ratio.numerator, ratio.denominator) if new > old else (ratio.denominator, ratio.numerator)
-
-
-def _butterworth(band: list[float | None], rate: float | None) -> np.ndarray:
-    if len(band) != 2 or band == [None, None] or (None not in band and band[0] >= band[1]):  # type: ignore[operator]
-        raise UserError(f"preprocessing.band_pass_hz: expected [low, high] with low below high, not {band}")
-    low, high = band
-    if low is None:
-        return signal.butter(FILTER_ORDER, high, "lowpass", fs=rate, output="sos")
-    if high is None:
-        return signal.butter(FILTER_ORDER, low, "highpass", fs=rate, output="sos")
-    return signal.butter(FILTER_ORDER, [low, high], "bandpass", fs=rate, output="sos")

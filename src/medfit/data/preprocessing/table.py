@@ -1,17 +1,25 @@
 """Preprocessing of records, fitted on the training rows only."""
 
 import warnings
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
+from medfit.data.dataset import TableDataset, TableRows
+from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
+from medfit.data.preprocessing.fitted import Fitted
 from medfit.errors import UserError
 
 Missing = Literal["drop", "mean", "median", "most_frequent", "constant", "knn"]
 Count = Annotated[int, Field(ge=1)]
+STEPS_FILE = "preprocessing.skops"
+TRUSTED = ["numpy.dtype", "medfit.data.preprocessing.table._correlation"]  # beside what skops trusts by itself
 BLAMED = {  # scikit-learn's words: the key they are about
     "variance threshold": "min_variance",
     "greater than n_features": "num_best",
@@ -27,7 +35,7 @@ class TablePreprocessing:
     -1; then features are selected, then projected.
 
     Args:
-        dataset: :class:`medfit.data.datasets.records.Records`.
+        dataset: A table, as :class:`medfit.data.datasets.records.Records` is one.
         missing: ``drop`` leaves out rows with missing cells, in every split; the others impute.
         missing_value: For ``constant``, in the columns' own units.
         missing_indicator: Whether each column with missing cells in the training rows gets another that marks them.
@@ -41,7 +49,7 @@ class TablePreprocessing:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: TableDataset,
         missing: Missing = "median",
         missing_value: float = 0.0,
         missing_indicator: bool = False,
@@ -52,8 +60,7 @@ class TablePreprocessing:
         num_best: Count | None = None,
         pca: Count | Annotated[float, Field(gt=0, lt=1)] | None = None,
     ) -> None:
-        if not hasattr(dataset, "kinds"):
-            raise UserError(f"preprocessing=table takes records, which {dataset.name} has none of")
+        check_kind(dataset, "table")
         self.dataset = dataset
         self.missing, self.missing_value, self.missing_indicator = missing, missing_value, missing_indicator
         self.num_neighbours, self.scaling, self.categories = num_neighbours, scaling, categories
@@ -65,8 +72,8 @@ class TablePreprocessing:
             return np.ones(len(self.dataset), dtype=bool)
         return self.dataset.x.notna().all(axis=1).to_numpy()
 
-    def apply(self, train: np.ndarray) -> Arrays:
-        """Returns all samples as tensors ``(x, y)``, transformed by what the training rows alone teach.
+    def fit(self, train: np.ndarray) -> "FittedTable":
+        """Returns what the training rows alone teach.
 
         Args:
             train: Numbers of the training rows.
@@ -75,7 +82,7 @@ class TablePreprocessing:
             UserError: a column without any value in the training rows, or more features or components asked for
                 than there are.
         """
-        x, y = self.dataset.x, torch.tensor(self.dataset.y)
+        x = self.dataset.x
         for column in x:
             if x[column].iloc[train].isna().all():
                 raise UserError(f"preprocessing: column '{column}' is all missing in the training rows; leave it out")
@@ -88,7 +95,17 @@ class TablePreprocessing:
             message = str(error).splitlines()[0].removesuffix(" All the features will be returned.")
             path = next((f".{key}" for words, key in BLAMED.items() if words in message), "")
             raise UserError(f"preprocessing{path}: {message}") from error
-        return Arrays(torch.from_numpy(np.asarray(steps.transform(x), dtype=np.float32)), y)
+        return FittedTable(
+            features=list(x),
+            kinds=dict(self.dataset.kinds),
+            units=dict(self.dataset.units),
+            target_names=list(self.dataset.target_names),
+            steps=steps,
+        )
+
+    def prepared(self, fitted: "FittedTable") -> Arrays:
+        """Returns all samples of the data set as tensors ``(x, y)``."""
+        return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y))
 
     def _steps(self, train: np.ndarray) -> Any:
         from sklearn.decomposition import PCA
@@ -190,3 +207,44 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     from sklearn.feature_selection import r_regression
 
     return np.abs(r_regression(x, y))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedTable(Fitted):
+    """Imputers, encoders, scalers, selection and projection, fitted.
+
+    Args:
+        kinds: Of the columns: ``numeric``, ``categorical`` or ``boolean``.
+        steps: scikit-learn's pipeline.
+    """
+
+    kinds: dict[str, str]
+    steps: Any
+
+    def apply(self, samples: TableRows) -> Tensor:
+        """Returns rows as float32 (samples, features); columns that were not learnt from are left out.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        if missing := [str(name) for name in self.features if name not in samples.x]:
+            raise UserError(f"the samples have no column '{missing[0]}', which the preprocessing has learnt from")
+        return torch.from_numpy(np.asarray(self.steps.transform(samples.x[self.features]), dtype=np.float32))
+
+    def save(self, folder: Path) -> None:
+        """Writes plain values as JSON, and scikit-learn's pipeline by skops."""
+        import skops.io
+
+        super().save(folder)
+        skops.io.dump(self.steps, folder / STEPS_FILE)
+
+    def values(self) -> dict[str, Any]:
+        """Returns all but the pipeline."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "steps"}
+
+    @classmethod
+    def read(cls, folder: Path, values: dict[str, Any]) -> Self:
+        """Returns what was stored; a pipeline with types other than scikit-learn's and medfit's is refused."""
+        import skops.io
+
+        return cls(**values, steps=skops.io.load(folder / STEPS_FILE, trusted=TRUSTED))

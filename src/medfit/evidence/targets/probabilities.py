@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from medfit.evidence import readouts, weighted
-from medfit.evidence.calibration import TINY, logit
+from medfit.evidence import weighted
+from medfit.evidence.associations import Area, AreaOfPairs
+from medfit.evidence.odds import TINY, logit
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Classes
@@ -24,6 +25,8 @@ class Probabilities(TargetKind):
         self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
     ) -> dict[str, pd.DataFrame]:
         """Returns thresholds, calibration and decision curves."""
+        from medfit.evidence import readouts  # SciPy's statistics, which a training does without
+
         return readouts.of_probabilities(tests, vals, settings)
 
 
@@ -32,6 +35,7 @@ class MultiLabel(Probabilities):
 
     name = "multilabel"
     several_answers = True
+    association = Area()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``target/<label>`` and ``pred/<label>``."""
@@ -77,6 +81,10 @@ class Binary(MultiLabel):
         """Returns how many patients have a sample that is positive."""
         return float(len({patient for test in tests for patient in test.patient[test.target[:, 0] > 0.5].tolist()}))
 
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """Returns the answers."""
+        return y[:, 0].astype(int)
+
     def class_names(self, names: Sequence[str]) -> dict[str, str]:
         """Returns the names of yes and no."""
         return {"1": names[0], "0": f"not {names[0]}"} if names else {}
@@ -87,6 +95,7 @@ class MultiClass(Probabilities):
 
     name = "multiclass"
     cases = Classes()
+    association = AreaOfPairs()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``pred/<class>``, and from the column ``target`` one for each class."""
@@ -100,6 +109,10 @@ class MultiClass(Probabilities):
     def right(self, predictions: Predictions) -> np.ndarray:
         """Marks the rows whose likeliest class is the true one."""
         return predictions.preds.argmax(axis=1) == predictions.target.argmax(axis=1)
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """Returns the class numbers."""
+        return y
 
     def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
         """Returns probabilities whose logarithms are divided by the temperature, with a sum of 1."""

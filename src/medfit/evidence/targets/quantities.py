@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from medfit.evidence import readouts, weighted
+from medfit.evidence import weighted
+from medfit.evidence.associations import RankCorrelation
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Numbers
@@ -18,6 +19,7 @@ class Regression(TargetKind):
     smaller_is_better = frozenset({"mse", "rmse", "mae"})
     sections = frozenset({"agreement"})
     cases = Numbers()
+    association = RankCorrelation()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``target/<name>`` and ``pred/<name>``."""
@@ -32,4 +34,6 @@ class Regression(TargetKind):
         self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
     ) -> dict[str, pd.DataFrame]:
         """Returns agreement and prediction intervals."""
+        from medfit.evidence import readouts  # SciPy's statistics, which a training does without
+
         return readouts.of_numbers(tests, vals, settings)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from medfit.evidence import readouts, weighted
+from medfit.evidence import weighted
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.segmentation import COUNTS, DISTANCES
 from medfit.evidence.settings import Settings
@@ -57,4 +57,6 @@ class Segmentation(TargetKind):
         self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
     ) -> dict[str, pd.DataFrame]:
         """Returns the Dice of each patient."""
+        from medfit.evidence import readouts  # SciPy's statistics, which a training does without
+
         return {"patients": readouts.of_each_patient(tests)}
