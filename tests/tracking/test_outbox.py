@@ -14,11 +14,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from medfit.errors import StoreError, UserError
 from medfit.tracking import outbox
+from medfit.tracking.background import BackgroundWriter
 from medfit.tracking.operations import perform
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.train import train
 from mlflow_server import Server, assert_whole, leftovers, log_everything
+
+
+@pytest.fixture(autouse=True)
+def writes_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write is done when its call returns."""
+    put = BackgroundWriter.put
+    monkeypatch.setattr(BackgroundWriter, "put", lambda own, write: (put(own, write), own.drain()))
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def test_a_write_that_a_power_cut_broke_is_set_aside_and_told_and_blocks_no_othe
     server = Recorder()
     box = Outbox(tmp_path, "sqlite:///here", lambda: server)
     for value in ("1", "2", "3"):
-        box.keep("a", "tag", ["key", value], NOTHING, sure=False)
+        box.keep("a", "tag", ["key", value], NOTHING)
     for path in sorted((tmp_path / "outbox" / "a").glob("*.json"))[:2]:
         path.write_bytes(b"")
     assert box.runs() == ["a"] and box.send(["a"]) == 0
@@ -116,7 +116,7 @@ def test_writes_of_another_store_behind_a_broken_one_are_left_to_it(tmp_path):
     here, elsewhere = Recorder(), Recorder()
     box = Outbox(tmp_path, "sqlite:///here", lambda: here)
     for value in ("1", "2"):
-        box.keep("a", "tag", ["key", value], NOTHING, sure=False)
+        box.keep("a", "tag", ["key", value], NOTHING)
     (tmp_path / "outbox" / "a" / "000001.json").write_bytes(b"{")
     other = Outbox(tmp_path, "sqlite:///elsewhere", lambda: elsewhere)
     other.send(other.runs())

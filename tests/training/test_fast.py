@@ -1,8 +1,6 @@
 """What makes trainings faster changes no result, and what a trial does is counted."""
 
 import math
-import subprocess
-import sys
 from collections import Counter
 
 import lightning as L
@@ -20,8 +18,6 @@ from medfit.data.datamodule import Prepared
 from medfit.data.preprocessing.arrays import Rows
 from medfit.data.preprocessing.patches import _Images
 from medfit.tasks.regime import Regime
-from medfit.tracking import store
-from medfit.tracking.outbox import Outbox
 from medfit.train import train
 from medfit.training import fast
 from medfit.training.hardware import COMPILED_STEPS, prepare_model, prepare_optimizer, suiting_threads
@@ -182,9 +178,9 @@ def test_a_small_model_computes_in_one_thread(parameters, options, expected):
 
 @pytest.fixture
 def counted(compose, monkeypatch):
-    """Counts what two trials of five epochs do, in this process or as in a worker's, whose writes others send."""
+    """Counts what two trials of five epochs do, in this process."""
 
-    def by(*overrides, later=False):
+    def by(*overrides):
         counts = Counter()
 
         def count(owner, name, what=None):
@@ -198,8 +194,6 @@ def counted(compose, monkeypatch):
 
         cfg = compose("experiment=breast_cancer_diagnosis", "regime.epochs=5", "sweep.num_trials=2", *overrides)
         medfit.training.parts._PREPARED.clear()
-        if later:
-            monkeypatch.setattr(store, "_OTHERS", {store.address(cfg): lambda tags: None})
         for name in ("create_run", "log_batch", "log_inputs", "log_artifacts", "set_tag", "set_terminated"):
             count(MlflowClient, name)
         count(MlflowClient, "get_experiment_by_name")
@@ -207,7 +201,6 @@ def counted(compose, monkeypatch):
         count(Prepared, "__init__", "preparations")
         count(leaks, "scan", "leak scans")
         count(torch, "save", "checkpoints")
-        count(Outbox, "keep")
         count(medfit.tracking.run.Run, "log_metrics", "epochs logged")
         monkeypatch.setattr(medfit.tracking.run, "FLUSH_S", math.inf)  # as many writes on a slow machine
         sweep.sweep(cfg)
@@ -227,33 +220,6 @@ def test_a_trial_makes_few_calls_of_the_tracker(counted):
     assert counts["log_artifacts"] == 2 * (TRIALS + SWEEPS)  # facts, and results
     assert counts["set_tag"] == TRIALS  # whether it was pruned
     assert counts["clients"] == 1 and counts["get_experiment_by_name"] == 1
-
-
-@pytest.mark.slow
-def test_a_trial_of_a_worker_keeps_three_times_what_another_process_sends(counted):
-    counts = counted(later=True)
-    assert counts["keep"] == 3 * TRIALS + 2 * SWEEPS  # as one begins, before a trial's scores count, as one ends
-    assert counts["create_run"] == TRIALS + SWEEPS
-
-
-WITHOUT_MLFLOW = """
-import sys
-from medfit.config.compose import compose
-from medfit.tracking import store
-from medfit.workers import preload
-from medfit.train import train
-cfg = compose(["dataset=breast_cancer", "regime=smoke", f"output_dir={sys.argv[1]}"])
-store.leave_to_others(cfg, lambda tags: ("0" * 32, "1"))
-train(cfg, tags={"kind": "trial", "trial": "0"}, plots=False)
-print("mlflow" in sys.modules)
-"""
-
-
-@pytest.mark.slow
-def test_a_worker_whose_runs_others_make_and_send_does_not_import_mlflow(tmp_path):
-    command = [sys.executable, "-c", WITHOUT_MLFLOW, str(tmp_path)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
-    assert len(list((tmp_path / "outbox" / ("0" * 32)).glob("*.json"))) == 2
 
 
 def test_trials_share_data_and_the_leak_scan(counted):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from medfit.errors import StoreError, UserError, disk_full
@@ -29,11 +28,10 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
     Args:
         client: MLflow's.
         run_id: The run.
-        operation: params, metrics, tags, tag, files, texts, input, end, or several of these in their order.
-        payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; texts by
-            their files' paths; a data set and its tags; status and time; operations with their payloads. Times are in
-            milliseconds since 1970.
-        files: The folder of an operation that has one; of several, a folder of such folders, named by their places.
+        operation: params, metrics, tags, tag, files, input or end.
+        payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; a data set
+            and its tags; status and time. Times are in milliseconds since 1970.
+        files: The folder of an operation that has one.
     """
     match operation:
         case "params" | "metrics" | "tags":
@@ -42,15 +40,10 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
             client.set_tag(run_id, *payload)
         case "files":
             _log_files(client, run_id, files)
-        case "texts":
-            _log_texts(client, run_id, *payload)
         case "input":
             _log_input(client, run_id, *payload)
         case "end":
             client.set_terminated(run_id, *payload)
-        case "several":
-            for place, (one, its_payload) in enumerate(payload):
-                perform(client, run_id, one, its_payload, files / str(place))
         case _:
             raise ValueError(operation)
 
@@ -124,15 +117,6 @@ def _log_files(client: Any, run_id: str, files: Path) -> None:
         raise
     except Exception as error:  # an artifact store's library, such as boto3, has kinds of its own
         raise OSError(f"{type(error).__name__}: {error}") from error
-
-
-def _log_texts(client: Any, run_id: str, texts: dict[str, str]) -> None:
-    with TemporaryDirectory() as folder:
-        for name, text in texts.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        _log_files(client, run_id, Path(folder))
 
 
 def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What the tracking store is not told at once, as it is away or another process tells it: kept on disk, in order."""
+"""What a tracking server is not told at once, as it is away: kept on disk, in order."""
 
 import json
 import os
@@ -40,7 +40,6 @@ class Outbox:
         self.folder, self._client = folder / "outbox", client
         parts = urlsplit(uri)
         self.uri = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")  # without a password
-        self._is_local = self.uri.startswith("sqlite:")
         self._next_try = 0.0
         self.away = False
 
@@ -100,8 +99,6 @@ class Outbox:
         self._next_try = now + max(RETRY_S, (now - started) / SHARE)
 
     def _answers(self) -> bool:
-        if self._is_local:
-            return True
         with _environment(PROBE), suppress(*trouble()):
             self._client().search_experiments(max_results=1)
             return True
@@ -144,7 +141,7 @@ class Outbox:
         if why:
             say(f"{why}; it lies in {aside.parent}")
 
-    def keep(self, run_id: str, operation: str, payload: list[Any], files: Path, sure: bool = True) -> None:
+    def keep(self, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
         """Keeps a write under the run's next number; being killed in here leaves nothing that would be sent.
 
         Args:
@@ -152,16 +149,14 @@ class Outbox:
             operation: See :func:`medfit.tracking.operations.perform`, as with the rest.
             payload: The operation's.
             files: The operation's.
-            sure: Whether to wait until the disk has it, in case the power fails.
         """
         text = json.dumps({"uri": self.uri, "operation": operation, "payload": payload})
         folder = self.folder / run_id
-        why = "" if self._is_local else f"{self.uri} is away, and "
-        with guarded(f"tracking.uri: {why}{self.folder}"), self._changing():
+        with guarded(f"tracking.uri: {self.uri} is away, and {self.folder}"), self._changing():
             folder.mkdir(exist_ok=True)
             path = folder / f"{max((int(old.stem) for old in folder.glob('[0-9]*')), default=0) + 1:06}.json"
             with _whole(folder) as making:
-                _write(making, text, sure)
+                _write(making, text)
                 if files != Path():
                     shutil.copytree(files, making.with_suffix(".files")).rename(path.with_suffix(""))
                 making.rename(path)
@@ -203,12 +198,12 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write(path: Path, text: str, sure: bool) -> None:
+def _write(path: Path, text: str) -> None:
+    """Writes a file, and waits until the disk has it, in case the power fails."""
     with path.open("w") as file:
         file.write(text)
-        if sure:
-            file.flush()
-            os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

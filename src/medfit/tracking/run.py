@@ -6,8 +6,9 @@ import shutil
 import time
 import uuid
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL.Image import Image
 
 from medfit.config.overrides import as_override
 from medfit.errors import StoreError, disk_full
-from medfit.tracking import process
+from medfit.tracking.background import BackgroundWriter
 from medfit.tracking.operations import MOST_POINTS, now_ms
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
@@ -27,9 +28,10 @@ KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
 
 
 class Run:
-    """One MLflow run; metrics are sent in batches, and so is all else where another process does the sending.
+    """One MLflow run; what it is told is written in the background, in order, metrics in batches.
 
-    Each method that writes raises a StoreError if the store fails; a server that is away is none, its writes are kept.
+    Each method raises what an earlier write failed with: a StoreError if the store fails. A server that is away is no
+    failure, its writes are kept. Only :meth:`flush` and :meth:`end` wait.
     """
 
     def __init__(self, store: Store, run_id: str, experiment_id: str, begun_with: Collection[str] = ()) -> None:
@@ -38,8 +40,7 @@ class Run:
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.others_go_on = False  # set where this process leaves a run that other processes work on
         self._points: list[list[Any]] = []
-        self._held: list[tuple[str, list[Any]]] = []  # that go together
-        self._folder: Path | None = None  # of their files
+        self._writer = BackgroundWriter()
         self._flushed = time.monotonic()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -56,13 +57,12 @@ class Run:
                 self.history.setdefault(key, []).append((step, float(value)))
                 self._points.append([key, float(value), now, step])
         if time.monotonic() - self._flushed > FLUSH_S:
-            self.flush()
+            self._send_points()
 
     def flush(self) -> None:
-        """Sends what waits; what the store fails to take goes on waiting."""
+        """Returns when all is written; what the store fails to take goes on waiting."""
         self._send_points()
-        self._send_held()
-        self._flushed = time.monotonic()
+        self._writer.drain()
 
     def set_tag(self, key: str, value: str) -> None:
         """Sets a tag."""
@@ -74,18 +74,17 @@ class Run:
 
     def log_files(self, files: Mapping[str, Any]) -> None:
         """Logs artifacts by their paths: text, JSON (a dict), a CSV (a DataFrame), a figure, weights (as ``.ckpt``)."""
-        if self.store.later:
-            texts = {name: text for name, content in files.items() if (text := _text(name, content)) is not None}
-            if texts:
-                self._write("texts", [texts])
-            if others := {name: content for name, content in files.items() if name not in texts}:
-                self._folder = self._folder or Path(mkdtemp())
-                write_files(self._folder / str(len(self._held)), others)
-                self._write("files", [])
-            return
-        with TemporaryDirectory() as folder:
-            write_files(Path(folder), files)
-            self._write("files", [], Path(folder))
+        folder = Path(mkdtemp(prefix="medfit-"))
+        try:
+            write_files(folder, files)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._writer.put(partial(self._write_folder, folder))
+
+    def _write_folder(self, folder: Path) -> None:
+        self.store.write(self.id, "files", [], folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:
         """Logs an image of a step, which MLflow shows with a slider over the steps."""
@@ -118,30 +117,18 @@ class Run:
         self.log_files({**(files or {}), "data/schema.json": facts, "data/split.json": dict(proof)})
 
     def end(self, status: str) -> None:
-        """Sends what waits and ends the run as FINISHED, FAILED or KILLED; not if others go on with it."""
-        self._send_points()
+        """Writes what waits and ends the run as FINISHED, FAILED or KILLED; not if others go on with it."""
+        self.flush()
         if not self.others_go_on:
-            self._write("end", [status, now_ms()])
-        self._send_held()
+            self.store.write(self.id, "end", [status, now_ms()])
 
-    def _write(self, operation: str, payload: list[Any], files: Path = Path()) -> None:
-        if self.store.later:
-            self._held.append((operation, payload))
-        else:
-            self.store.write(self.id, operation, payload, files)
+    def _write(self, operation: str, payload: list[Any]) -> None:
+        self._writer.put(partial(self.store.write, self.id, operation, payload))
 
     def _send_points(self) -> None:
-        while points := self._points[:MOST_POINTS]:
-            self._write("metrics", points)
-            del self._points[:MOST_POINTS]
-
-    def _send_held(self) -> None:
-        if self._held:
-            self.store.write(self.id, "several", self._held, self._folder or Path())
-            self._held = []
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        points, self._points, self._flushed = self._points, [], time.monotonic()
+        for first in range(0, len(points), MOST_POINTS):
+            self._write("metrics", points[first : first + MOST_POINTS])
 
 
 def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
@@ -153,12 +140,8 @@ def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]
         name: The run's.
         tags: The run's.
     """
-    if made := store.made_by_others(tags):
-        run = Run(store, *made)
-        run.set_tags(tags)
-        return run
     experiment_id = store.experiment_id(experiment)
-    return Run(store, store.make_run(experiment_id, name, tags, process.identity()), experiment_id)
+    return Run(store, store.make_run(experiment_id, name, tags), experiment_id)
 
 
 def reopen_run(store: Store, run_id: str | None) -> Run | None:

@@ -23,20 +23,6 @@ PAGE = 1000  # runs in an answer
 RUNNING = "attributes.status = 'RUNNING'"
 PROCESS = "medfit.process"  # the tag that tells which process works on a run
 
-Made = tuple[str, str]  # a run's id, and its experiment's
-
-_OTHERS: dict[str, Callable[[Mapping[str, str]], Made | None]] = {}
-
-
-def leave_to_others(cfg: DictConfig, made: Callable[[Mapping[str, str]], Made | None] = lambda tags: None) -> None:
-    """Keeps what this process writes to a store's runs on disk from now on: another process sends it.
-
-    Args:
-        cfg: That tells the store.
-        made: Returns the run that another process has made for some tags.
-    """
-    _OTHERS[address(cfg)] = made
-
 
 def address(cfg: DictConfig) -> str:
     """Returns a store's address."""
@@ -51,8 +37,6 @@ def is_local(uri: str) -> bool:
 class Store:
     """An MLflow store, opened and known to work; sends what was kept while a server was away.
 
-    One in a local database whose writes are left to another process is opened when it is first read.
-
     Raises:
         StoreError: it can't be reached, read or written.
     """
@@ -61,11 +45,9 @@ class Store:
         self.folder = folders.output_dir(cfg)
         self.uri = address(cfg)
         self.local = is_local(self.uri)
-        self.later = self.uri in _OTHERS
-        if not (self.local and self.later):
-            _ = self.client
+        _ = self.client
         self._outbox = Outbox(self.folder, self.uri, lambda: self.client)
-        if not self.later and (sent := self.send_kept()):
+        if sent := self.send_kept():
             were, have = ("run that was", "has") if sent == 1 else ("runs that were", "have")
             say(f"{sent} {were} kept while the server was away {have} been sent")
 
@@ -143,19 +125,15 @@ class Store:
                     return None
                 raise
 
-    def made_by_others(self, tags: Mapping[str, str]) -> Made | None:
-        """Returns the run that another process has made for some tags, or None if none has."""
-        return _OTHERS[self.uri](tags) if self.later else None
-
-    def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str], worker: str) -> str:
-        """Makes a run that a process works on; returns its id."""
+    def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+        """Makes a run that this process works on; returns its id."""
         state = provenance.code()
         tags = {
             "mlflow.source.name": "medfit",
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": state["commit"],
             "git.dirty": state["dirty"],
-            PROCESS: worker,
+            PROCESS: process.identity(),
             **tags,
         }
         with self._guarded(), self._whole():
@@ -168,11 +146,9 @@ class Store:
         self.write(run_id, "end", [status, now_ms()])
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
-        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it if a server is away or others send."""
+        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it while a server is away."""
         with self._guarded(), self._whole():
-            if self.later:
-                self._outbox.keep(run_id, operation, payload, files, sure=False)  # it is sent in a moment
-            elif self.local:
+            if self.local:
                 perform(self.client, run_id, operation, payload, files)
             else:
                 self._outbox.write(run_id, operation, payload, files)

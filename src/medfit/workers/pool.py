@@ -19,9 +19,8 @@ from medfit.study.budget import Budget
 from medfit.study.repair import Reason
 from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.progress import SweepDisplay, WorkerState
-from medfit.tracking.store import Made, Store, address, is_local
+from medfit.tracking.store import Store
 from medfit.workers import devices, fork_server, worker
-from medfit.workers.sender import Sender
 from medfit.workers.signals import Stop
 from medfit.workers.worker_handle import WorkerHandle
 
@@ -73,7 +72,6 @@ class Pool:
         assigned = devices.assign(self.plan.cfg)
         self.folder = TemporaryDirectory(prefix="medfit-")
         self.stop.__enter__()
-        self.sender = Sender(self.plan.cfg)
         missing = self.plan.cfg.sweep.num_trials - len(self.budget.done)
         for device in assigned[: max(0, missing)]:
             self.handles.append(WorkerHandle(self.plan, self.study.study_name, device, self.folder.name))
@@ -84,7 +82,6 @@ class Pool:
             for handle in self.handles:
                 handle.kill()
             fork_server.dismiss()
-            self.sender.stop()
             why = self.stop.why or Reason(worker.INTERRUPTED, "again")
             self.reasons.update((handle.identity, why) for handle in self.handles)
             self._repair()  # what can't be written now is repaired at the next start
@@ -137,7 +134,6 @@ class Pool:
 
     def _hear(self, handle: WorkerHandle, kind: str, content: Any) -> None:
         if kind == "began":
-            handle.give_run(self._make_run(content, handle.identity))
             self._try(self.budget.refresh)
         elif kind == "ended":
             self._ended(content)
@@ -158,24 +154,10 @@ class Pool:
             self._try(partial(self.budget.ended, trial))
             self.display.ended(*of_trial(trial), self.budget.state([handle.state for handle in self.handles]))
 
-    def _make_run(self, number: int, worker: str) -> Made | None:
-        """Makes a trial's run while its worker prepares it; None where that fails, or a server may take its time."""
-        with contextlib.suppress(UserError):  # the worker tries, too, and tells
-            if not is_local(address(self.plan.cfg)):
-                return None
-            tags = self.plan.tags(self.study.study_name, number)
-            made = self.store.make_run(self._experiment_id, tags["mlflow.runName"], tags, worker)
-            return made, self._experiment_id
-        return None
-
     @cached_property
     def store(self) -> Store:
         """Where the runs are."""
         return Store(self.plan.cfg)
-
-    @cached_property
-    def _experiment_id(self) -> str:
-        return self.store.find(self.plan.parent, "sweep").info.experiment_id
 
     def _replace(self, handle: WorkerHandle, why: Reason) -> None:
         """Ends the trial of a worker that is gone, and starts another in its stead."""

@@ -10,6 +10,8 @@ NAMES = [
     "medfit.data.preprocessing.table",
     "medfit.tasks.classification",
     "optuna.storages",
+    "mlflow.tracking.client",
+    "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.compose",
     "sklearn.model_selection",
 ]

@@ -13,7 +13,6 @@ from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import WorkerState
 from medfit.tracking import process
-from medfit.tracking.store import Made
 from medfit.workers import fork_server, worker_process
 from medfit.workers.devices import Device
 
@@ -49,10 +48,6 @@ class WorkerHandle:
         """Lets the worker take the study's next trial."""
         self._tell(worker_process.NEXT)
         self.busy, self._since = True, time.monotonic()
-
-    def give_run(self, made: Made | None) -> None:
-        """Tells the worker the run of the trial that it has begun; None if it has to make it."""
-        self._tell(made)
 
     @property
     def sources(self) -> tuple[Any, ...]:
