@@ -58,7 +58,7 @@ class TsFile(Series):
 
 
 @dataclass(frozen=True)
-class TsFile:
+class LabelledSeries:
     """What a ``.ts`` file holds.
 
     Args:
@@ -74,7 +74,7 @@ class TsFile:
     labels: list[str]
 
 
-def read_ts(path: str) -> TsFile:
+def read_ts(path: str) -> LabelledSeries:
     """Returns the series and labels of a ``.ts`` file.
 
     Raises:
@@ -98,7 +98,7 @@ def read_ts(path: str) -> TsFile:
     x, labels = [x for _, x, _ in rows], [label for *_, label in rows]
     if kinds[0] == "class":
         _check_classes(path, header["classlabel"].split()[1:], rows)
-    return TsFile(path, kinds[0], x, labels)
+    return LabelledSeries(path, kinds[0], x, labels)
 
 
 Row = tuple[int, np.ndarray, str]  # the number of the line, the series, the label
@@ -175,7 +175,7 @@ def _check_classes(path: str, known: Sequence[str], rows: Sequence[Row]) -> None
             raise UserError(f"dataset.path: '{path}', line {number}: a class that @classLabel does not name")
 
 
-def _check_alike(parts: Sequence[TsFile]) -> None:
+def _check_alike(parts: Sequence[LabelledSeries]) -> None:
     first, last = parts[0], parts[-1]
     if (first.kind, len(first.x[0])) != (last.kind, len(last.x[0])):
         raise UserError(f"dataset.test_path: '{last.path}' has other channels or targets than '{first.path}'")
