@@ -38,7 +38,7 @@ NOTES = [
     "every second; what processes share counts once (PSS; where the system does not tell it, USS, which leaves it out)",
     "`workers`: all sides run the same 40 trainings, of values drawn at random and without pruning; with the default "
     "sampler and pruner two workers would run other trainings than one. One worker uses a second core, too: the "
-    "sweep's own process makes its runs and sends what it logs.",
+    "sweep's own process watches over it, and its run is written in the background.",
     "`sweep`: by hand, each trial runs as many epochs as in the sweep; the import of the metrics' library is left out.",
 ]
 
