@@ -81,7 +81,7 @@ def _judge_of_masks(parts: Any, loss: Any, device: torch.device) -> Callable[[nn
     """Returns a judge that takes all slices as one batch, where medfit takes those of one size together."""
     from medfit.data.preprocessing.patch_places import pad
     from medfit.evidence import segmentation as evidence
-    from medfit.tasks.segmentation import Case
+    from medfit.tasks.segmentation import ScoredImage
 
     task, batches = parts.task, parts.datamodule.batches("val")
     images = [image for x, y, patients, _ in batches for image in zip(x.split(1), y.split(1), patients, strict=True)]
@@ -98,7 +98,7 @@ def _judge_of_masks(parts: Any, loss: Any, device: torch.device) -> Callable[[nn
                 own = output[(slice(None), *_inside(y.shape[1:], window))]
                 preds = own.argmax(dim=0).cpu().numpy().astype(np.uint8)
                 counts = evidence.counts(preds, truth, len(task.target_names))
-                found.append(Case(patient, counts, None, None, float(loss(own[None], y))))
+                found.append(ScoredImage(patient, counts, None, None, float(loss(own[None], y))))
         return -task.scores(found)["dice"]
 
     return judge

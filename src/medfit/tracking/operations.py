@@ -22,13 +22,16 @@ SIGNS = {
 }
 
 
+OPERATIONS = ("params", "metrics", "tags", "tag", "files", "input", "end")
+
+
 def perform(client: Any, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
     """Does one write; done twice, each has the effect of once.
 
     Args:
         client: MLflow's.
         run_id: The run.
-        operation: params, metrics, tags, tag, files, input or end.
+        operation: One of :data:`OPERATIONS`.
         payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; a data set
             and its tags; status and time. Times are in milliseconds since 1970.
         files: The folder of an operation that has one.

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from medfit.terminal.console import say
-from medfit.tracking.operations import guarded, meaning, perform, refused, trouble
+from medfit.tracking.operations import OPERATIONS, guarded, meaning, perform, refused, trouble
 
 AWAY = "away"  # a file that says that a run's writes wait because the server was away
 RETRY_S = 10.0  # the shortest time between two tries of a server that is away
@@ -191,11 +191,12 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Returns a write that was kept; None if it is broken, as one may be that a power cut kept from the disk."""
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError:
-        return None
+    """Returns a write that was kept; None if it is broken, as a power cut leaves one, or of another medfit."""
+    with suppress(ValueError):
+        write: dict[str, Any] = json.loads(path.read_bytes())
+        if write["operation"] in OPERATIONS:
+            return write
+    return None
 
 
 def _write(path: Path, text: str) -> None:
