@@ -18,17 +18,22 @@ ID_NAME = re.compile(r"(?i)(^|[\s_.-])(id|mrn|nr|no|number|uid|key|index|patient
 FEWEST_IDS = 20
 
 
-def identifiers(dataset: TableDataset, rows: np.ndarray) -> Iterator[str]:
-    """Yields columns of whole numbers that differ in nearly all patients, and are consecutive, in order or so named."""
-    first = np.sort(rows[np.unique(dataset.groups[rows], return_index=True)[1]])
+def identifiers(dataset: TableDataset, rows: np.ndarray) -> Iterator[tuple[Any, str]]:
+    """Yields columns of whole numbers that differ in nearly all patients, and are consecutive, in order or so named.
+
+    Args:
+        dataset: A table.
+        rows: A row of each patient, in order.
+    """
     for name in dataset.x:
-        values = dataset.x[name].iloc[first].dropna()
+        values = dataset.x[name].iloc[rows].dropna()
         different = values.nunique()
         if len(values) < FEWEST_IDS or different < 0.95 * len(values):
             continue
         how = "" if dataset.kinds[name] == "categorical" else _how_numbered(name, values.to_numpy(dtype=float))
         if how is not None:
-            yield f"column '{name}' looks like an identifier: {different} different values in {len(values)} rows{how}"
+            line = f"column '{name}' looks like an identifier: {different} different values in {len(values)} rows{how}"
+            yield name, line
 
 
 def _how_numbered(name: Any, values: np.ndarray) -> str | None:

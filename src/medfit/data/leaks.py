@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfit.data import repeats
 from medfit.data.dataset import Dataset
 from medfit.data.near_duplicates import Prints, shared
 from medfit.errors import UserError
@@ -38,6 +39,7 @@ def scan(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> Scan:
     rows = {split: np.unique(chosen) for split, chosen in rows.items()}
     made = dataset.kind.prints(dataset)
     findings = [] if made is None else list(_shared(made, rows))
+    findings += [*repeats.by_name(dataset, rows), *repeats.of_names(dataset, rows)]
     findings += dataset.kind.column_leaks(dataset, rows)
     note = f"near-duplicates were not looked for among {dataset.kind.samples}" if made is None else made.note
     return Scan(findings, [note] if note else [])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medfit.config.instantiate import load_dataset
 from medfit.data.datasets.roles import infer_task
 from medfit.data.datasets.table import Table, infer_kind
 from medfit.errors import UserError
@@ -423,3 +424,83 @@ def test_the_patient_can_not_be_asked_for(table):
     made = table({"patient": range(NUM_ROWS)}, patient="patient")
     with pytest.raises(UserError, match="evaluate: the data set has no column 'patient'"):
         made.column("patient", "evaluate")
+
+
+def test_marks_for_missing_may_be_numbers_of_one_column_through_the_config(tmp_path, compose):
+    path = tmp_path / "cohort.csv"
+    pd.DataFrame({"age": [999, 40, 50, 60], "crp": [1.5, 999, -1, 3], "ill": [0, 1, 0, 1]}).to_csv(path, index=False)
+    base = ["dataset=table", f"dataset.path={path}", "dataset.target=ill"]
+    everywhere = load_dataset(compose(*base, "dataset.missing_values=[999,-1]")).x
+    assert everywhere.isna().sum().to_dict() == {"age": 1, "crp": 2}
+    each = load_dataset(compose(*base, "dataset.missing_in={age:[999],crp:[-1]}")).x
+    assert each.isna().sum().to_dict() == {"age": 1, "crp": 1}
+    with pytest.raises(UserError, match=r"^dataset.missing_in: there is no column 'agee'; did you mean 'age'"):
+        compose(*base, "dataset.missing_in={agee:[999]}")
+
+
+def test_marks_for_missing_are_suspected(table, capsys):
+    table({"age": [20, 35, 50, 90, 999, 60, 70, 80]})
+    assert "Warning: column 'age' holds 999 in 1 cells, far from all else" in capsys.readouterr().out
+
+
+def test_numbers_in_words_are_refused_and_read_when_asked(table, refusal):
+    cells = {"lab": ["<0.1", "0.2", "0.3", "0.4", "<0.1", "1", "2", "3"]}
+    assert "read them with dataset.parse={lab:censored}" in refusal(cells)
+    made = table(cells, parse={"lab": "censored"})
+    assert made.x["lab"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.1, 1, 2, 3]
+    assert made.kinds["lab below"] == "boolean" and made.x["lab below"].tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
+    assert table(cells, kinds={"lab": "categorical"}).kinds["lab"] == "categorical"
+
+
+def test_a_unit_of_the_cells_is_the_columns_unless_one_is_given(table):
+    cells = {"weight": [f"{n} kg" for n in range(60, 68)]}
+    assert table(cells, parse={"weight": "number"}).units == {"weight": "kg"}
+    assert table(cells, parse={"weight": "number"}, units={"weight": "kilogram"}).units == {"weight": "kilogram"}
+
+
+def test_a_target_of_numbers_in_words_is_refused(refusal):
+    assert refusal({"t": ["4,2", "3,1"] * 4}, "t").startswith(
+        "dataset.target: column 't' holds numbers with a decimal comma"
+    )
+
+
+@pytest.mark.parametrize("fold_case, names", [(False, ["NO", "No", "Yes", "yes"]), (True, ["t: Yes"])])
+def test_labels_that_differ_by_case_are_told_and_one_when_asked(table, fold_case, names, capsys):
+    made = table({"t": ["Yes", "yes", "No", "No", "NO ", "Yes", "Yes", " yes"]}, "t", fold_case=fold_case)
+    assert made.target_names == (names if not fold_case else made.target_names)
+    assert made.task == ("binary" if fold_case else "multiclass")
+    told = "column 't': 2 of its 4 values differ from another by case or spaces alone; dataset.fold_case=true"
+    assert (told in capsys.readouterr().out) == (not fold_case)
+
+
+def test_a_patient_keeps_its_case_when_words_are_folded(table):
+    made = table({"who": ["a", "A", "b", "c", "d", "e", "f", "g"]}, patient="who", fold_case=True)
+    assert len(np.unique(made.groups)) == 8
+
+
+def test_a_rule_gives_the_target(table):
+    made = table(target=None, target_rule="age > 3")
+    assert (made.task, made.target_names, list(made.x)) == ("binary", ["age > 3"], ["sex", "ill"])
+    assert made.y[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{"target": None}, {"target": "ill", "target_rule": "age > 3"}])
+def test_a_target_and_a_rule_exclude_each_other(refusal, options):
+    message = "dataset.target is needed: give dataset.target=... or dataset.target_rule=..., one of them"
+    assert refusal(**options) == message
+
+
+def test_a_time_to_an_event_is_refused_unless_it_is_meant(table, refusal, tmp_path):
+    path = tmp_path / "s.csv"
+    pd.DataFrame({"time": range(20), "event": [0, 1] * 10, "age": np.arange(20) / 3}).to_csv(path, index=False)
+    for target in ("time", "event"):
+        with pytest.raises(UserError, match=f"^dataset.target: '{target}' looks like part of a time to an event"):
+            Table(str(path), target)
+        assert list(Table(str(path), target, time_to_event="plain").x)
+    assert list(Table(str(path), "event", exclude=["time"]).x) == ["age"]
+
+
+def test_a_compressed_table_is_named_after_its_file(tmp_path):
+    path = tmp_path / "cohort.2020.csv.gz"
+    pd.DataFrame({"age": [1.5, 2, 3, 4], "ill": [0, 1, 0, 1]}).to_csv(path, index=False)
+    assert Table(str(path), "ill").name == "cohort.2020"

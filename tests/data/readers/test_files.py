@@ -1,3 +1,4 @@
+import gzip
 import re
 import zipfile
 from decimal import Decimal
@@ -29,8 +30,8 @@ def file(tmp_path):
     return written
 
 
-def read(path, encoding="utf-8", decimal=".", missing_values=("?",)):
-    return read_table(path, encoding=encoding, decimal=decimal, missing_values=missing_values)
+def read(path, encoding="utf-8", decimal=".", missing_values=("?",), **options):
+    return read_table(path, encoding=encoding, decimal=decimal, missing_values=missing_values, **options)
 
 
 def refusal(path, **options):
@@ -119,7 +120,7 @@ def test_an_empty_file_is_told(file, name):
 
 def test_an_unknown_ending_is_told_with_the_known_ones(file):
     path = file("a,b\n1,2\n", "table.doc")
-    known = ".csv, .tsv, .txt, .parquet, .xlsx, .xlsm, .arff"
+    known = ".csv, .tsv, .txt, .csv.gz, .tsv.gz, .txt.gz, .parquet, .xlsx, .xlsm, .arff"
     assert refusal(path) == f"dataset.path: '{path}' has none of the endings {known}"
 
 
@@ -238,12 +239,63 @@ def test_an_index_without_a_name_only_numbers_the_rows(tmp_path):
     assert list(table) == ["a"] and table.index.tolist() == [0, 1]
 
 
-def test_an_excel_file_is_read_by_its_first_sheet(tmp_path):
+@pytest.fixture
+def workbook(tmp_path):
     path = tmp_path / "table.xlsx"
     with pd.ExcelWriter(path) as writer:
         pd.DataFrame({"first": [1]}).to_excel(writer, sheet_name="z", index=False)
         pd.DataFrame({"second": [2]}).to_excel(writer, sheet_name="a", index=False)
-    assert list(read(path)) == ["first"]
+    return path
+
+
+def test_an_excel_file_is_read_by_its_first_sheet_and_the_others_are_told(workbook, capsys):
+    assert list(read(workbook)) == ["first"]
+    told = "table.xlsx: of the sheets 'z', 'a' only 'z' is read; dataset.sheet=... takes another.\n"
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize("sheet, column", [("a", "second"), (2, "second"), ("z", "first"), (1, "first")])
+def test_a_sheet_is_read_by_name_or_number(workbook, sheet, column, capsys):
+    assert list(read(workbook, sheet=sheet)) == [column]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("sheet", ["b", 0, 3])
+def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(workbook, sheet):
+    message = refusal(workbook, sheet=sheet)
+    assert message == f"dataset.sheet: '{workbook}' has no sheet {sheet!r} (sheets: 'z', 'a')"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_rows_above_the_header_are_skipped(file, tmp_path, newline):
+    text = "Export of 2020, made; by hand\n\nage,ill\n30,0\n41,1\n".replace("\n", newline)
+    assert read(file(text), skip_rows=2).to_dict("list") == {"age": [30, 41], "ill": [0, 1]}
+    path = excel(tmp_path / "table.xlsx", [["Export", None], ["age", "ill"], [30, 0], [41, 1]])
+    assert read(path, skip_rows=1).to_dict("list") == {"age": [30, 41], "ill": [0, 1]}
+
+
+@pytest.mark.parametrize("name", ["table.csv.gz", "table.tsv.gz", "TABLE.CSV.GZ"])
+def test_compressed_text_is_read(file, name):
+    text = "age,sex,ill\n30.5,f,0\n41.0,m,1\n52.25,f,1\n"
+    assert read(file(gzip.compress(text.encode()), name)).to_dict("list") == HELD
+
+
+@pytest.mark.parametrize("content", [b"age,ill\n1,0\n", gzip.compress(b"age,ill\n1,0\n2,1\n")[:-12]])
+def test_compressed_text_cut_off_or_plain_is_told(file, content):
+    path = file(content, "table.csv.gz")
+    assert refusal(path).startswith(f"dataset.path: '{path}' is not a whole gzip file (")
+
+
+def test_points_that_may_group_thousands_are_told(file, capsys):
+    path = file("wbc;ph;dose\n7.589;7.35;1.5\n533;7.4;2.25\n12.100;7.2;0.125\n")
+    assert read(path)["wbc"].tolist() == [7.589, 533, 12.1]
+    said = capsys.readouterr().out
+    assert (
+        said.startswith("Warning: column 'wbc': all 2 numbers with a point have three digits")
+        and said.count("column") == 1
+    )
+    assert read(file("wbc,ph\n7.589,7.35\n533,7.4\n12.100,7.2\n")).shape == (3, 2)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "xlsx"])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medfit.data.datasets.records import encode, too_large
+from medfit.data.datasets.spelled_numbers import refuse
 from medfit.data.readers.files import first_row
 from medfit.errors import UserError, suggest
 
@@ -147,10 +148,11 @@ def check_columns(table: pd.DataFrame, named: Mapping[str, Any]) -> None:
 
 
 def check_numbers(column: pd.Series, path: str, way_out: str) -> bool:
-    """Returns whether a column holds nothing but numbers, and refuses one of numbers with words among them."""
+    """Returns whether a column holds nothing but numbers; refuses numbers in words, and with words among them."""
     known = column.dropna()
     if pd.api.types.is_numeric_dtype(column) or column.dtype.kind in "mM":
         return column.dtype.kind not in "mM"
+    refuse(column, path, way_out)
     readable = pd.to_numeric(known.astype(object), errors="coerce").notna()
     if len(known) and 0.5 < readable.mean() < 1:
         raise UserError(

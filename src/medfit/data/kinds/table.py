@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from medfit.data import column_leaks
+from medfit.data import column_leaks, repeats
 from medfit.data.dataset import TableDataset
 from medfit.data.kind import Kind
 from medfit.data.near_duplicates import SEARCHED, Prints
@@ -26,8 +26,7 @@ class TableKind(Kind[TableDataset]):
 
     def prints(self, dataset: TableDataset) -> Prints:
         """Returns rows by their cells, in standard deviations."""
-        x = dataset.x
-        points = np.stack([_standard(x[name], dataset.kinds[name]) for name in x], axis=1)
+        x, points = dataset.x, _points(dataset)
         grains = [len(np.unique(column)) for column in points.T]
         return Prints(
             digests=pd.util.hash_pandas_object(x, index=False).to_numpy(),
@@ -41,14 +40,25 @@ class TableKind(Kind[TableDataset]):
         )
 
     def column_leaks(self, dataset: TableDataset, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
-        """Yields identifiers among the features, and columns that tell the target alone."""
-        yield from column_leaks.identifiers(dataset, np.concatenate(list(rows.values())))
+        """Yields identifiers among the features, rows that belong together, and columns that tell the target alone."""
+        every = np.concatenate(list(rows.values()))
+        first = np.sort(every[np.unique(dataset.groups[every], return_index=True)[1]])
+        numbered = dict(column_leaks.identifiers(dataset, first))
+        belonging = list(repeats.of_columns(dataset, first, set(numbered)))
+        yield from [*numbered.values(), *belonging]
+        if not belonging:
+            yield from repeats.beside(_points(dataset), dataset.groups)
         yield from column_leaks.telling(dataset, rows["train"])
 
     def missing(self, dataset: TableDataset) -> dict[str, int]:
         """Returns how many cells of each column are missing, of the columns that lack any."""
         counts = dataset.x.isna().sum()
         return {str(name): int(count) for name, count in counts.items() if count}
+
+
+def _points(dataset: TableDataset) -> np.ndarray:
+    """Returns rows in the shape (rows, columns), in standard deviations."""
+    return np.stack([_standard(dataset.x[name], dataset.kinds[name]) for name in dataset.x], axis=1)
 
 
 def _standard(column: pd.Series, kind: str) -> np.ndarray:

@@ -1,29 +1,49 @@
 """Reading a user's table, with errors that name the file, the row and the column."""
 
 import csv
+import gzip
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from medfit.errors import UserError
+from medfit.data.readers.cells import MissingValues, Thousands, cleaned
+from medfit.errors import UserError, suggest
+from medfit.terminal.console import say
 
-READERS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xlsm", ".arff")
-SPELT = ("string", "decimal", "integer", "floating", "mixed", "mixed-integer", "mixed-integer-float")  # to pandas
+READERS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".xlsx", ".xlsm", ".arff")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # 7.589: a number, or thousands
 
 
 def read_table(
-    path: Path, *, encoding: str, decimal: str, missing_values: Sequence[str], header: bool = True
+    path: Path,
+    *,
+    encoding: str,
+    decimal: str,
+    missing_values: MissingValues,
+    header: bool = True,
+    thousands: Thousands | None = None,
+    missing_in: Mapping[str, MissingValues] | None = None,
+    missing_words: bool = True,
+    sheet: str | int | None = None,
+    skip_rows: int = 0,
 ) -> pd.DataFrame:
-    """Returns the table in a CSV, TSV, Parquet or Excel file (its first sheet), with at least one row.
+    """Returns the table in a CSV, TSV (both also as ``.gz``), Parquet or Excel file, with at least one row.
 
     Args:
         path: Its ending says the format. A CSV's separator may be a comma, semicolon, tab or bar.
         encoding: Of a text file.
-        decimal: The decimal mark of a text file.
+        decimal: The decimal mark of numbers in text.
         missing_values: Cells that mean "missing", besides empty ones and the usual words.
         header: Whether a text file's first row names the columns; else they are named 0, 1 and so on.
+        thousands: What groups the thousands of numbers in text.
+        missing_in: Cells that do in a column alone.
+        missing_words: Whether the usual words (``NA``, ``NaN``, ``null``) mean "missing".
+        sheet: Of a workbook, by name or number from 1; None for the first, which is said where there are others.
+        skip_rows: How many rows of a text file or a sheet stand above the header.
 
     Raises:
         UserError: the file is missing, empty, not of its format, cut off or ragged, or names two columns alike.
@@ -32,16 +52,18 @@ def read_table(
         raise UserError(f"dataset.path: there is no file '{path}'")
     if path.stat().st_size == 0:
         raise UserError(f"dataset.path: '{path}' is empty")
-    suffix = path.suffix.lower()
+    suffix = "".join(path.suffixes[-2:]).lower()
+    suffix = suffix if suffix in READERS else path.suffix.lower()
     if suffix not in READERS:
         raise UserError(f"dataset.path: '{path}' has none of the endings {', '.join(READERS)}")
-    if suffix in (".csv", ".tsv", ".txt"):
-        table = _read_text(path, encoding, decimal, missing_values, header)
+    if suffix.startswith((".csv", ".tsv", ".txt")):
+        table = _read_text(path, encoding, decimal, header, skip_rows)
     else:
-        table = _read_binary(path, suffix, missing_values)
+        table = _read_binary(path, suffix, sheet, skip_rows)
     if len(table) == 0:
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
+    table = cleaned(table, missing_values, missing_in, missing_words, decimal, thousands)
     return table.drop(columns=[column for column in table.columns[:1] if _is_row_number(table, column)])
 
 
@@ -60,29 +82,49 @@ def _check_names(path: Path, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _read_text(path: Path, encoding: str, decimal: str, missing_values: Sequence[str], header: bool) -> pd.DataFrame:
+def _read_text(path: Path, encoding: str, decimal: str, header: bool, skip_rows: int) -> pd.DataFrame:
+    text = _text(path, encoding)
+    if "\0" in text:
+        raise UserError(f"dataset.path: '{path}' is a binary file, not a table in text")
+    text = re.split(r"\r\n|\n|\r", text, maxsplit=skip_rows)[-1] if skip_rows else text
+    separator, names = _check_shape(path, text)
+    if header:
+        _check_names(path, names)
+    kept: dict[str, Any] = {"sep": separator, "header": "infer" if header else None, "skipinitialspace": True}
+    kept |= {"keep_default_na": False, "na_values": [""]}
+    table = pd.read_csv(io.StringIO(text, newline=""), decimal=decimal, low_memory=False, **kept)
+    if separator == ";" and decimal == ".":
+        fractions = [place for place in range(table.shape[1]) if table.dtypes.iloc[place].kind == "f"]
+        _tell_of_points(pd.read_csv(io.StringIO(text, newline=""), dtype=str, usecols=fractions, **kept))
+    return table
+
+
+def _text(path: Path, encoding: str) -> str:
+    encoding_of = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-            text = file.read()
+        if path.suffix.lower() == ".gz":
+            with gzip.open(path, "rt", encoding=encoding_of, newline="") as file:
+                return file.read()
+        with path.open(encoding=encoding_of, newline="") as file:
+            return file.read()
     except (UnicodeError, LookupError) as error:
         raise UserError(
             f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding=latin-1"
         ) from error
-    if "\0" in text:
-        raise UserError(f"dataset.path: '{path}' is a binary file, not a table in text")
-    separator, names = _check_shape(path, text)
-    if header:
-        _check_names(path, names)
-    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-        return pd.read_csv(
-            file,
-            sep=separator,
-            header="infer" if header else None,
-            decimal=decimal,
-            na_values=list(missing_values),
-            skipinitialspace=True,
-            low_memory=False,
-        )
+    except (OSError, EOFError) as error:
+        raise UserError(f"dataset.path: '{path}' is not a whole gzip file ({error})") from error
+
+
+def _tell_of_points(cells: pd.DataFrame) -> None:
+    """Says which columns of a file that may be German or French hold numbers that may be thousands."""
+    for name in cells:
+        known = cells[name].dropna().str.strip()
+        points = known.str.contains(".", regex=False)
+        if points.sum() > 1 and known[points].map(lambda cell: GROUPED.fullmatch(cell) is not None).all():
+            say(
+                f"Warning: column '{name}': all {int(points.sum())} numbers with a point have three digits behind it; "
+                "if points group thousands, as in 7.589 for 7589, set dataset.decimal=',' dataset.thousands='.'."
+            )
 
 
 def _check_shape(path: Path, text: str) -> tuple[str, list[str]]:
@@ -106,17 +148,17 @@ def _check_shape(path: Path, text: str) -> tuple[str, list[str]]:
     return separator, names
 
 
-def _read_binary(path: Path, suffix: str, missing_values: Sequence[str]) -> pd.DataFrame:
-    readers = {".parquet": ("Parquet", _read_parquet), ".arff": ("ARFF", _read_arff)}
-    kind, read = readers.get(suffix, ("Excel", _read_excel))
+def _read_binary(path: Path, suffix: str, sheet: str | int | None, skip_rows: int) -> pd.DataFrame:
+    kind = {".parquet": "Parquet", ".arff": "ARFF"}.get(suffix, "Excel")
     try:
-        table = read(path)
+        if kind == "Excel":
+            return _read_excel(path, sheet, skip_rows)
+        return _read_parquet(path) if kind == "Parquet" else _read_arff(path)
     except UserError:
         raise
     except Exception as error:  # each reader has its own kinds
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"dataset.path: '{path}' is not a whole {kind} file ({reason})") from error
-    return pd.DataFrame({name: _as_text_would_be(table[name], missing_values) for name in table})
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -127,10 +169,27 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return table.reset_index(drop=all(name is None for name in table.index.names))  # a named index is a column
 
 
-def _read_excel(path: Path) -> pd.DataFrame:
-    header = pd.read_excel(path, header=None, nrows=1).to_numpy().ravel()
-    _check_names(path, [str(name) for name in header if not pd.isna(name)])
-    return pd.read_excel(path)
+def _read_excel(path: Path, sheet: str | int | None, skip_rows: int) -> pd.DataFrame:
+    with pd.ExcelFile(path) as book:
+        name = _sheet(path, [str(name) for name in book.sheet_names], sheet)
+        header = pd.read_excel(book, sheet_name=name, header=None, nrows=1, skiprows=skip_rows).to_numpy().ravel()
+        _check_names(path, [str(cell) for cell in header if not pd.isna(cell)])
+        return pd.read_excel(book, sheet_name=name, skiprows=skip_rows, keep_default_na=False, na_values=[""])
+
+
+def _sheet(path: Path, names: list[str], sheet: str | int | None) -> str:
+    """Returns the name of the sheet to read, and says which others there are."""
+    told = ", ".join(f"'{name}'" for name in names)
+    if sheet is None:
+        if len(names) > 1:
+            say(f"{path.name}: of the sheets {told} only '{names[0]}' is read; dataset.sheet=... takes another.")
+        return names[0]
+    if isinstance(sheet, str) and sheet in names:
+        return sheet
+    if isinstance(sheet, int) and 1 <= sheet <= len(names):
+        return names[sheet - 1]
+    near = suggest(sheet, names) if isinstance(sheet, str) else ""
+    raise UserError(f"dataset.sheet: '{path}' has no sheet {sheet!r}{near} (sheets: {told})")
 
 
 def _read_arff(path: Path) -> pd.DataFrame:
@@ -138,20 +197,6 @@ def _read_arff(path: Path) -> pd.DataFrame:
 
     table = pd.DataFrame(arff.loadarff(path)[0])
     return table.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)
-
-
-def _as_text_would_be(column: pd.Series, missing_values: Sequence[str]) -> pd.Series:
-    """Returns a column as a text file's would be read: with marks for missing cells, and numbers spelt as words."""
-    cells = column.astype(object)
-    if not cells.map(pd.api.types.is_hashable).all():
-        return column
-    numbers = pd.to_numeric(pd.Series(list(missing_values), dtype=object), errors="coerce").dropna()
-    marked = cells.isin([*missing_values, *numbers])
-    column, cells = column.mask(marked), cells.mask(marked)
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.infer_dtype(cells) not in SPELT:
-        return column
-    read = pd.to_numeric(cells, errors="coerce")
-    return read if read.notna().equals(cells.notna()) else column
 
 
 def first_row(marked: pd.Series) -> int:
