@@ -39,6 +39,11 @@ def test_each_series_is_a_volume(tree):
     assert data.image(0).spacing_mm == (1.0, 1.0, 2.5)
 
 
+def test_files_that_are_no_dicom_are_counted(tree, capsys):
+    DicomSeries(str(tree))
+    assert "1 files are left out, as they are no DICOM files: README.txt" in capsys.readouterr().out
+
+
 def test_each_slice_may_be_an_image(tree):
     data = DicomSeries(str(tree), slices=True)
     assert (len(data), data.num_dimensions, data.channels) == (13, 2, ["grey"])

@@ -143,10 +143,21 @@ def test_colour_and_grey_images_are_not_mixed_unasked(folder):
     assert "p0_1.png: 3 channels of 8 x 10 pixels do not fit" in refused(folder)
 
 
-def test_hidden_files_and_other_files_are_passed_over(folder):
+def test_hidden_files_and_other_files_are_passed_over(folder, capsys):
     for name in ("._p0_0.png", ".DS_Store", "Thumbs.db", "notes.txt"):
         (folder / "images" / name).write_text("x")
     assert len(made(folder)) == 4
+    told = "images: 2 files are left out, as their endings are none of an image's: Thumbs.db, notes.txt"
+    assert told in capsys.readouterr().out
+
+
+def test_files_of_unknown_endings_beside_images_are_counted_in_folders_of_splits_too(tmp_path, capsys):
+    for split in ("train", "test"):
+        write_flat(tmp_path / "images" / split / "a.png", grey())
+        (tmp_path / "images" / split / "b.heic").write_text("an image, somehow")
+        write_flat(tmp_path / "masks" / split / "a.png", mask(1))
+    made(tmp_path)
+    assert "images: 2 files are left out" in capsys.readouterr().out
 
 
 def test_images_without_a_mask_are_told(folder):
@@ -165,12 +176,177 @@ def test_an_image_that_no_class_has_a_mask_for_is_told(tmp_path):
         write_flat(tmp_path / "images" / f"{name}.png", grey())
     for name in CLASSES[1:]:
         write_flat(tmp_path / "masks" / name / "a.png", mask(1))
-    assert "1 images have no mask, the first: b.png" in refused(tmp_path, layout="file_per_class")
+    assert "1 images have no mask, the first: b.png; dataset.empty_masks=keep" in refused(
+        tmp_path, layout="file_per_class"
+    )
 
 
 def test_two_masks_of_an_image_are_told(folder):
     write_flat(folder / "masks" / "p0_0_seg.png", mask(1))
     assert "dataset.masks: there are 2 images 'p0_0'" in refused(folder)
+
+
+def beside(tmp_path, names, masks):
+    """Images with masks beside them."""
+    for number, name in enumerate(names):
+        write_flat(tmp_path / f"{name}.png", grey(number))
+    for name, rows in masks.items():
+        write_flat(tmp_path / f"{name}.png", mask(*rows))
+    return tmp_path
+
+
+def own(tmp_path, classes=CLASSES, **more):
+    return ImageMasks(str(tmp_path), classes=classes, **more)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_masks_beside_their_images_are_told_by_their_names(tmp_path, twice):
+    beside(tmp_path, "abc", {f"{name}_mask": [1] * (number + 1) for number, name in enumerate("abc")})
+    data = ImageMasks(str(tmp_path), str(tmp_path / ".." / tmp_path.name), CLASSES) if twice else own(tmp_path)
+    assert data.file_names == ["a.png", "b.png", "c.png"]
+    assert [int((data.image(i).mask > 0).sum()) for i in range(3)] == [10, 20, 30]
+    assert np.array_equal(data.image(1).x[0], grey(1))
+
+
+@pytest.mark.parametrize(
+    ("names", "masks", "words"),
+    [
+        ("ab", {}, "images and masks lie in one folder"),
+        ("ab", {"a_mask": [1]}, "b.png has no masks beside it"),
+        ("a", {"a_mask": [1], "c_mask": [1]}, "c_mask.png has no image"),
+        ("a", {"a_mask": [1], "a_seg": [1]}, "a.png has 2 masks beside it"),
+    ],
+)
+def test_masks_beside_their_images_that_do_not_fit_are_told(tmp_path, names, masks, words):
+    with pytest.raises(UserError) as caught:
+        own(beside(tmp_path, names, masks))
+    assert words in str(caught.value) and "dataset.mask_name={stem}_mask*" in str(caught.value)
+
+
+def test_an_unnamed_mask_beside_images_is_no_healthy_image(tmp_path):
+    beside(tmp_path, "ab", {"a_mask": [1], "b_mask": [1], "b_mask_1": [0, 1]})
+    with pytest.raises(UserError, match=r"b_mask_1\.png has no masks beside it"):
+        own(tmp_path, empty_masks="keep")
+
+
+def test_several_masks_of_an_image_are_united(tmp_path):
+    beside(tmp_path, ["a (1)", "a (11)"], {"a (1)_mask": [1], "a (1)_mask_1": [0, 1], "a (11)_mask": [1]})
+    data = own(tmp_path, mask_name="{stem}_mask*")
+    assert data.file_names == ["a (1).png", "a (11).png"]
+    assert [int(data.image(i).mask.sum()) for i in range(2)] == [20, 10]
+
+
+def test_the_longest_name_that_fits_is_the_images(tmp_path):
+    beside(tmp_path / "images", ["x1", "x11"], {})
+    beside(tmp_path / "masks", [], {"x1_a": [1], "x11_a": [1, 1]})
+    data = made(tmp_path, mask_name="{stem}*")
+    assert [int(data.image(i).mask.sum()) for i in range(2)] == [10, 20]
+
+
+def test_masks_may_lie_in_a_folder_of_each_image(tmp_path):
+    beside(tmp_path / "images", "ab", {})
+    for name, number in (("a", 1), ("b", 2)):
+        beside(tmp_path / "masks" / name, [], {f"cell{n}": [0] * n + [number] for n in range(2)})
+    data = made(tmp_path, mask_name="{stem}/*")
+    assert [int(data.image(i).mask.sum()) for i in range(2)] == [20, 40]
+
+
+def test_case_folders_may_hold_their_masks(tmp_path):
+    for number in (1, 2):
+        beside(tmp_path / f"case{number}", ["t1"], {"t1_lesion": [1] * number})
+    data = own(tmp_path, mask_name="{stem}_lesion")
+    assert [int(data.image(i).mask.sum()) for i in range(2)] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("*_mask", "needs {stem} once"),
+        ("{stem}_roi*", "no file in"),
+        ("{stem}_mask", "c_mask.png has no image"),
+    ],
+)
+def test_patterns_that_do_not_fit_are_told(tmp_path, pattern, words):
+    with pytest.raises(UserError) as caught:
+        own(beside(tmp_path, "ab", {"a_mask": [1], "b_mask": [1], "c_mask": [1]}), mask_name=pattern)
+    assert words in str(caught.value)
+
+
+def test_masks_that_a_pattern_leaves_out_are_counted(folder, capsys):
+    write_flat(folder / "masks" / "p0_0_old.png", mask(1))
+    assert len(made(folder, mask_name="{stem}_mask")) == 4
+    assert "1 files are left out, as their names do not fit dataset.mask_name: p0_0_old.png" in capsys.readouterr().out
+
+
+def listed(tmp_path, text):
+    beside(tmp_path / "images", "abc", {})
+    beside(tmp_path / "masks", [], {"k1": [1], "k2": [0, 1], "k3": [2]})
+    (tmp_path / "pairs.csv").write_text(text)
+    return {"pairs": str(tmp_path / "pairs.csv")}
+
+
+def test_a_table_may_list_the_pairs(tmp_path):
+    text = "image;mask;patient;split\nb.png;k1.png;007;train\nb.png;k2.png;007;train\na.png;k3.png;7;Test\n"
+    data = made(tmp_path, **listed(tmp_path, text))
+    assert (data.file_names, data.groups.tolist()) == (["b.png", "a.png"], ["007", "7"])
+    assert data.given_split.tolist() == ["train", "test"]
+    assert [int(data.image(i).mask.sum()) for i in range(2)] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image\na.png\n", "needs the columns image and mask"),
+        ("image,mask\n", "needs the columns image and mask"),
+        ("image,mask\n,k1.png\n", "column 'image' is empty in data row 1"),
+        ("image,mask\na.png,k9.png\n", "there is no file k9.png in 'masks'"),
+        ("image,mask\na.png,\nb.png,k1.png\n", "1 images have no mask, the first: a.png"),
+        ("image,mask,split\na.png,k1.png,tset\n", "column 'split' holds 'tset'"),
+        ("image,mask,patient\na.png,k1.png,p\nb.png,k2.png,\n", "column 'patient' is missing in some rows"),
+        ("image,mask,patient\na.png,k1.png,p\na.png,k2.png,q\n", "data row 2 says another patient or split"),
+    ],
+)
+def test_a_table_of_pairs_that_does_not_fit_is_told(tmp_path, text, words):
+    assert words in refused(tmp_path, **listed(tmp_path, text))
+
+
+def test_images_without_a_mask_are_kept_as_healthy_if_wished(folder, capsys):
+    (folder / "masks" / "p0_1_mask.png").unlink()
+    data = made(folder, empty_masks="keep")
+    assert [bool(data.image(i).mask.any()) for i in range(4)] == [True, False, True, True]
+    assert "1 without a mask, taken as images without findings" in capsys.readouterr().out
+
+
+def test_masks_without_an_image_are_told_though_healthy_images_are_kept(folder):
+    (folder / "masks" / "p0_1_mask.png").rename(folder / "masks" / "p9_1_mask.png")
+    assert "1 masks have no image, the first: p9_1_mask.png" in refused(folder, empty_masks="keep")
+
+
+def test_values_of_masks_may_have_a_meaning(folder):
+    for path in (folder / "masks").iterdir():
+        write_flat(path, mask(100, 63, 255))
+    data = ImageMasks(
+        str(folder / "images"), str(folder / "masks"), label_values={100: "liver", 63: "kidney", 255: "background"}
+    )
+    assert data.target_names == ["background", "liver", "kidney"]
+    assert np.array_equal(data.image(0).mask, mask(1, 2, 0))
+
+
+def test_several_values_may_be_one_class(folder):
+    data = made(folder, ["background", "whole tumour"], label_values={1: "whole tumour", 2: "whole tumour"})
+    assert np.array_equal(data.image(0).mask, mask(1, 1))
+
+
+def test_a_value_of_an_unknown_class_is_told(folder):
+    told = refused(folder, label_values={1: "organ", 2: "tumor"})
+    assert told == "dataset.label_values.2: there is no class 'tumor'; did you mean 'tumour'?"
+
+
+def test_lesions_are_not_swapped_with_what_is_not_to_be_judged(folder):
+    for path in (folder / "masks").iterdir():
+        write_flat(path, mask(1, 1, 255))
+    told = refused(folder, ["background", "lesion"], layout="binary")
+    assert "a binary mask marks one value, but it holds 0, 1, 255" in told
 
 
 def test_two_images_of_one_name_are_told(folder):
@@ -252,7 +428,8 @@ def test_a_folder_that_is_not_there_is_told(folder, part):
 
 
 def test_an_empty_folder_is_told(tmp_path):
-    (tmp_path / "images").mkdir()
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
     assert "dataset.images: there are no images in 'images'" in refused(tmp_path)
 
 

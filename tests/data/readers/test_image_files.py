@@ -9,6 +9,7 @@ from PIL import Image as PillowImage
 
 from fake_images import GREY, refused, write_flat, write_nifti, write_slice
 from medfit.data.readers.image_files import read_mask, read_pair, stem, suffix
+from medfit.data.readers.mask_numbers import Binary, Labels, indexed
 from medfit.errors import UserError
 
 
@@ -50,21 +51,84 @@ def png_of_bits(values, bits):
     [
         ([0, 1], [0, 1]),
         ([0, 255], [0, 1]),
-        ([0, 100, 128, 255], [0, 0, 1, 1]),
+        ([0] * 9 + [255] * 9 + [3, 20, 60, 120, 128, 200], [0] * 9 + [1] * 9 + [0] * 4 + [1] * 2),
         ([0, 1, 2, 3], [0, 1, 1, 1]),
         ([0, 0], [0, 0]),
     ],
 )
 def test_a_binary_mask_marks_what_is_above_nought_or_bright(tmp_path, values, marked):
     path = write_flat(tmp_path / "a.png", np.array([values], dtype=np.uint8))
-    assert read_mask(path, "binary").tolist() == [marked]
+    assert read_mask(path, Binary()).tolist() == [marked]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0, 1, 255],  # a lesion, and what is not to be judged
+        [1, 255],
+        [0, 100, 128, 255],
+        range(201),  # instances by number
+    ],
+)
+def test_labels_are_no_binary_mask(tmp_path, values):
+    path = write_flat(tmp_path / "a.png", np.array([list(values)], dtype=np.uint8))
+    assert "a binary mask marks one value, but it holds" in refused(path, read_mask, numbers=Binary())
+
+
+def test_binary_masks_are_marked_alike(tmp_path):
+    numbers = Binary()
+    read_mask(write_flat(tmp_path / "a.png", np.uint8([[0, 1]])), numbers)
+    read_mask(write_flat(tmp_path / "b.png", np.uint8([[0, 0]])), numbers)
+    path = write_flat(tmp_path / "c.png", np.uint8([[0, 255]]))  # nothing but what is not to be judged, perhaps
+    assert "c.png: is marked up to 255, but a.png up to 1" in refused(path, read_mask, numbers=numbers)
+
+
+def test_labels_are_read_by_what_they_mean(tmp_path):
+    path = write_nifti(tmp_path / "m.nii", np.array([0, 100, 300, 255]).reshape(2, 2, 1).astype(np.int16))
+    assert read_mask(path, Labels({100: 2, 300: 1, 255: 0})).ravel().tolist() == [0, 2, 1, 0]
+
+
+def test_a_label_without_a_meaning_is_refused(tmp_path):
+    path = write_flat(tmp_path / "m.png", np.uint8([[0, 100, 63]]))
+    assert "m.png: its mask holds 63, which dataset.label_values does not name" in refused(
+        path, read_mask, numbers=Labels({100: 1})
+    )
+
+
+def test_several_masks_of_an_image_are_united(tmp_path):
+    write_flat(tmp_path / "x.png", GREY[:1, :4])
+    masks = [
+        write_flat(tmp_path / f"m{n}.png", np.uint8([row]))
+        for n, row in enumerate(([255, 255, 0, 0], [0, 255, 255, 0]))
+    ]
+    assert read_pair(tmp_path / "x.png", {1: masks}, Binary()).mask.tolist() == [[1, 1, 1, 0]]
+
+
+def test_masks_that_contradict_each_other_are_refused(tmp_path):
+    write_flat(tmp_path / "x.png", GREY[:1, :2])
+    masks = [write_flat(tmp_path / f"m{n}.png", np.uint8([row])) for n, row in enumerate(([1, 0], [2, 2]))]
+    told = refused(tmp_path / "m1.png", lambda _: read_pair(tmp_path / "x.png", {1: masks}, indexed))
+    assert "gives pixels another class than another mask of its image does" in told
+
+
+def test_an_image_is_never_its_own_mask(tmp_path):
+    path = write_flat(tmp_path / "x.png", np.uint8([[0, 1]]))
+    (tmp_path / "link.png").symlink_to(path)
+    for mask in (path, tmp_path / "link.png"):
+        with pytest.raises(UserError, match="an image is not its own mask"):
+            read_pair(path, {1: [mask]}, indexed)
+
+
+def test_an_image_without_a_mask_has_nothing_marked(tmp_path):
+    image = read_pair(write_flat(tmp_path / "x.png", GREY), {1: []}, indexed)
+    assert image.mask.shape == GREY.shape and not image.mask.any()
 
 
 def test_a_binary_jpeg_mask_is_cut_at_half(tmp_path):
     mask = np.zeros((32, 32), dtype=np.uint8)
     mask[8:24, 8:24] = 255
     path = write_flat(tmp_path / "a.jpg", mask, quality=80)
-    assert np.array_equal(read_mask(path, "binary"), mask > 0)
+    assert np.array_equal(read_mask(path, Binary()), mask > 0)
 
 
 def test_nifti_labels_stored_as_floats_are_class_numbers(tmp_path):
@@ -80,7 +144,7 @@ def test_a_nifti_mask_may_have_other_axes_than_its_image(tmp_path):
     write_nifti(tmp_path / "x.nii", x, np.diag([2.0, 2, 3, 1]))
     turned = np.array([[0, 0, 2, 0], [0, -2, 0, 6], [3, 0, 0, 0], [0, 0, 0, 1.0]])
     write_nifti(tmp_path / "m.nii", labels[:, ::-1].transpose(2, 1, 0), turned)
-    image = read_pair(tmp_path / "x.nii", {1: tmp_path / "m.nii"}, "indexed")
+    image = read_pair(tmp_path / "x.nii", {1: [tmp_path / "m.nii"]}, indexed)
     assert np.array_equal(image.mask, labels)
 
 
@@ -88,8 +152,8 @@ def test_later_classes_cover_earlier_ones(tmp_path):
     write_flat(tmp_path / "x.png", GREY[:1, :3])
     write_flat(tmp_path / "organ.png", np.uint8([[255, 255, 0]]))
     write_flat(tmp_path / "tumour.png", np.uint8([[0, 255, 0]]))
-    masks = {1: tmp_path / "organ.png", 2: tmp_path / "tumour.png"}
-    assert read_pair(tmp_path / "x.png", masks, "binary").mask.tolist() == [[1, 2, 0]]
+    masks = {1: [tmp_path / "organ.png"], 2: [tmp_path / "tumour.png"]}
+    assert read_pair(tmp_path / "x.png", masks, Binary()).mask.tolist() == [[1, 2, 0]]
 
 
 @pytest.mark.parametrize(("affine", "apart"), [(np.diag([2.0, 1, 1, 1]), "2 mm"), (np.eye(4) + np.eye(4, k=3), "1 mm")])
@@ -97,13 +161,13 @@ def test_a_nifti_mask_at_another_place_is_refused(tmp_path, affine, apart):
     write_nifti(tmp_path / "x.nii", np.zeros((3, 3, 3), np.uint8))
     write_nifti(tmp_path / "m.nii", np.zeros((3, 3, 3), np.uint8), affine)
     with pytest.raises(UserError, match=f"m.nii: lies up to {apart} away from its image x.nii"):
-        read_pair(tmp_path / "x.nii", {1: tmp_path / "m.nii"}, "indexed")
+        read_pair(tmp_path / "x.nii", {1: [tmp_path / "m.nii"]}, indexed)
 
 
 def test_rounded_headers_are_the_same_place(tmp_path):
     write_nifti(tmp_path / "x.nii", np.zeros((3, 3, 3), np.uint8))
     write_nifti(tmp_path / "m.nii", np.ones((3, 3, 3), np.uint8), np.eye(4) * 1.001)
-    assert read_pair(tmp_path / "x.nii", {1: tmp_path / "m.nii"}, "indexed").mask.sum() == 27
+    assert read_pair(tmp_path / "x.nii", {1: [tmp_path / "m.nii"]}, indexed).mask.sum() == 27
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from medfit.data.datasets.image_folders import Found, find, folder_of, pair, patients_of
+from medfit.data.datasets.image_folders import Found, find, folder_of, pair
+from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
 from medfit.data.readers.image_files import channel_names, read_image, read_pair
+from medfit.data.readers.mask_numbers import indexed
 from medfit.errors import UserError
 from medfit.terminal.console import say
+
+Pair = tuple[Path, list[Path]]  # an image and its masks
 
 
 class Decathlon(Images):
@@ -49,7 +53,8 @@ class Decathlon(Images):
     ) -> None:
         folder = folder_of(root, "root")
         about = _read_about(folder)
-        pairs = _listed(folder, about["training"]) if about.get("training") else _beside(folder)
+        listed = about.get("training")
+        pairs = _listed(folder, listed) if listed else _beside(folder, partly=empty_masks == "keep")
         names = [image.name for image, _ in pairs]
         known = list(classes or _in_order(about.get("labels"), "labels"))
         if not known:
@@ -57,11 +62,11 @@ class Decathlon(Images):
         super().__init__(
             name=name or folder.resolve().name,
             names=names,
-            readers=[functools.partial(read_pair, image, {1: label}, "indexed") for image, label in pairs],
+            readers=[functools.partial(read_pair, image, {1: labels}, indexed) for image, labels in pairs],
             channels=channels or _in_order(_modality(about), "modality") or channel_names(read_image(pairs[0][0])),
             task="segmentation",
             target_names=known,
-            groups=patients_of(names, patient),
+            groups=patients_of([image for image, _ in pairs], patient),
             empty_masks=empty_masks,
             source=source,
         )
@@ -109,23 +114,24 @@ def _is_number(key: Any) -> bool:
     return str(key).isdigit()
 
 
-def _listed(folder: Path, training: Any) -> list[tuple[Path, Path]]:
+def _listed(folder: Path, training: Any) -> list[Pair]:
     """Returns the pairs that ``dataset.json`` lists."""
     try:
-        pairs = [(folder / pair["image"], folder / pair["label"]) for pair in training]
+        pairs = [(folder / pair["image"], [folder / pair["label"]]) for pair in training]
     except (KeyError, TypeError) as error:
         raise UserError("dataset.json: its training list does not pair images and labels") from error
-    if missing := [file.name for pair in pairs for file in pair if not file.is_file()]:
+    if missing := [file.name for image, labels in pairs for file in (image, *labels) if not file.is_file()]:
         raise UserError(
             f"dataset.json: {len(missing)} files of its training list are not there, the first: {missing[0]}"
         )
     return pairs
 
 
-def _beside(folder: Path) -> list[tuple[Path, Path]]:
+def _beside(folder: Path, partly: bool) -> list[Pair]:
     """Returns the files of the same name in ``imagesTr`` and ``labelsTr``."""
     images, labels = (_files(folder, part) for part in ("imagesTr", "labelsTr"))
-    return [(image.path, label.path) for image, label in zip(images, pair(images, labels), strict=True) if label]
+    found = zip(images, pair(images, labels, partly), strict=True)
+    return [(image.path, [label.path] if label else []) for image, label in found]
 
 
 def _files(folder: Path, part: str) -> list[Found]:

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from medfit.data.datasets.image_folders import folder_of
+from medfit.data.datasets.image_folders import folder_of, tell_left_out
+from medfit.data.datasets.image_patients import refuse_nameless, tags_of, tell_shared_studies
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.data.readers.dicom_files import dicom_files, header, read_dicom, read_series
@@ -62,13 +63,16 @@ class DicomSeries(Images):
 def _samples(folder: Path, slices: bool, patient: str) -> list[tuple[list[Path], str]]:
     """Returns the files of each sample, and whose it is."""
     found: dict[str, tuple[list[Path], str]] = {}
-    nameless = 0
-    for path in dicom_files(folder, deep=True):
+    heads: list[dict[str, str]] = []
+    files_found = dicom_files(folder, deep=True)
+    rest = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")} - {*files_found}
+    tell_left_out(folder, sorted(path for path in rest if path.name != "DICOMDIR"), "they are no DICOM files")
+    for path in files_found:
         head = header(path)
         if "Rows" not in head:
             continue
-        owner = str(head.get(patient) or "").strip()
-        nameless += not owner
+        heads.append(tags_of(head))
+        owner = heads[-1][patient]
         key = str(path) if slices else str(head.get("SeriesInstanceUID"))
         files, first_owner = found.setdefault(key, ([], owner))
         if owner != first_owner:
@@ -76,9 +80,9 @@ def _samples(folder: Path, slices: bool, patient: str) -> list[tuple[list[Path],
         files.append(path)
     if not found:
         raise UserError(f"dataset.root: there are no DICOM images in '{folder.name}'")
-    if nameless:
-        way_out = "; dataset.patient=StudyInstanceUID takes each study as a patient" if patient == "PatientID" else ""
-        raise UserError(f"dataset.patient: {nameless} files do not say whose they are ({patient}){way_out}")
+    refuse_nameless(sum(not tags[patient] for tags in heads), patient)
+    if patient == "PatientID":
+        tell_shared_studies(heads)
     return list(found.values())
 
 

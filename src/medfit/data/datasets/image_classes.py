@@ -12,11 +12,11 @@ from medfit.data.datasets.image_folders import (
     find,
     folder_of,
     loose_images,
-    patients_of,
     split_folders,
     splits_of,
     visible,
 )
+from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
 from medfit.data.readers.image_files import channel_names, read_image
 from medfit.errors import UserError, suggest
@@ -32,7 +32,8 @@ class ImageClasses(Images):
 
     Args:
         root: The folder, relative to where the command is run.
-        patient: A regular expression whose first group in a file's name is the patient; None where each image is one.
+        patient: A regular expression whose first group in a file's name is the patient; None for the ``PatientID`` of
+            DICOM files, and for each other image as a patient; ``StudyInstanceUID`` for DICOM files without the former.
         positive: The positive one of two classes; None for the last in the alphabet.
         channels: Names of the images' channels; one name for colour images turns them grey, three for grey ones give
             them colours. None to name them from the first image.
@@ -58,7 +59,7 @@ class ImageClasses(Images):
             names=names,
             readers=[functools.partial(read_image, image.path, num_channels) for image in found],
             channels=channels or channel_names(read_image(found[0].path)),
-            groups=patients_of(names, patient),
+            groups=patients_of([image.path for image in found], patient),
             given_split=splits_of(found),
             source="the user's own",
             **_targets(labels, positive),

@@ -1,8 +1,8 @@
-"""Finding images in folders: their splits, their patients, and the mask that belongs to each."""
+"""Finding images in folders: their splits, and the mask that belongs to each."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,11 @@ from medfit.data.datasets.roles import SPLIT_WORDS
 from medfit.data.readers.dicom_files import SUFFIXES as DICOM_SUFFIXES
 from medfit.data.readers.image_files import stem, suffix
 from medfit.errors import UserError
+from medfit.terminal.console import say
 
 COMMON_ENDING = re.compile(r"_0000$|[_-](masks?|segmentations?|seg|labels?|gt|images?|img)$", re.IGNORECASE)
+MASK_ENDING = re.compile(r"[_-](masks?|segmentations?|seg|labels?|gt)$", re.IGNORECASE)  # of a mask beside its image
+MOST_NAMED = 3  # files, in a message
 CHANNEL = re.compile(r"_00\d[1-9]\.")  # of nnU-Net, from the second on
 
 Key = tuple[str | None, str]  # split and name
@@ -70,12 +73,15 @@ def split_folders(folder: Path) -> dict[str | None, list[Path]]:
     return found or {None: [folder]}
 
 
-def find(folder: Path, option: str) -> list[Found]:
+def find(folder: Path, option: str, skip: Callable[[Path], bool] = lambda path: False) -> list[Found]:
     """Returns a folder's images: files, and sub-folders of a case with one image or a DICOM series.
+
+    Files of other kinds are left out; how many is said.
 
     Args:
         folder: Its sub-folders ``train``, ``val`` and ``test``, if there are any, say the split.
         option: That named the folder, for messages.
+        skip: Tells whether a file is passed over, as a mask beside its image.
 
     Raises:
         UserError: there are none, or two of one name in one split.
@@ -84,30 +90,52 @@ def find(folder: Path, option: str) -> list[Found]:
         Found(path, name, split)
         for split, parts in split_folders(folder).items()
         for part in parts
-        for path, name in _images(part)
+        for path, name in _images(part, skip)
     ]
     if not found:
         raise UserError(f"dataset.{option}: there are no images in '{folder.name}'")
     check_unique([(image.split, image.name) for image in found], option)
+    tell_left_out(folder, others(folder), "their endings are none of an image's")
     return found
 
 
-def _images(folder: Path) -> Iterable[tuple[Path, str]]:
+def others(folder: Path) -> list[Path]:
+    """Returns the files in a folder and the folders below it that are no images by their endings.
+
+    Files in a folder without an image of a known ending may be slices of a DICOM series, and are left to its reader.
+    """
+    found: list[Path] = []
+    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith("."))):
+        files = [path for path in visible(place) if path.is_file()]
+        if place == folder or any(map(suffix, files)):
+            found += [path for path in files if not suffix(path)]
+    return found
+
+
+def tell_left_out(folder: Path, files: Sequence[Path], why: str) -> None:
+    """Says how many files are left out, and names the first ones."""
+    if files:
+        names = ", ".join(path.name for path in files[:MOST_NAMED]) + (", ..." if len(files) > MOST_NAMED else "")
+        say(f"{folder.name}: {len(files)} files are left out, as {why}: {names}")
+
+
+def _images(folder: Path, skip: Callable[[Path], bool]) -> Iterable[tuple[Path, str]]:
     for path in visible(folder):
         if path.is_dir():
             images = [file for file in visible(path) if suffix(file) and suffix(file) not in DICOM_SUFFIXES]
+            images = [file for file in images if not skip(file)]
             if len(images) > 1:
                 raise UserError(f"{path.name}: the folder of a case holds {len(images)} images; one was expected")
             yield (images[0] if images else path), path.name
-        elif suffix(path):
+        elif suffix(path) and not skip(path):
             yield path, stem(path)
 
 
-def check_unique(names: Sequence[Key], option: str) -> None:
+def check_unique(names: Sequence[Key], option: str, hint: str = "") -> None:
     """Refuses two images of one name in one split."""
     (_, twice), count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise UserError(f"dataset.{option}: there are {count} images '{twice}'")
+        raise UserError(f"dataset.{option}: there are {count} images '{twice}'{hint}")
 
 
 def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) -> list[Found | None]:
@@ -133,9 +161,12 @@ def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) 
     for names, what in (([] if partly else lonely, "images have no mask"), (unused, "masks have no image")):
         if names:
             hint = "; join channels in files of their own (_0000, _0001) into one" if CHANNEL.search(names[0]) else ""
+            hint = hint or (
+                "; dataset.empty_masks=keep takes them as images without findings" if names is lonely else ""
+            )
             raise UserError(f"dataset.masks: {len(names)} {what}, the first: {names[0]}{hint}")
     check_unique(of_images, "images")
-    check_unique(of_masks, "masks")
+    check_unique(of_masks, "masks", "; dataset.mask_name={stem}_mask* unites several masks of one image")
     mask_of = dict(zip(of_masks, masks, strict=True))
     return [mask_of.get(key) for key in of_images]
 
@@ -161,28 +192,3 @@ def splits_of(found: Sequence[Found]) -> np.ndarray | None:
     if without and len(without) < len(found):
         raise UserError(f"{without[0]}: lies in no folder train, val or test, as other images do")
     return None if without else np.array([image.split for image in found], dtype="<U5")
-
-
-def patients_of(names: Sequence[str], pattern: str | None) -> np.ndarray | None:
-    """Returns each image's patient; None where each image is one.
-
-    Args:
-        names: Of the files.
-        pattern: A regular expression whose first group is the patient.
-
-    Raises:
-        UserError: a pattern that is none or has no group, or a name that it does not fit.
-    """
-    if pattern is None:
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UserError(f"dataset.patient: '{pattern}' is no regular expression ({error})") from error
-    if not compiled.groups:
-        raise UserError(f"dataset.patient: '{pattern}' needs a group in brackets, as in '(.*)_'")
-    matches = [compiled.search(name) for name in names]
-    missing = [name for name, match in zip(names, matches, strict=True) if match is None or match[1] is None]
-    if missing:
-        raise UserError(f"dataset.patient: '{pattern}' does not fit {len(missing)} names, the first: {missing[0]}")
-    return np.array([match[1] for match in matches if match])

@@ -1,94 +1,163 @@
 """A user's own images and masks, in folders."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from medfit.data.datasets.image_folders import Found, find, folder_of, pair, patients_of, splits_of, visible
+import numpy as np
+
+from medfit.data.datasets.image_folders import Found, find, folder_of, pair, splits_of, visible
+from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
-from medfit.data.readers.image_files import Numbers, channel_names, read_image, read_pair
+from medfit.data.datasets.mask_files import Listed, by_ending, by_pattern, by_table
+from medfit.data.readers.image_files import channel_names, read_image, read_pair
+from medfit.data.readers.mask_numbers import Binary, Labels, Numbers, indexed
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 
-NUMBERS: dict[str, Numbers] = {"indexed": "indexed", "binary": "binary", "file_per_class": "binary"}
+Layout = Literal["indexed", "binary", "file_per_class"]
+Masks = list[dict[int, list[Path]]]  # of each image, by class number
 
 
 class ImageMasks(Images):
-    """Images and masks of the same names in two folders, for segmentation.
+    """Images and their masks, for segmentation.
 
     Images are PNG, JPEG, BMP, GIF, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM series;
-    masks are any of these but DICOM. Names may differ by common endings, as ``_mask``, ``_seg`` or nnU-Net's
-    ``_0000``. Sub-folders ``train``, ``val`` and ``test`` of the images give the split.
+    masks are any of these but DICOM. Sub-folders ``train``, ``val`` and ``test`` of the images give the split. A mask
+    belongs to the image of its name; names may differ by common endings, as ``_mask``, ``_seg`` or nnU-Net's
+    ``_0000``. Masks beside their images are told by these endings. ``mask_name`` or ``pairs`` say it otherwise; both
+    unite several masks of one image, as one for each instance.
 
     Args:
         images: The images' folder, relative to where the command is run.
-        masks: The masks' folder.
-        classes: Their names in the order of the masks' numbers, the background first.
+        masks: The masks' folder; None for the images'.
+        classes: Their names in the order of the masks' numbers, the background first; None takes those of
+            ``label_values`` behind the background.
         layout: ``indexed``: a mask holds class numbers; ``binary``: it marks the one class; ``file_per_class``: each
             class has a folder of its name in ``masks``, with a binary mask for each image that shows it; a later
             class covers an earlier one.
-        patient: A regular expression whose first group in a file's name is the patient; None where each image is one.
+        mask_name: A pattern of the masks' names, with ``{stem}`` for the image's, as ``{stem}_mask*``.
+        pairs: A CSV with the columns ``image`` and ``mask``, files in these folders, and perhaps ``patient`` and
+            ``split``.
+        label_values: The class of each value that a mask holds, as ``{100: liver, 255: background}``; 0 is the
+            background.
+        patient: A regular expression whose first group in a file's name is the patient; None for the ``PatientID`` of
+            DICOM files, and for each other image as a patient; ``StudyInstanceUID`` for DICOM files without the former.
         channels: Names of the images' channels; one name for colour images turns them grey. None to name them from
             the first image.
-        empty_masks: Whether a mask of nothing but background is taken (``keep``) or is a mistake (``refuse``).
+        empty_masks: Whether images without a mask, or with one of nothing but background, are taken as images without
+            findings (``keep``) or are a mistake (``refuse``).
 
     Raises:
-        UserError: an image without a mask or the reverse, and all that :class:`Images` refuses.
+        UserError: an image without a mask or the reverse, an image as its own mask, and all that :class:`Images`
+            refuses.
     """
 
     def __init__(
         self,
         images: str,
-        masks: str,
-        classes: Sequence[str],
-        layout: Literal["indexed", "binary", "file_per_class"] = "indexed",
+        masks: str | None = None,
+        classes: Sequence[str] | None = None,
+        layout: Layout = "indexed",
+        mask_name: str | None = None,
+        pairs: str | None = None,
+        label_values: Mapping[int, str] | None = None,
         patient: str | None = None,
         channels: Sequence[str] | None = None,
         empty_masks: Literal["refuse", "keep"] = "refuse",
     ) -> None:
-        _check_classes(classes, layout)
-        folder = folder_of(images, "images")
-        found = find(folder, "images")
-        mask_files = _masks(found, masks, classes, layout)
+        names = _classes(classes, layout, label_values or {})
+        folder, keep = folder_of(images, "images"), empty_masks == "keep"
+        mask_folder = folder if masks is None else folder_of(masks, "masks")
+        if layout == "file_per_class":
+            found, files, patients = *_by_class(folder, mask_folder, names, mask_name, pairs, keep), None
+        else:
+            listed = _listed(folder, mask_folder, mask_name, pairs, keep)
+            found, files, patients = listed.images, [{1: own} for own in listed.masks], listed.patients
+        bare = _without_masks(found, files, keep)
+        numbers = _numbers(layout, names, label_values or {})
         num_channels = len(channels) if channels else None
+        paths = [image.path for image in found]
         super().__init__(
             name=folder.resolve().parent.name if folder.name.lower() == "images" else folder.resolve().name,
-            names=[image.path.name for image in found],
+            names=[path.name for path in paths],
             readers=[
-                functools.partial(read_pair, image.path, files, NUMBERS[layout], num_channels)
-                for image, files in zip(found, mask_files, strict=True)
+                functools.partial(read_pair, path, own, numbers, num_channels)
+                for path, own in zip(paths, files, strict=True)
             ],
-            channels=channels or channel_names(read_image(found[0].path)),
+            channels=channels or channel_names(read_image(paths[0])),
             task="segmentation",
-            target_names=classes,
-            groups=patients_of([image.path.name for image in found], patient),
+            target_names=names,
+            groups=patients_of(paths, patient) if patient or not patients else np.array(patients),
             given_split=splits_of(found),
             empty_masks=empty_masks,
             source="the user's own",
         )
-        say(f"{self.name}: {len(self)} images of {len(set(self.groups.tolist()))} patients; {', '.join(classes)}")
+        without = f"; {bare} without a mask, taken as images without findings" if bare else ""
+        who = f"{len(set(self.groups.tolist()))} patients"
+        say(f"{self.name}: {len(self)} images of {who}{without}; {', '.join(names)}")
 
 
-def _check_classes(classes: Sequence[str], layout: str) -> None:
+def _classes(classes: Sequence[str] | None, layout: str, label_values: Mapping[int, str]) -> list[str]:
+    """Returns the classes' names, the background first."""
+    if classes is None:
+        classes = ["background", *dict.fromkeys(name for name in label_values.values() if name != "background")]
     if len(classes) < 2 or len(set(classes)) != len(classes):
         raise UserError("dataset.classes: name the background and at least one class, each once")
     if layout == "binary" and len(classes) != 2:
         raise UserError(f"dataset.layout=binary marks one class beside the background, not {len(classes) - 1}")
+    if label_values and layout == "file_per_class":
+        raise UserError("dataset.label_values: with layout=file_per_class, the folders say the class")
+    for value, name in label_values.items():
+        if name not in classes:
+            raise UserError(f"dataset.label_values.{value}: there is no class '{name}'{suggest(name, classes)}")
+    return list(classes)
 
 
-def _masks(found: Sequence[Found], masks: str, classes: Sequence[str], layout: str) -> list[dict[int, Path]]:
-    """Returns each image's mask files by class number."""
-    folder = folder_of(masks, "masks")
-    if layout != "file_per_class":
-        return [{1: mask.path} for mask in pair(found, find(folder, "masks")) if mask]
-    files: list[dict[int, Path]] = [{} for _ in found]
+def _numbers(layout: str, classes: Sequence[str], label_values: Mapping[int, str]) -> Numbers:
+    if label_values:
+        return Labels({int(value): classes.index(name) for value, name in label_values.items()})
+    return indexed if layout == "indexed" else Binary()
+
+
+def _listed(images: Path, masks: Path, mask_name: str | None, pairs: str | None, keep: bool) -> Listed:
+    """Returns images and masks by a table, by a pattern, or by their names."""
+    if pairs is not None:
+        if mask_name is not None:
+            raise UserError("dataset.pairs: lists the masks, so dataset.mask_name has nothing to say")
+        return by_table(Path(pairs).expanduser(), images, masks)
+    if mask_name is not None:
+        return by_pattern(images, masks, mask_name)
+    if images.samefile(masks):
+        return by_ending(images)
+    found = find(images, "images")
+    return Listed(found, [[mask.path] if mask else [] for mask in pair(found, find(masks, "masks"), partly=keep)])
+
+
+def _by_class(
+    images: Path, masks: Path, classes: Sequence[str], mask_name: str | None, pairs: str | None, keep: bool
+) -> tuple[list[Found], Masks]:
+    """Returns images with the masks in each class's folder."""
+    if mask_name is not None or pairs is not None:
+        raise UserError("dataset.layout=file_per_class: finds masks by their folders, without mask_name and pairs")
+    found = find(images, "images")
+    files: Masks = [{} for _ in found]
     for number, name in enumerate(classes[1:], 1):
-        if not (folder / name).is_dir():
-            known = [path.name for path in visible(folder) if path.is_dir()]
-            raise UserError(f"dataset.classes: '{folder.name}' has no folder '{name}'{suggest(name, known)}")
-        for own, mask in zip(files, pair(found, find(folder / name, "masks"), partly=True), strict=True):
-            own.update({number: mask.path} if mask else {})
-    if lonely := [image.path.name for image, own in zip(found, files, strict=True) if not own]:
-        raise UserError(f"dataset.masks: {len(lonely)} images have no mask, the first: {lonely[0]}")
-    return files
+        if not (masks / name).is_dir():
+            known = [path.name for path in visible(masks) if path.is_dir()]
+            raise UserError(f"dataset.classes: '{masks.name}' has no folder '{name}'{suggest(name, known)}")
+        for own, mask in zip(files, pair(found, find(masks / name, "masks"), partly=True), strict=True):
+            own.update({number: [mask.path]} if mask else {})
+    return found, files
+
+
+def _without_masks(found: Sequence[Found], files: Masks, keep: bool) -> int:
+    """Returns how many images have no mask; refuses them unless they are to be kept."""
+    bare = [image.path.name for image, own in zip(found, files, strict=True) if not any(own.values())]
+    if bare and not keep:
+        raise UserError(
+            f"dataset.masks: {len(bare)} images have no mask, the first: {bare[0]}; dataset.empty_masks=keep takes "
+            "them as images without findings"
+        )
+    return len(bare)

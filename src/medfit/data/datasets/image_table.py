@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from medfit.data.datasets.image_folders import folder_of, visible
+from medfit.data.datasets.image_patients import compare_with_headers, patients_of
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.roles import check_columns, take_roles
 from medfit.data.readers.files import first_row, read_table
@@ -26,7 +27,8 @@ class ImageTable(Images):
         target: Its column, or several.
         image: The column with the images' files; their endings may be left out.
         folder: Where the files lie; None for the table's folder.
-        patient: The column that says whose image it is; None where each image is a patient's.
+        patient: The column that says whose image it is; None for the ``PatientID`` of DICOM files, and for each other
+            image as a patient.
         split: The column that says ``train``, ``val`` or ``test``.
         target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
         positive: The positive value of a binary target; None for the larger of the two.
@@ -64,6 +66,11 @@ class ImageTable(Images):
         table, about, told = take_roles(table, target, patient, split, target_kind, positive)
         check_columns(table, {"image": image})
         files = _files(table[image], folder_of(folder, "folder") if folder else file.parent)
+        if patient is None:
+            about["groups"] = patients_of(files, None)
+        else:
+            compare_with_headers(files, about["groups"])
+        by_header = patient is None and about["groups"] is not None
         num_channels = len(channels) if channels else None
         super().__init__(
             name=file.stem,
@@ -75,7 +82,8 @@ class ImageTable(Images):
             facts=table.drop(columns=image),
             **about,
         )
-        say(f"{file.name}: {told}")
+        by = f"; DICOM headers name {len(set(self.groups.tolist()))} patients" if by_header else ""
+        say(f"{file.name}: {told}{by}")
 
 
 def _files(column: pd.Series, folder: Path) -> list[Path]:

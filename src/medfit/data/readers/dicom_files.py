@@ -65,14 +65,16 @@ def read_series(files: Sequence[Path], name: str) -> RawImage:
         name: Of the series, for messages.
 
     Raises:
-        UserError: several series, slices that differ in size, spacing or direction, that are missing, doubled or
-            uneven, or whose stack is tilted.
+        UserError: several series or patients, slices that differ in size, spacing or direction, that are missing,
+            doubled or uneven, or whose stack is tilted.
     """
     heads = {path: head for path in files if "Rows" in (head := header(path))}  # not plans and reports beside them
     if not heads:
         raise UserError(f"{name}: holds no DICOM images")
     if (count := len({head.get("SeriesInstanceUID") for head in heads.values()})) > 1:
         raise UserError(f"{name}: holds {count} DICOM series; give each a folder of its own")
+    if (count := len({str(head.get("PatientID") or "").strip() for head in heads.values()})) > 1:
+        raise UserError(f"{name}: its slices are of {count} patients (PatientID); a volume is one patient's")
     if len(heads) == 1:
         return read_dicom(next(iter(heads)))
     across, down, spacing = _plane(name, heads)

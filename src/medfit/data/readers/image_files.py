@@ -1,22 +1,20 @@
 """Reading images and masks from files of any of the usual formats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from medfit.data.image import Image
 from medfit.data.readers import dicom_files, flat_files
+from medfit.data.readers.mask_numbers import Numbers, indexed, united
 from medfit.data.readers.nifti_files import read_nifti
 from medfit.data.readers.raw_images import RawImage, check_same_place
 from medfit.errors import UserError
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 SUFFIXES = (*NIFTI_SUFFIXES, *flat_files.FORMATS, *flat_files.TIFF_SUFFIXES, *dicom_files.SUFFIXES)
-GREY_SCALE = 128  # a mask whose largest value is no smaller is in shades of grey
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
-Numbers = Literal["indexed", "binary"]
 
 
 def suffix(path: Path) -> str:
@@ -43,42 +41,54 @@ def read_image(path: Path, num_channels: int | None = None) -> Image:
     return Image(_as_channels(raw.x, num_channels), spacing_mm=raw.spacing_mm)
 
 
-def read_mask(path: Path, numbers: Numbers = "indexed") -> np.ndarray:
+def read_mask(path: Path, numbers: Numbers = indexed) -> np.ndarray:
     """Returns a mask's class numbers, uint8 in the shape (*size).
 
     Args:
         path: Of a file that is no JPEG, but for binary masks, and no DICOM.
-        numbers: ``indexed`` takes values, or numbers of a palette's colours, as class numbers; ``binary`` marks
-            every value above 0 as 1, or in a mask in shades of grey those from half of the largest.
+        numbers: What the values mean: :func:`medfit.data.readers.mask_numbers.indexed`, ``Binary`` or ``Labels``.
 
     Raises:
         UserError: as :func:`read_image`, or values that are no class numbers.
     """
-    return _class_numbers(path, _read_numbers(path), numbers)
+    return numbers(path, _read_numbers(path))
 
 
-def read_pair(image: Path, masks: Mapping[int, Path], numbers: Numbers, num_channels: int | None = None) -> Image:
-    """Returns an image with its mask.
+def read_pair(
+    image: Path, masks: Mapping[int, Sequence[Path]], numbers: Numbers, num_channels: int | None = None
+) -> Image:
+    """Returns an image with its mask; one in which nothing is marked where it has none.
 
     Args:
         image: As :func:`read_image` takes it.
-        masks: By the class that a binary mask marks, a later one above an earlier; indexed masks by 1.
+        masks: By the class that binary masks mark, a later one above an earlier; indexed masks by 1. Several of a class
+            are united.
         numbers: As :func:`read_mask` takes it.
         num_channels: As :func:`read_image` takes it.
 
     Raises:
-        UserError: as both, or an image and a mask that lie at different places.
+        UserError: as both, an image and a mask that lie at different places, or an image as its own mask.
     """
     raw = _read(image)
     mask: np.ndarray | None = None
-    for number, path in masks.items():
-        marks = _read_numbers(path)
-        check_same_place(path.name, marks, image.name, raw)
-        marked = _class_numbers(path, marks, numbers)
+    for number, paths in ((number, paths) for number, paths in masks.items() if paths):
+        marked = united([_mask_of(path, image, raw, numbers) for path in paths], paths)
         if mask is not None and mask.shape != marked.shape:
-            raise UserError(f"{path.name}: its masks of different classes differ in size")
+            raise UserError(f"{paths[0].name}: its masks of different classes differ in size")
         mask = marked * np.uint8(number) if mask is None else np.where(marked > 0, np.uint8(number), mask)
+    if mask is None:
+        mask = np.zeros(raw.x.shape[1:], dtype=np.uint8)
     return Image(_as_channels(raw.x, num_channels), mask, raw.spacing_mm)
+
+
+def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers) -> np.ndarray:
+    marks = _read_numbers(path)
+    if path.samefile(image):
+        raise UserError(
+            f"{path.name}: an image is not its own mask; say which files are masks, as dataset.mask_name={{stem}}_mask*"
+        )
+    check_same_place(path.name, marks, image.name, raw)
+    return numbers(path, marks)
 
 
 def _read(path: Path) -> RawImage:
@@ -104,24 +114,6 @@ def _check_there(path: Path) -> None:
         raise UserError(f"{path.name}: there is no such file")
     if not suffix(path):
         raise UserError(f"{path.name}: has none of the endings {', '.join(SUFFIXES)}")
-
-
-def _class_numbers(path: Path, raw: RawImage, numbers: Numbers) -> np.ndarray:
-    values = raw.x[0]
-    if flat_files.FORMATS.get(suffix(path)) == "JPEG":
-        if numbers == "indexed":
-            raise UserError(f"{path.name}: JPEG changes a mask's numbers; save it as PNG (or dataset.layout=binary)")
-        return (values >= GREY_SCALE).astype(np.uint8)
-    if not all(np.array_equal(values, channel) for channel in raw.x[1:]):
-        raise UserError(f"{path.name}: a mask needs one number a pixel, not colours; save it in grey or with a palette")
-    if wrong := values[(values < 0) | (values % 1 != 0)].ravel()[:1].tolist():
-        raise UserError(f"{path.name}: its mask holds {wrong[0]:.4g}, which is no class number")
-    largest = values.max()
-    if numbers == "binary":
-        return (values >= largest / 2 if largest >= GREY_SCALE else values > 0).astype(np.uint8)
-    if largest > 255:
-        raise UserError(f"{path.name}: its mask holds {largest}; class numbers go up to 255")
-    return values.astype(np.uint8)
 
 
 def _as_channels(x: np.ndarray, num_channels: int | None) -> np.ndarray:
