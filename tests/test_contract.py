@@ -47,6 +47,7 @@ FAST = {
     "pneumonia_mnist": "linear",
     "series_table": "inception_time",
     "table": "linear",
+    "series_arrays": "resnet1d",
     "ts_file": "resnet1d",
     "wfdb_records": "resnet1d",
 }  # the one model of a data set that the fast tests train, or are refused; those of a new one are all fast
@@ -57,7 +58,7 @@ PAIRS = [
 ]
 OF_DATA = {  # what a data set of this test holds
     "records": ["breast_cancer", "diabetes", "heart_disease", "heart_rate", "table"],
-    "series": ["ecg5000", "edf_records", "series_table", "ts_file", "wfdb_records"],
+    "series": ["ecg5000", "edf_records", "series_arrays", "series_table", "ts_file", "wfdb_records"],
     "images": ["image_classes", "image_table", "medmnist", "pneumonia_mnist"],
     "masks": ["decathlon", "hippocampus", "image_masks", "mni_tissue"],
     "no targets": ["dicom_series", "mni_slices"],
@@ -98,8 +99,15 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
     path = tmp_path_factory.mktemp("series") / "beats.csv"
-    rows = [",".join(str((i * t) % 11) for t in range(1, 25)) + f",{i % 2}" for i in range(60)]
+    rows = [",".join(str((i * i * t) % 11) for t in range(1, 25)) + f",{i % 2}" for i in range(60)]
     path.write_text(",".join(f"t{t}" for t in range(24)) + ",outcome\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    path = tmp_path_factory.mktemp("arrays") / "beats.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 2, 24)), y=np.arange(60) % 2)
     return path
 
 
@@ -162,7 +170,7 @@ def volumes(tmp_path_factory):
 
 
 @pytest.fixture
-def values(table, series, ts_file, recordings, pictures, volumes):
+def values(table, series, arrays, ts_file, recordings, pictures, volumes):
     mnist = [f"dataset.root={volumes}"]
     return {
         "decathlon": [f"dataset.root={volumes}/Task99_Fake"],
@@ -179,6 +187,7 @@ def values(table, series, ts_file, recordings, pictures, volumes):
         "edf_records": [*recordings, "dataset.window_s=1"],
         "series_table": [f"dataset.path={series}", "dataset.target=outcome"],
         "table": [f"dataset.path={table}", "dataset.target=outcome", "dataset.patient=patient"],
+        "series_arrays": [f"dataset.path={arrays}"],
         "ts_file": [f"dataset.path={ts_file}"],
         "wfdb_records": recordings,
     }  # fmt: skip

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,8 @@ def waves(number, seconds=SECONDS, rate=RATE):
     return np.sin(2 * np.pi * (1 + number) * time)
 
 
-def write(file, signals, names=("C3", "C4"), rates=(RATE, RATE), unit="uV", notes=(), bdf=False):
-    """Writes EDF+ or BDF+; ``notes`` are onsets in seconds and texts."""
+def write(file, signals, names=("C3", "C4"), rates=(RATE, RATE), unit="uV", notes=(), bdf=False, start=None):
+    """Writes EDF+ or BDF+; ``notes`` are onsets in seconds and texts, or with seconds that they last."""
     import pyedflib
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -25,6 +27,7 @@ def write(file, signals, names=("C3", "C4"), rates=(RATE, RATE), unit="uV", note
     kind = pyedflib.FILETYPE_BDFPLUS if bdf else pyedflib.FILETYPE_EDFPLUS
     with pyedflib.EdfWriter(str(file), len(names), file_type=kind) as writer:
         writer.setPatientCode(SECRET)
+        writer.setStartdatetime(start or datetime(2020, 1, 1, 22, 0))
         writer.setSignalHeaders([
             {"label": name, "dimension": unit, "sample_frequency": rate, "physical_max": 2.0, "physical_min": -2.0,
              "digital_max": most - 1, "digital_min": -most, "prefilter": "", "transducer": ""}
@@ -32,8 +35,8 @@ def write(file, signals, names=("C3", "C4"), rates=(RATE, RATE), unit="uV", note
         ])  # fmt: skip
         if signals:
             writer.writeSamples(signals)
-        for onset, text in notes:
-            writer.writeAnnotation(onset, 1.0, text)
+        for onset, text, *lasts in notes:
+            writer.writeAnnotation(onset, lasts[0] if lasts else 1.0, text)
 
 
 @pytest.fixture
@@ -99,6 +102,67 @@ def test_windows_around_annotations_take_their_class(folder):
     np.testing.assert_allclose(data.x[1, 0], waves(0)[125:200], atol=STEP)
 
 
+HYPNOGRAM = [(0.0, "Sleep stage W", 2.0), (2.0, "Sleep stage 1", 1.0), (3.0, "Sleep stage ?", 1.0)]
+STAGES = {"Sleep stage W": "W", "Sleep stage 1": "N1"}
+
+
+@pytest.mark.parametrize("options", [{"window_s": 0.5}, {"before_s": 0.0, "after_s": 0.5}])
+def test_windows_tile_stages_that_last(tmp_path, options):
+    for number in range(3):
+        write(tmp_path / "eeg" / f"n{number}.edf", [waves(number), -waves(number)], notes=HYPNOGRAM)
+    data = EdfRecords(str(tmp_path / "eeg"), symbols=STAGES, **options)
+    assert data.target_names == ["annotation: W"] and data.y[:, 0].tolist() == [1, 1, 1, 1, 0, 0] * 3
+    np.testing.assert_allclose(data.x[9, 0], waves(1)[150:200], atol=STEP)
+
+
+PAIRS = [
+    ("n{}.edf", "n{}_sleepscoring.edf"),
+    ("n{}-PSG.edf", "n{}-Hypnogram.edf"),
+    ("SC40{}1E0-PSG.edf", "SC40{}1EC-Hypnogram.edf"),
+    ("psg/n{}.edf", "hypnograms/n{}.edf"),
+]
+
+
+@pytest.mark.parametrize(("recording", "hypnogram"), PAIRS)
+def test_a_hypnogram_in_a_second_file_is_its_recordings(tmp_path, recording, hypnogram):
+    for number in range(3):
+        write(tmp_path / "eeg" / recording.format(number), [waves(number), -waves(number)])
+        write(tmp_path / "eeg" / hypnogram.format(number), [], names=(), rates=(), notes=HYPNOGRAM[: 1 + number])
+    data = EdfRecords(str(tmp_path / "eeg"), symbols=STAGES, window_s=1.0)
+    assert data.y[:, 0].tolist() == [1, 1, 1, 1, 0, 1, 1, 0] and len(set(data.groups)) == 3
+    np.testing.assert_allclose(data.x[4, 0], waves(1)[200:300], atol=STEP)
+
+
+def test_a_hypnogram_that_begins_later_is_laid_where_it_belongs(tmp_path):
+    for number in range(2):
+        write(tmp_path / f"n{number}.edf", [waves(number), waves(5)])
+        start = datetime(2020, 1, 1, 22, 0, number)
+        write(tmp_path / f"n{number}-Hypnogram.edf", [], names=(), rates=(), notes=HYPNOGRAM[:2], start=start)
+    data = EdfRecords(str(tmp_path), symbols=STAGES, window_s=1.0)
+    np.testing.assert_allclose(data.x[3, 0], waves(1)[100:200], atol=STEP)
+
+
+def test_a_table_names_recordings_beside_their_hypnograms(folder, made):
+    write(folder / "s1-Hypnogram.edf", [], names=(), rates=(), notes=HYPNOGRAM)
+    assert len(made()) == 6
+
+
+def test_a_hypnogram_of_two_recordings_is_refused(tmp_path):
+    write(tmp_path / "n-PSG.edf", [waves(0), waves(0)])
+    write(tmp_path / "n.edf", [waves(1), waves(1)])
+    write(tmp_path / "n-Hypnogram.edf", [], names=(), rates=(), notes=HYPNOGRAM)
+    told = refused(lambda: EdfRecords(str(tmp_path), symbols=STAGES, window_s=1.0))
+    assert told == (
+        "dataset.root: 'n-Hypnogram.edf' holds annotations of 'n-PSG.edf' and 'n.edf': leave one in the folder"
+    )
+
+
+def test_a_hypnogram_without_its_recording_is_told(folder):
+    write(folder / "lost-Hypnogram.edf", [], names=(), rates=(), notes=HYPNOGRAM)
+    told = refused(lambda: EdfRecords(str(folder), symbols={"rest": "a", "seizure": "b"}, before_s=0.1, after_s=0.1))
+    assert told == "dataset: 'lost-Hypnogram.edf' holds no signals"
+
+
 def test_channels_of_one_name_are_numbered(folder, made):
     for number in range(6):
         write(folder / f"s{number}.edf", [waves(1), waves(2)], names=("EEG", "EEG"))
@@ -128,9 +192,16 @@ def test_channels_of_many_rates_are_refused(folder, made):
     )
 
 
-def test_other_units_are_refused_by_both_files(folder, made):
+def test_volts_are_brought_to_the_first_files_unit(folder, made, capsys):
     write(folder / "s3.edf", [waves(3), -waves(3)], unit="mV")
-    assert refused(made) == "dataset: channel 'C3' is in uV in 's0.edf', but in mV in 's3.edf'"
+    data = made()
+    np.testing.assert_allclose(data.x[3, 0], 1000 * waves(3), atol=1000 * STEP)
+    assert data.units["C3"] == "uV" and "; values are brought from mV to uV" in capsys.readouterr().out
+
+
+def test_other_units_are_refused_by_both_files(folder, made):
+    write(folder / "s3.edf", [waves(3), -waves(3)], unit="mmHg")
+    assert refused(made) == "dataset: channel 'C3' is in uV in 's0.edf', but in mmHg in 's3.edf'"
 
 
 @pytest.mark.parametrize("content", [f"patient {SECRET} said\n".encode() * 100, b"", b"\0" * 600])

@@ -86,12 +86,44 @@ def test_channels_are_taken_by_name_in_the_order_asked_for(made):
     np.testing.assert_allclose(data.x[:, 0], [waves(number)[:, 1] for number in range(6)], atol=1e-3)
 
 
-def test_by_default_the_channels_are_those_that_all_have(folder, made):
+def test_by_default_the_channels_are_those_that_all_have_and_the_others_are_named(folder, made, capsys):
     record(folder, "100", waves(0, channels=3), names=("V1", "II", "I"))
     data = made()
     assert data.channels == ["II", "I"]
+    told = "; 1 channels are left out, as not all recordings have them: V1 (in 1 of 6)"
+    assert told in " ".join(capsys.readouterr().out.split())
     np.testing.assert_allclose(data.x[0], waves(0, channels=3)[:, 1:].T, atol=1e-3)
     np.testing.assert_allclose(data.x[1], waves(1)[:, ::-1].T, atol=1e-3)
+
+
+LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", *(f"V{number}" for number in range(1, 7))]
+
+
+def test_no_lead_is_lost_to_capitals_and_the_first_spelling_holds(folder, made, capsys):
+    for number in range(6):
+        names = [name.upper() if number % 2 else name for name in LEADS]
+        record(folder, f"{100 + number}", waves(number, channels=12), names=names)
+    data = made()
+    assert data.channels == LEADS
+    np.testing.assert_allclose(data.x[1], waves(1, channels=12).T, atol=1e-2)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "; channels spelt in several ways are one: aVR (AVR), aVL (AVL), aVF (AVF)" in told
+
+
+def test_channels_are_asked_for_in_any_spelling(folder, made):
+    record(folder, "103", waves(3), names=("Lead i", "ECG II"))
+    data = made(channels=["ii"])
+    assert data.channels == ["ii"]
+    np.testing.assert_allclose(data.x[3, 0], waves(3)[:, 1], atol=1e-3)
+
+
+def test_channels_of_other_names_are_told_apart_by_the_user(folder, made):
+    record(folder, "103", waves(3), names=("MLII", "V5"))
+    record(folder, "104", waves(4), names=("V5", "MLII"))
+    data = made(channel_names={"MLII": "I", "V5": "II"})
+    assert data.channels == ["I", "II"]
+    np.testing.assert_allclose(data.x[3], waves(3).T, atol=1e-3)
+    np.testing.assert_allclose(data.x[4], waves(4)[:, ::-1].T, atol=1e-3)
 
 
 def test_fixed_windows_take_their_records_target(made):
@@ -199,6 +231,23 @@ def test_a_record_of_segments_is_one_record(tmp_path):
     np.testing.assert_allclose(data.x[1], np.concatenate([waves(1), waves(2)])[370:410].T, atol=1e-3)
 
 
+def test_a_layout_that_holds_no_samples_is_a_piece_of_its_record(tmp_path):
+    for number in range(2):
+        one, two = waves(1 + number)[:200], waves(3 + number)[200:]
+        record(tmp_path, f"r{number}_1", one, beats=([50], "N"))
+        record(tmp_path, f"r{number}_2", two, beats=([60], "V"))
+        (tmp_path / f"r{number}_layout.hea").write_text(
+            f"r{number}_layout 2 {RATE} 0\n~ 0 200/mV 16 0 0 0 0 I\n~ 0 200/mV 16 0 0 0 0 II\n"
+        )
+        (tmp_path / f"r{number}.hea").write_text(
+            f"r{number}/3 2 {RATE} 400\nr{number}_layout 0\nr{number}_1 200\nr{number}_2 200\n"
+        )
+        (tmp_path / f"r{number}.atr").write_bytes((tmp_path / f"r{number}_{1 + number}.atr").read_bytes())
+    data = WfdbRecords(str(tmp_path), symbols={"N": "n", "V": "v"}, before_s=0.1, after_s=0.1)
+    assert len(data) == 2
+    np.testing.assert_allclose(data.x[0, 0], waves(1)[40:60, 0], atol=1e-3)
+
+
 def test_a_matlab_file_as_of_physionets_challenges_is_read(folder, made):
     header = f"100 1 {RATE} 300\n100.mat 16+24 1000/mV 16 0 0 0 0 I\n"
     (folder / "100.hea").write_text(header)
@@ -229,9 +278,16 @@ def test_other_rates_are_refused_by_both_headers(folder, made):
     )
 
 
+def test_volts_are_brought_to_one_unit(folder, made):
+    record(folder, "103", 1000 * waves(3), units=["uV", "mV"])
+    data = made()
+    np.testing.assert_allclose(data.x[3], (waves(3) * [1, 1000]).T, rtol=1e-3, atol=0.5)
+    assert data.units == {"I": "mV", "II": "mV"}
+
+
 def test_other_units_are_refused_by_both_headers(folder, made):
-    record(folder, "103", waves(3), units=["mV", "uV"])
-    assert refused(made) == "dataset: channel 'II' is in mV in '100.hea', but in uV in '103.hea'"
+    record(folder, "103", waves(3), units=["mV", "kPa"])
+    assert refused(made) == "dataset: channel 'II' is in mV in '100.hea', but in kPa in '103.hea'"
 
 
 def test_a_channel_that_a_record_lacks_is_refused(folder, made):
@@ -254,6 +310,48 @@ def test_missing_annotations_are_told(folder):
     (folder / "103.atr").unlink()
     told = refused(lambda: WfdbRecords(str(folder), symbols={"N": "n", "V": "v"}, before_s=0.1, after_s=0.1))
     assert told == "dataset: '103.hea' needs the file '103.atr', which is not there"
+
+
+def test_records_that_cannot_be_read_are_skipped_listed_and_counted(folder, made, labels, capsys):
+    (folder / "100.dat").unlink()
+    (folder / "101.hea").write_text("patient 4711 said:\n")
+    np.full((400, 2), -32768, "<i2").tofile(folder / "102.dat")  # the format's mark of a missing value
+    labels.write_text(labels.read_text() + "999,1,p9,60,test\n")
+    record(folder, "106", waves(6))
+    labels.write_text(labels.read_text() + "106,1,p6,60,test\n")
+    data = made(on_error="skip")
+    assert len(data) == 4 and data.y[:, 0].tolist() == [1, 0, 1, 1]
+    np.testing.assert_allclose(data.x[:, 0], [waves(number)[:, 0] for number in (3, 4, 5, 6)], atol=1e-3)
+    assert data.excluded == {"recording skipped": 4}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Warning: 4 recordings are skipped (dataset.on_error=skip):" in told
+    assert "'100.hea' needs the file '100.dat', which is not there" in told
+    assert "'102.hea', channel 'I', is all missing" in told
+    assert "data row 7: no such recording is under dataset.root" in told and SECRET not in told
+
+
+def test_records_without_annotations_or_an_asked_channel_are_skipped(folder):
+    (folder / "103.atr").unlink()
+    record(folder, "104", waves(4), names=("V1", "V2"), beats=([50], "N"))
+    options = {"symbols": {"N": "n", "V": "v"}, "before_s": 0.1, "after_s": 0.1, "channels": ["I"]}
+    data = WfdbRecords(str(folder), on_error="skip", **options)
+    assert sorted(set(data.groups)) == ["100", "101", "102", "105"] and data.excluded == {"recording skipped": 2}
+
+
+def test_without_a_record_that_can_be_read_the_first_reason_is_told(folder, made):
+    for file in folder.glob("*.hea"):
+        file.write_text("")
+    told = refused(lambda: made(on_error="skip"))
+    assert told.startswith("dataset.root: none of the recordings can be read (dataset: '100.hea' ")
+
+
+def test_of_channels_that_are_not_taken_nothing_is_read(folder, made):
+    for number in range(100, 106):
+        signal = (1000 * waves(number - 100)[:, 0]).round().astype("<i2")
+        signal.tofile(folder / f"{number}.dat")
+        lines = (f"{number} 2 {RATE} 400", f"{number}.dat 16 1000/mV 16 0 0 0 0 I", "lost.dat 16 1000/mV 16 0 0 0 0 II")
+        (folder / f"{number}.hea").write_text("\n".join(lines) + "\n")
+    np.testing.assert_allclose(made(channels=["I"]).x[2, 0], waves(2)[:, 0], atol=1e-3)
 
 
 HEADERS = {
@@ -327,7 +425,21 @@ def test_a_table_is_refused_with(made, labels, what):
     assert refused(made).startswith(f"dataset.labels: column 'record', {told}")
 
 
+def test_a_record_named_as_one_in_a_folder_below_is_itself(folder, made):
+    record(folder / "more", "103", waves(0))
+    np.testing.assert_allclose(made().x[3, 0], waves(3)[:, 0], atol=1e-3)
+
+
+def test_a_table_without_a_header_is_read_by_numbers(folder, labels, made):
+    labels.write_text(labels.read_text().split("\n", 1)[1])
+    data = made(header=False, record="0", target="1", patient="2")
+    assert data.y[:, 0].tolist() == [0, 1] * 3 and data.groups.tolist() == ["p0", "p0", "p1", "p1", "p2", "p2"]
+
+
 def test_a_name_that_several_records_have_is_refused(folder, made):
+    (folder / "one").mkdir()
+    for file in folder.glob("103.*"):
+        file.rename(folder / "one" / file.name)
     record(folder / "more", "103", waves(3))
     assert "1 rows (first is data row 4): several recordings have this name" in refused(made)
 

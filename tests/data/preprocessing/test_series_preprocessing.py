@@ -1,4 +1,5 @@
 import re
+import tracemalloc
 from functools import partial
 
 import lightning as L
@@ -13,9 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from medfit.config.compose import compose
 from medfit.data.datamodule import DataModule, Prepared
+from medfit.data.datasets.ecg5000 import ECG5000
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
+from medfit.data.preprocessing import series_scaling
 from medfit.data.preprocessing.series import SeriesPreprocessing
+from medfit.data.preprocessing.series_scaling import BLOCK_VALUES, tell
 from medfit.data.splits import Split
 from medfit.errors import UserError
 from medfit.training.parts import prepare
@@ -87,7 +91,7 @@ def options(draw):
         "detrend": draw(st.booleans()),
         "moving_average": draw(st.sampled_from([None, 1, 4, 5])),
         "difference": draw(st.booleans()),
-        "scaling": draw(st.sampled_from(["per_series", "train", "none"])),
+        "scaling": draw(st.sampled_from(["auto", "per_series", "train", "none"])),
     }
 
 
@@ -349,9 +353,93 @@ def test_scaling_by_the_training_split_keeps_differences_between_series():
     assert transformed(x, train=[0, 1], scaling="train")[:, 0, 0].tolist() == [-1, 1, 5]
 
 
-def test_by_default_scaling_is_per_series():
-    made = prepared_by(SeriesPreprocessing(series(noise())), TRAIN)[:][0].numpy()
-    assert np.array_equal(made, transformed(noise(), scaling="per_series"))
+def scaled_by_default(x):
+    return transformed(x, scaling="auto")
+
+
+def normalised(x, ddof=1):
+    return (x - x.mean(axis=2, keepdims=True)) / x.std(axis=2, keepdims=True, ddof=ddof)
+
+
+def test_by_default_twice_the_amplitude_stays_twice():
+    x = noise(missing=0)
+    x[1::2] = 2 * x[::2]
+    made = scaled_by_default(x)
+    assert np.array_equal(made, transformed(x, scaling="train"))
+    np.testing.assert_allclose(made[1::2].std(axis=2), 2 * made[::2].std(axis=2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("length", [20, 60])
+def test_series_that_come_normalised_stay_so_by_default(ddof, length):
+    x = normalised(noise(missing=0, shape=(NUM_SERIES, 2, length)), ddof)
+    x[0, 0] = 0  # a flat line, which has no standard deviation
+    x[-1] *= 50  # none of the training series
+    assert np.array_equal(scaled_by_default(x), transformed(x, scaling="per_series"))
+
+
+@pytest.mark.parametrize("change", [lambda x: 1.05 * x, lambda x: x + 0.05])
+def test_one_training_series_with_an_amplitude_of_its_own_keeps_those_of_all(change):
+    x = normalised(noise(missing=0))
+    x[3, 1] = change(x[3, 1])
+    assert np.array_equal(scaled_by_default(x), transformed(x, scaling="train"))
+
+
+def test_of_many_lengths_amplitudes_are_kept_by_default():
+    made = prepared_by(SeriesPreprocessing(ragged_series(ragged())), TRAIN)[:][0].numpy()
+    kept = prepared_by(SeriesPreprocessing(ragged_series(ragged()), scaling="train"), TRAIN)[:][0].numpy()
+    assert np.array_equal(made, kept, equal_nan=True)
+
+
+def test_the_bundled_heartbeats_come_normalised():
+    data = ECG5000()
+    assert SeriesPreprocessing(data).fit(np.flatnonzero(data.given_split == "train")).scaling == "per_series"
+
+
+@pytest.mark.parametrize(
+    ("scaling", "said"),
+    [
+        ("auto", "made: series are scaled by all training series of their channel, and amplitudes kept"),
+        ("train", "made: series are scaled by all training series of their channel, and amplitudes kept"),
+        ("per_series", "made: each series is scaled by itself, and its amplitude lost"),
+        ("none", "made: series are not scaled"),
+    ],
+)
+def test_how_series_are_scaled_is_said_once(scaling, said, capsys):
+    tell.cache_clear()
+    for _ in range(3):
+        SeriesPreprocessing(series(noise()), scaling=scaling).fit(TRAIN)
+    assert capsys.readouterr().out.count(said) == 1
+
+
+def test_series_that_come_normalised_are_said_to(capsys):
+    tell.cache_clear()
+    SeriesPreprocessing(series(normalised(noise(missing=0)))).fit(TRAIN)
+    assert "made: series come with mean 0 and standard deviation 1 each, and are scaled so" in capsys.readouterr().out
+
+
+def test_what_a_preprocessing_stores_says_how_it_scales():
+    assert SeriesPreprocessing(series(noise())).fit(TRAIN).scaling == "train"
+
+
+@pytest.mark.parametrize("scaling", ["per_series", "train"])
+def test_blocks_of_series_are_transformed_as_all_at_once(scaling, monkeypatch):
+    x = noise(missing=0) + np.linspace(0, 1000, NUM_SERIES)[:, None, None]
+    whole = transformed(x, scaling=scaling, detrend=scaling == "per_series")
+    monkeypatch.setattr(series_scaling, "BLOCK_VALUES", 2 * 2 * 60)
+    np.testing.assert_allclose(transformed(x, scaling=scaling, detrend=scaling == "per_series"), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"scaling": "train", "moving_average": 3}, {"scaling": "auto"}])
+def test_preprocessing_takes_four_bytes_a_value(options):
+    data = series(np.random.default_rng(0).normal(3, 2, (256, 2, 16_000)).astype(np.float32))
+    steps = SeriesPreprocessing(data, **options)
+    block = 8 * BLOCK_VALUES
+    tracemalloc.start()
+    prepared_by(steps, np.arange(256))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * data.x.size + 5 * block
 
 
 @pytest.mark.parametrize("scaling", ["per_series", "train"])

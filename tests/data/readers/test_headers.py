@@ -45,12 +45,13 @@ def test_rows_are_refused_by_their_number_alone(cells, told):
 @given(
     st.lists(st.from_regex(r"[a-z0-9]{1,4}(/[a-z0-9]{1,4})?", fullmatch=True), min_size=1, unique=True), st.randoms()
 )
-def test_a_full_name_is_the_recordings_own_or_refused(files, random):
+def test_a_full_name_is_the_recordings_own(files, random):
     order = random.sample(files, len(files))
-    try:
-        assert matched(*order, files=files) == order
-    except UserError as error:
-        assert "several recordings have this name" in str(error)
+    assert matched(*order, files=files) == order
+
+
+def test_a_name_without_its_recording_is_passed_over_where_asked_for():
+    assert match(pd.Series(["a/003", "a/001"], name="record"), FILES, (".edf",), skip_missing=True) == [None, "a/001"]
 
 
 def test_channels_of_one_name_or_none_are_numbered():
@@ -63,8 +64,20 @@ def test_channels_names_are_never_the_same(names):
 
 
 def test_units_may_be_unknown_or_spelt_in_capitals():
-    names, rate, units = common([header(), header("b.edf", units=("UV", ""))], None, None)
+    names, rate, units, told = common([header(), header("b.edf", units=("UV", ""))], None, None)
     assert (names, rate, units) == (["C3", "C4"], 100.0, {"C3": "uV", "C4": "uV"})
+    assert told == "; where a file tells no unit of C4, it is taken for that of the others"
+
+
+def test_volts_become_the_first_unit_that_is_told():
+    units, told = common([header(units=("", "uV")), header("b.edf", units=("mV", "\N{MICRO SIGN}V"))], None, None)[2:]
+    assert (
+        units == {"C3": "mV", "C4": "uV"}
+        and told == "; where a file tells no unit of C3, it is taken for that of the others"
+    )
+    assert (
+        common([header(), header("b.edf", units=("mV", "uV"))], None, None)[3] == "; values are brought from mV to uV"
+    )
 
 
 def test_a_new_rate_is_the_rate():

@@ -3,19 +3,21 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from medfit.data.datasets.recordings import Recordings
-from medfit.data.datasets.windows import Marks
+from medfit.data.datasets.windows import Mark
+from medfit.data.readers.edf_headers import annotation_files, promised_bytes
 from medfit.data.readers.headers import Header, distinct, unreadable
 from medfit.errors import UserError
 
 
 class EdfRecords(Recordings):
-    """Files in EDF, EDF+, BDF or BDF+, with the annotations that they hold.
+    """Files in EDF, EDF+, BDF or BDF+, with their annotations, in the same file or in a second one of its name.
 
     Options are those of :class:`medfit.data.datasets.recordings.Recordings`; ``annotator`` says nothing here.
     """
@@ -39,13 +41,29 @@ class EdfRecords(Recordings):
     def read(self, header: Header, channels: Sequence[int]) -> list[np.ndarray]:
         """Returns some channels' signals in their physical units."""
         with _reader(header.file, header.name) as reader:
-            return [reader.readSignal(channel) for channel in channels]
+            return [reader.readSignal(channel).astype(np.float32) for channel in channels]
 
-    def marks(self, header: Header) -> Marks:
-        """Returns the annotations of an EDF+ or BDF+ file."""
-        with _reader(header.file, header.name) as reader:
-            seconds, _, texts = reader.readAnnotations()
-        return seconds.tolist(), [str(text).strip() for text in texts]
+    def files(self, found: list[Path]) -> list[Path]:
+        """Returns the recordings; the others hold annotations of one, as a hypnogram does."""
+        self.annotations = annotation_files(found)
+        theirs = {file for files in self.annotations.values() for file in files}
+        return [file for file in found if file not in theirs]
+
+    def marks(self, header: Header) -> Sequence[Mark]:
+        """Returns the annotations of an EDF+ or BDF+ file, and those of a second file of its name."""
+        start, marks = self._marks(header.file)
+        for file in self.annotations.get(header.file, ()):
+            its_start, its_marks = self._marks(file)
+            later = (its_start - start).total_seconds()
+            marks += [Mark(mark.second + later, mark.symbol, mark.lasts_s) for mark in its_marks]
+        return marks
+
+    def _marks(self, file: Path) -> tuple[datetime, list[Mark]]:
+        """Returns when a file begins, and its annotations."""
+        with _reader(file, self.named(file)) as reader:
+            start, (seconds, lasts, texts) = reader.getStartdatetime(), reader.readAnnotations()
+        notes = zip(seconds.tolist(), lasts.tolist(), texts, strict=True)
+        return start, [Mark(second, str(text).strip(), max(0.0, last)) for second, last, text in notes]
 
 
 @contextmanager
@@ -53,7 +71,7 @@ def _reader(file: Path, name: str) -> Iterator[Any]:
     """Gives an open file, and tells of its reader's errors as the file's."""
     from pyedflib import EdfReader
 
-    if (promised := _promised_bytes(file)) and (held := file.stat().st_size) != promised:  # the reader would print it
+    if (promised := promised_bytes(file)) and (held := file.stat().st_size) != promised:  # the reader would print it
         raise unreadable(file, name, OSError(f"{file.name}: holds {held} bytes, its header says {promised}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that are not of the standard
@@ -62,16 +80,3 @@ def _reader(file: Path, name: str) -> Iterator[Any]:
                 yield reader
         except OSError as error:
             raise unreadable(file, name, error) from error
-
-
-def _promised_bytes(file: Path) -> int | None:
-    """Returns the size that a file's header tells; None where it tells none, as in an unfinished recording."""
-    with file.open("rb") as opened:
-        head = opened.read(256)
-        try:
-            header, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
-            opened.seek(256 + 216 * signals)
-            samples = sum(int(opened.read(8)) for _ in range(signals))
-        except (OSError, ValueError):
-            return None
-    return header + records * samples * (3 if head[:1] == b"\xff" else 2) if records >= 0 else None

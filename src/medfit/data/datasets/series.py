@@ -75,7 +75,7 @@ def _as_float32(x: np.ndarray | Sequence[np.ndarray], num_channels: int) -> np.n
     """Returns series as one array where they are of one length."""
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused later
         if not isinstance(x, np.ndarray):
-            x = [np.asarray(series).astype(np.float32) for series in x]
+            x = [np.asarray(series).astype(np.float32, copy=False) for series in x]
             for number, series in enumerate(x, 1):
                 if series.ndim != 2 or 0 in series.shape or len(series) != num_channels:
                     raise UserError(
@@ -84,7 +84,7 @@ def _as_float32(x: np.ndarray | Sequence[np.ndarray], num_channels: int) -> np.n
             if len({series.shape for series in x}) > 1:
                 return x
             x = np.stack(x) if x else np.empty((0, num_channels, 0))
-        x = x.astype(np.float32)
+        x = x.astype(np.float32, copy=False)
     if x.ndim != 3 or 0 in x.shape or x.shape[1] != num_channels:
         raise UserError(f"dataset: expected series as (samples, {num_channels} channels, length), not {x.shape}")
     return x

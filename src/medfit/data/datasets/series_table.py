@@ -1,34 +1,43 @@
-"""A user's own time series, one in each row of a table."""
+"""A user's own time series in a table: one in each row, or a moment in each row."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from medfit.data.datasets.roles import check_columns, take_roles
-from medfit.data.datasets.series import Series
+from medfit.data.datasets.series import Series, points
+from medfit.data.datasets.series_layouts import long, wide
 from medfit.data.readers.files import read_table
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
+PART = " part"  # a column of our own; the space keeps clear of the user's own
+
 
 class SeriesTable(Series):
-    """The rows of a CSV, TSV, ARFF, Parquet or Excel file as series: each column a point in time, from left to right.
+    """Series of a CSV, TSV, ARFF, Parquet or Excel file.
 
-    Several channels stand one after another: all columns of the first, then of the second. Targets are inferred as
+    In the ``wide`` layout a row is a series: each column a point in time, from left to right, several channels one
+    after another (all columns of the first, then of the second). Where all that follows is missing, the series ends. In
+    the ``long`` layout a row is a moment, and a column a channel. Targets are inferred as
     :class:`medfit.data.datasets.table.Table` does.
 
     Args:
         path: Of the file, relative to where the command is run.
         target: Its column, or several.
+        test_path: Of a second file with the same columns, whose series are the test split.
         patient: The column that says whose series it is; None where each series is a patient's.
         exclude: Columns that are no points in time.
         split: The column that says ``train``, ``val`` or ``test``.
-        channels: Names of the channels.
-        sampling_rate_hz: None where it is not known.
+        layout: ``wide`` or ``long``; None for ``wide``, unless the table looks long, or has fewer than eight points.
+        time: The column of moments in the long layout, numbers or dates.
+        series: The column that tells series apart in the long layout; None for ``patient``.
+        channels: Names of the channels, None for ``signal``; in the long layout the columns of the channels, None for
+            all that have no other part.
+        sampling_rate_hz: None where it is not known, or where dates tell it.
         header: Whether the first row of a text file names the columns; else they are named 0, 1 and so on.
         target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
         positive: The positive value of a binary target; None for the larger of the two.
@@ -42,10 +51,14 @@ class SeriesTable(Series):
         self,
         path: str,
         target: str | list[str],
+        test_path: str | None = None,
         patient: str | None = None,
         exclude: Sequence[str] = (),
         split: str | None = None,
-        channels: Sequence[str] = ("signal",),
+        layout: Literal["wide", "long"] | None = None,
+        time: str | None = None,
+        series: str | None = None,
+        channels: Sequence[str] | None = None,
         sampling_rate_hz: Annotated[float, Field(gt=0)] | None = None,
         header: bool = True,
         target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
@@ -55,28 +68,44 @@ class SeriesTable(Series):
         decimal: Literal[".", ","] = ".",
         encoding: str = "utf-8",
     ) -> None:
-        file = Path(path).expanduser()
-        table = read_table(file, encoding=encoding, decimal=decimal, missing_values=missing_values, header=header)
-        check_columns(table, {"exclude": exclude})
-        table, about, told = take_roles(table, target, patient, split, target_kind, positive)
-        x = _values(table.drop(columns=[column for column in exclude if column in table]), len(channels))
-        about["facts"] = table[[column for column in exclude if column in table]]
-        about |= {"name": file.stem, "source": f"{file.name}, the user's own", "units": units}
-        super().__init__(x=x, channels=channels, sampling_rate_hz=sampling_rate_hz, **about)
-        say(f"{file.name}: {told}; series of {len(channels)} x {x.shape[2]} points")
+        _check_options(layout, time, series or patient, split and test_path)
+        text = {"encoding": encoding, "decimal": decimal, "missing_values": missing_values, "header": header}
+        table, split = _read(path, test_path, **text), PART if test_path else split
+        named = {"target": target, "patient": patient, "split": split, "exclude": exclude, "time": time}
+        check_columns(table, {**named, "series": series, **({"channels": channels} if layout == "long" else {})})
+        roles = [*([target] if isinstance(target, str) else target), *(name for name in (patient, split) if name)]
+        if layout == "long" and time:
+            laid = long(table, [*roles, *exclude], channels, time, series or patient or "", roles)
+        else:
+            laid = wide(table, [*roles, *exclude], channels, sure=layout == "wide")
+        rest, about, told = take_roles(laid.rows, target, patient, split, target_kind, positive)
+        about["facts"], file = rest, Path(path).expanduser()
+        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own", "units": units}
+        x = [laid.x[row] for row in rest.index]
+        rate = sampling_rate_hz or laid.rate_hz
+        super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
+        say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}")
 
 
-def _values(table: pd.DataFrame, num_channels: int) -> np.ndarray:
-    """Returns the series in the shape (rows, channels, length).
+def _check_options(layout: str | None, time: str | None, by: str | None, twice_split: Any) -> None:
+    if layout == "long" and not (time and by):
+        raise UserError("dataset.layout=long: give dataset.time, and dataset.patient or dataset.series")
+    if layout != "long" and time:
+        raise UserError("dataset.time: moments are of the long layout; give dataset.layout=long")
+    if twice_split:
+        raise UserError("dataset.test_path: the column of dataset.split says already which series are for testing")
 
-    Raises:
-        UserError: a column that is no number, or columns that can't be shared out among the channels.
-    """
-    words = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
-    if words:
-        raise UserError(
-            f"dataset: column '{words[0]}' holds words, no point in time; leave it out with dataset.exclude"
-        )
-    if table.shape[1] == 0 or table.shape[1] % num_channels:
-        raise UserError(f"dataset.channels: {table.shape[1]} columns can't be shared out among {num_channels} channels")
-    return table.to_numpy(dtype=np.float32).reshape(len(table), num_channels, -1)
+
+def _read(path: str, test_path: str | None, **text: Any) -> pd.DataFrame:
+    """Returns the table of a file, or of two with a column that says which."""
+    table = read_table(Path(path).expanduser(), **text)
+    if test_path is None:
+        return table
+    try:
+        test = read_table(Path(test_path).expanduser(), **text)
+    except UserError as error:
+        raise UserError(str(error).replace("dataset.path", "dataset.test_path", 1)) from error
+    if set(test.columns) != set(table.columns):
+        other = next(iter(sorted(set(test.columns) ^ set(table.columns))))
+        raise UserError(f"dataset.test_path: '{test_path}' has other columns than '{path}', as '{other}'")
+    return pd.concat([table.assign(**{PART: "train"}), test.assign(**{PART: "test"})], ignore_index=True)

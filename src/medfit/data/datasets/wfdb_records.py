@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from medfit.data.datasets.recordings import Recordings
-from medfit.data.datasets.windows import Marks
+from medfit.data.datasets.windows import Mark
 from medfit.data.readers.headers import Header, distinct, unreadable
 from medfit.errors import UserError
 
@@ -47,15 +47,16 @@ class WfdbRecords(Recordings):
     def read(self, header: Header, channels: Sequence[int]) -> list[np.ndarray]:
         """Returns some channels' signals in their physical units."""
         with _wfdb(header.file, header.name) as wfdb:
-            x = wfdb.rdrecord(str(header.file.with_suffix("")), return_res=32).p_signal
-            return [x[:, channel] for channel in channels]
+            name, own = str(header.file.with_suffix("")), sorted(set(channels))  # of the others nothing is read
+            x = wfdb.rdrecord(name, channels=own, return_res=32).p_signal
+            return [x[:, own.index(channel)] for channel in channels]
 
-    def marks(self, header: Header) -> Marks:
+    def marks(self, header: Header) -> Sequence[Mark]:
         """Returns the annotations of ``annotator``."""
         with _wfdb(header.file, header.name) as wfdb:
             found = wfdb.rdann(str(header.file.with_suffix("")), self.annotator)
         rate = found.fs or header.rates_hz[0]
-        return [sample / rate for sample in found.sample], found.symbol
+        return [Mark(sample / rate, symbol) for sample, symbol in zip(found.sample, found.symbol, strict=True)]
 
 
 @contextmanager

@@ -13,12 +13,14 @@ from medfit.data.dataset import SeriesDataset, SeriesSignals
 from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.fitted import Fitted
+from medfit.data.preprocessing.series_scaling import Moments, blocks, come_normalised, tell
 from medfit.data.preprocessing.signal_cleaning import Cleaning, standard
 from medfit.errors import UserError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Scaling = Literal["per_series", "train", "none"]
 
 
 class SeriesPreprocessing:
@@ -39,8 +41,9 @@ class SeriesPreprocessing:
         difference: Whether each sample becomes its change from the one before; shortens by one.
         length: ``pad`` brings series of many lengths to the longest, ``crop`` to the shortest by leaving out what is
             behind; a number brings all to so many samples, of their rate after resampling, by both.
-        scaling: ``per_series`` to mean 0 and standard deviation 1 by series and channel, ``train`` by the training
-            split's mean and standard deviation of each channel, or ``none``.
+        scaling: ``train`` by the training split's mean and standard deviation of each channel, which keeps amplitudes;
+            ``per_series`` to mean 0 and standard deviation 1 by series and channel, which loses them; ``none``; or
+            ``auto``: ``per_series`` where all training series come so already, as in the UCR archive, else ``train``.
         jitter: Standard deviation of noise that is added to training batches.
         magnitude: Standard deviation of a gain around 1, for each training series.
         shift: Largest shift in time, as a share of the length; what is shifted out comes in at the other end.
@@ -59,7 +62,7 @@ class SeriesPreprocessing:
         moving_average: Annotated[int, Field(ge=1)] | None = None,
         difference: bool = False,
         length: Literal["pad", "crop"] | Annotated[int, Field(ge=1)] = "pad",
-        scaling: Literal["per_series", "train", "none"] = "per_series",
+        scaling: Literal["auto", "per_series", "train", "none"] = "auto",
         jitter: NonNegative = 0.0,
         magnitude: NonNegative = 0.0,
         shift: Share = 0.0,
@@ -105,10 +108,19 @@ class SeriesPreprocessing:
             length=length,
             crop=self.length != "pad",
             pad=min(lengths) < length,
-            scaling=self.scaling,
+            scaling=self._scaling(train),
             standard=None,
         )
-        return replace(steps, standard=steps.standard_of(data, train)) if self.scaling == "train" else steps
+        return replace(steps, standard=steps.standard_of(data, train)) if steps.scaling == "train" else steps
+
+    def _scaling(self, train: np.ndarray) -> Scaling:
+        """Returns how series are scaled, having said so."""
+        if self.scaling != "auto":
+            tell(self.dataset.name, self.scaling)
+            return self.scaling
+        normalised = come_normalised(self.dataset.x, train)
+        tell(self.dataset.name, "normalised" if normalised else "train")
+        return "per_series" if normalised else "train"
 
     def prepared(self, fitted: "FittedSeries") -> Arrays:
         """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length)."""
@@ -162,7 +174,7 @@ class FittedSeries(Fitted):
     length: int
     crop: bool
     pad: bool
-    scaling: Literal["per_series", "train", "none"]
+    scaling: Scaling
     standard: dict[str, list[float]] | None
 
     @classmethod
@@ -182,19 +194,19 @@ class FittedSeries(Fitted):
             raise UserError(
                 f"the series have {rate} Hz, but the preprocessing has learnt from {self.sampling_rate_hz} Hz"
             )
-        x = samples.x
-        parts = [x] if isinstance(x, np.ndarray) else [series[None] for series in x]  # of one length each
-        return torch.from_numpy(self._padded([self._scaled(*self._cleaned(part, rate)) for part in parts]))
+        x = np.full((len(samples.x), len(samples.channels), self.length), np.nan, dtype=np.float32)
+        for start, part in blocks(samples.x, np.arange(len(samples.x))):
+            scaled = self._scaled(*self._cleaned(part, rate))
+            self._check_length(scaled.shape[2])
+            x[start : start + len(part), :, : scaled.shape[2]] = scaled
+        return torch.from_numpy(x)
 
     def standard_of(self, samples: SeriesSignals, train: np.ndarray) -> dict[str, list[float]]:
         """Returns mean and standard deviation of each channel over the training series."""
-        x, rate = samples.x, samples.sampling_rate_hz
-        parts = [x[train]] if isinstance(x, np.ndarray) else [x[row][None] for row in train]
-        cleaned = [self._cleaned(part, rate) for part in parts]
-        series, sizes = zip(*cleaned, strict=True)
-        reference, size = (of[0] if len(parts) == 1 else np.concatenate(of, axis=2) for of in (series, sizes))
-        mean, std = standard(reference, size, axes=(0, 2))
-        return {"mean": mean.ravel().tolist(), "std": std.ravel().tolist()}
+        moments = Moments()
+        for _, part in blocks(samples.x, train):
+            moments.add(*self._cleaned(part, samples.sampling_rate_hz))
+        return moments.standard()
 
     def _cleaned(self, x: np.ndarray, rate: float | None) -> tuple[np.ndarray, np.ndarray]:
         """Returns series of one length, cleaned and cropped, and each channel's largest value before filters."""
@@ -205,21 +217,13 @@ class FittedSeries(Fitted):
         if self.scaling == "none":
             return x
         if self.scaling == "per_series":
-            mean, std = standard(x, size, axes=(2,))
+            mean, std = standard(x, size)
         else:
             assert self.standard is not None
             mean, std = (np.array(self.standard[name])[None, :, None] for name in ("mean", "std"))
         return (x - mean) / std
 
-    def _padded(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Returns all series as one array."""
-        lengths = {part.shape[2] for part in parts}
-        if max(lengths) > self.length or (min(lengths) < self.length and not self.pad):
-            wrong = max(lengths) if max(lengths) > self.length else min(lengths)
-            raise UserError(f"a series has {wrong} samples, but the preprocessing has learnt from {self.length}")
-        x = np.full((sum(map(len, parts)), parts[0].shape[1], self.length), np.nan, dtype=np.float32)
-        start = 0
-        for part in parts:
-            x[start : start + len(part), :, : part.shape[2]] = part
-            start += len(part)
-        return x
+    def _check_length(self, length: int) -> None:
+        """Refuses a length that none of the series had that it was learnt from."""
+        if length > self.length or (length < self.length and not self.pad):
+            raise UserError(f"a series has {length} samples, but the preprocessing has learnt from {self.length}")

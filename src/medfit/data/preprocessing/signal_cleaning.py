@@ -110,17 +110,16 @@ def resample(x: np.ndarray, old_hz: float, new_hz: float) -> np.ndarray:
     return signal.resample_poly(x - mean, *_ratio(new_hz, old_hz), axis=-1, padtype="line") + mean
 
 
-def standard(x: np.ndarray, size: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation along axes; the latter is 1 where nothing varies.
+def standard(x: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and standard deviation of each series and channel; the latter is 1 where nothing varies.
 
     Args:
         x: In the shape (samples, channels, length).
         size: The largest absolute value of each series and channel before filters.
-        axes: Over which both are taken.
     """
-    std = x.std(axis=axes, keepdims=True)
-    flat = std <= ROUNDING * size.max(axis=axes, keepdims=True)  # what filters leave of a constant is rounding error
-    return x.mean(axis=axes, keepdims=True), np.where(flat, 1.0, std)
+    std = x.std(axis=2, keepdims=True)
+    flat = std <= ROUNDING * size  # what filters leave of a constant is rounding error
+    return x.mean(axis=2, keepdims=True), np.where(flat, 1.0, std)
 
 
 def _ratio(new: float, old: float) -> tuple[int, int]:

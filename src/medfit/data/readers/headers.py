@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medfit.data.readers.files import first_row
+from medfit.data.readers.units import factor
 from medfit.errors import UserError, suggest
 
 
@@ -31,6 +32,17 @@ class Header:
     units: Sequence[str]
     pieces: Sequence[str] = ()
 
+    def place(self, channel: str) -> int:
+        """Returns a channel's number.
+
+        Raises:
+            UserError: there is no such channel.
+        """
+        if channel not in self.channels:
+            hint = suggest(channel, self.channels) or f" (channels: {', '.join(self.channels[:8])})"
+            raise UserError(f"dataset.channels: '{self.name}' has no channel '{channel}'{hint}")
+        return list(self.channels).index(channel)
+
 
 def unreadable(file: Path, name: str, error: Exception) -> UserError:
     """Returns an error about a file that a reader refused, in the reader's words but for the folder's name."""
@@ -48,8 +60,18 @@ def distinct(names: Sequence[str | None]) -> list[str]:
     return taken
 
 
-def match(column: pd.Series, names: Sequence[str], endings: Sequence[str]) -> list[str]:
+def match(
+    column: pd.Series, names: Sequence[str], endings: Sequence[str], skip_missing: bool = False
+) -> list[str | None]:
     """Returns the recordings that a table's column names, with or without folder, ending and leading noughts.
+
+    A name that is a recording's whole one, with its folder, is that recording's.
+
+    Args:
+        column: Of names.
+        names: Of all recordings, with their folders.
+        endings: That a name may have.
+        skip_missing: Whether a name without a recording is None, rather than an error.
 
     Raises:
         UserError: a recording that is not there, that is named twice, or whose name is that of several.
@@ -57,18 +79,20 @@ def match(column: pd.Series, names: Sequence[str], endings: Sequence[str]) -> li
     by_alias: dict[str, set[str]] = {}
     for name in names:
         base = name.rpartition("/")[2]
-        for alias in {name, base, str(int(base)) if base.isdecimal() else base}:
+        for alias in {base, str(int(base)) if base.isdecimal() else base}:
             by_alias.setdefault(alias, set()).add(name)
+    by_alias |= {name: {name} for name in names}
     found = column.map(lambda cell: by_alias.get(_plain(cell, endings), set()))
+    missing = found.map(len) == 0
     for wrong, what in (
-        (found.map(len) == 0, "no such recording is under dataset.root"),
+        (missing & (not skip_missing), "no such recording is under dataset.root"),
         (found.map(len) > 1, "several recordings have this name: write it with its folder"),
-        (found.map(sorted).map(tuple).duplicated(), "the recording has a row already"),
+        (found.map(sorted).map(tuple).duplicated() & ~missing, "the recording has a row already"),
     ):
         if wrong.any():
             rows = f"{int(wrong.sum())} rows (first is data row {first_row(wrong)})"
             raise UserError(f"dataset.labels: column '{column.name}', {rows}: {what}")
-    return [next(iter(one)) for one in found]
+    return [next(iter(one), None) for one in found]
 
 
 def _plain(cell: Any, endings: Sequence[str]) -> str:
@@ -79,8 +103,8 @@ def _plain(cell: Any, endings: Sequence[str]) -> str:
 
 def common(
     headers: Sequence[Header], channels: Sequence[str] | None, resample_hz: float | None
-) -> tuple[list[str], float, dict[str, str]]:
-    """Returns the channels to take, their rate, and the unit of each.
+) -> tuple[list[str], float, dict[str, str], str]:
+    """Returns the channels to take, their rate, the unit of each, and what to say of units.
 
     Args:
         headers: Of all recordings.
@@ -88,7 +112,8 @@ def common(
         resample_hz: A rate that all are brought to; None where theirs must be one.
 
     Raises:
-        UserError: a channel that a recording lacks, none that all have, or one whose rate or unit differs.
+        UserError: a channel that a recording lacks, none that all have, or one whose rate differs, or whose unit is
+            no other's by a factor.
     """
     first = headers[0]
     names = [name for name in first.channels if all(name in header.channels for header in headers)]
@@ -97,30 +122,39 @@ def common(
         raise UserError(
             f"dataset.channels: no channel is in all {len(headers)} recordings ('{first.name}' is the first)"
         )
+    if resample_hz is None:
+        for header in headers:
+            _check_rates(first, header, names, [header.place(name) for name in names])
+    units, told = _units(headers, names)
+    return names, resample_hz or first.rates_hz[first.place(names[0])], units, told
+
+
+def _units(headers: Sequence[Header], names: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Returns the unit that each channel's values are brought to, the first that is told, and what to say of it."""
     units: dict[str, str] = {}
+    first: dict[str, str] = {}  # the recording that told it
+    converted = set()
     for header in headers:
-        places = [_place(header, name) for name in names]
-        if resample_hz is None:
-            _check_rates(first, header, names, places)
-        for name, place in zip(names, places, strict=True):
-            unit, known = header.units[place], units.get(name, "")
-            if unit and known and unit.lower() != known.lower():
-                by = next(one.name for one in headers if one.units[_place(one, name)] == known)
-                raise UserError(f"dataset: channel '{name}' is in {known} in '{by}', but in {unit} in '{header.name}'")
-            units[name] = known or unit
-    return names, resample_hz or first.rates_hz[_place(first, names[0])], units
-
-
-def _place(header: Header, name: str) -> int:
-    if name not in header.channels:
-        hint = suggest(name, header.channels) or f" (channels: {', '.join(header.channels[:8])})"
-        raise UserError(f"dataset.channels: '{header.name}' has no channel '{name}'{hint}")
-    return list(header.channels).index(name)
+        for name in names:
+            unit = header.units[header.place(name)]
+            if unit and not units.get(name):
+                units[name], first[name] = unit, header.name
+            known = units.setdefault(name, "")
+            if (times := factor(unit, known)) is None:
+                raise UserError(
+                    f"dataset: channel '{name}' is in {known} in '{first[name]}', but in {unit} in '{header.name}'"
+                )
+            converted |= {f"{unit} to {known}"} if times != 1 else set()
+    told = f"; values are brought from {', '.join(sorted(converted))}" if converted else ""
+    untold = [name for name in names if units[name] and not all(header.units[header.place(name)] for header in headers)]
+    if untold:
+        told += f"; where a file tells no unit of {', '.join(untold)}, it is taken for that of the others"
+    return units, told
 
 
 def _check_rates(first: Header, header: Header, names: Sequence[str], places: Sequence[int]) -> None:
     """Refuses a rate other than the first recording's in the first channel."""
-    expected = first.rates_hz[_place(first, names[0])]
+    expected = first.rates_hz[first.place(names[0])]
     for name, place in zip(names, places, strict=True):
         if header.rates_hz[place] != expected:
             raise UserError(

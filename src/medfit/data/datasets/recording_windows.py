@@ -1,0 +1,120 @@
+"""Reading recordings and cutting them into windows."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medfit.data.datasets.faults import Faults
+from medfit.data.datasets.windows import Mark, Windows, in_words
+from medfit.data.readers.headers import Header
+from medfit.data.readers.units import factor
+from medfit.errors import UserError
+
+MISSING = "in {} windows a channel is missing throughout"
+WITHOUT = "{} recordings have no window"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window.
+
+    Args:
+        row: Number of its recording.
+        x: In the shape (channels, length), float32.
+        annotation: The class of the annotation that it lies around or along.
+    """
+
+    row: int
+    x: np.ndarray
+    annotation: str | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of each recording.
+
+    Args:
+        channels: Their names.
+        units: That values are brought to, by channel.
+        resample_hz: A rate that all are brought to; None to keep theirs.
+        windows: Where windows lie.
+    """
+
+    channels: Sequence[str]
+    units: Mapping[str, str]
+    resample_hz: float | None
+    windows: Windows
+
+
+Read = Callable[[Header, Sequence[int]], list[np.ndarray]]
+Marks = Callable[[Header], Sequence[Mark]]
+
+
+def cut(headers: Sequence[Header], read: Read, marks: Marks, wanted: Wanted, faults: Faults) -> tuple[list[Cut], str]:
+    """Returns the windows of recordings, and what to say of those left out.
+
+    Args:
+        headers: Of the recordings.
+        read: Returns the signals of some channels of a recording.
+        marks: Returns a recording's annotations.
+        wanted: Of each recording.
+        faults: Of single recordings.
+
+    Raises:
+        UserError: there is no window, or a recording is wrong and none is to be skipped.
+    """
+    cuts: list[Cut] = []
+    told: Counter[str] = Counter()
+    for row, header in enumerate(headers):
+        with faults.of(header.name):
+            its_marks = marks(header) if wanted.windows.symbols else ()
+            x, rate = _signals(header, read, wanted)
+            spans, its_told = wanted.windows.spans(x.shape[1], rate, its_marks)
+            pieces = [Cut(row, x[:, start:stop], annotation) for start, stop, annotation in spans]
+            whole = [piece for piece in pieces if not np.isnan(piece.x).all(axis=1).any()]
+            cuts += whole
+            told += its_told + Counter({MISSING: len(pieces) - len(whole)})
+    if not cuts:
+        raise UserError(f"dataset: no window lies within the {len(headers)} recordings{in_words(told)}")
+    read_well = sum(header.name not in faults.reasons for header in headers)
+    return cuts, in_words(told + Counter({WITHOUT: read_well - len({cut.row for cut in cuts})}))
+
+
+def _signals(header: Header, read: Read, wanted: Wanted) -> tuple[np.ndarray, float]:
+    """Returns a recording in the shape (channels, length), float32 in the units wanted, and its rate."""
+    numbers = [header.place(name) for name in wanted.channels]
+    signals = [np.asarray(signal, dtype=np.float32) for signal in read(header, numbers)]
+    rate = header.rates_hz[numbers[0]]
+    for name, signal in zip(wanted.channels, signals, strict=True):
+        _check(header.name, name, signal)
+    if (new := wanted.resample_hz) is not None:
+        rates = [header.rates_hz[number] for number in numbers]
+        signals = [resampled(signal, old, new) for signal, old in zip(signals, rates, strict=True)]
+        rate = new
+    length = min(len(signal) for signal in signals)  # resampling rounds
+    x = np.empty((len(signals), length), dtype=np.float32)
+    for row, (name, number, signal) in enumerate(zip(wanted.channels, numbers, signals, strict=True)):
+        x[row] = signal[:length]
+        x[row] *= factor(header.units[number], wanted.units[name]) or 1.0
+    return x, rate
+
+
+def _check(file: str, channel: str, signal: np.ndarray) -> None:
+    if not len(signal):
+        raise UserError(f"dataset: '{file}' holds no samples")
+    if np.isinf(signal).any():
+        raise UserError(f"dataset: '{file}', channel '{channel}', holds a value that is infinite")
+    if np.isnan(signal).all():
+        raise UserError(f"dataset: '{file}', channel '{channel}', is all missing")
+
+
+def resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:
+    """Returns a signal at another rate, missing where it was."""
+    from medfit.data.preprocessing.signal_cleaning import fill, resample
+
+    gaps = np.isnan(signal)
+    x = resample(fill(signal[None], "interpolate").astype(np.float64), old, new)[0]
+    nearest = np.round(np.arange(len(x)) * old / new).astype(int).clip(max=len(signal) - 1)
+    return np.where(gaps[nearest], np.nan, x)

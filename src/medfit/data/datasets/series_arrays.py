@@ -1,0 +1,142 @@
+"""A user's own time series in a file of arrays."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.datasets.series import Series, points
+from medfit.data.datasets.series_layouts import FEWEST_POINTS, until_end
+from medfit.data.readers.array_files import pick, read_arrays
+from medfit.data.readers.files import read_table
+from medfit.errors import UserError
+from medfit.terminal.console import say
+
+Layout = Literal["channels_first", "channels_last"]
+PART = " part"  # a column of our own; the space keeps clear of the user's own
+
+
+class SeriesArrays(Series):
+    """The series of an ``.npz``, ``.npy`` or ``.mat`` file: an array of signals, with targets.
+
+    Targets, patients and splits are arrays of the same file, or columns of a table with a row for each series. Where
+    all that follows is missing (NaN), a series ends.
+
+    Args:
+        path: Of the file, relative to where the command is run.
+        target: The array or the column of targets, or several; an array may hold several targets side by side.
+        test_path: Of a second file with the same arrays, whose series are the test split.
+        labels: A table with a row for each series, in their order; None where the file itself holds the targets.
+        signals: The array of signals, (samples, time) or with channels; an ``.npy`` file's is named ``x``.
+        layout: ``channels_first`` for (samples, channels, time), ``channels_last`` for (samples, time, channels); None
+            for the former, if there are more points than channels, and eight at least.
+        patient: The array or column that says whose series it is; None where each series is a patient's.
+        split: The array or column that says ``train``, ``val`` or ``test``.
+        channels: Their names; None for ``channel 1`` and so on, or ``signal`` where there is but one.
+        sampling_rate_hz: None where it is not known.
+        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
+        positive: The positive value of a binary target; None for the larger of the two.
+        units: Of channels and targets.
+        missing_values: Cells of the table that mean "missing", besides empty ones and the usual words.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str | list[str] = "y",
+        test_path: str | None = None,
+        labels: str | None = None,
+        signals: str = "x",
+        layout: Layout | None = None,
+        patient: str | None = None,
+        split: str | None = None,
+        channels: Sequence[str] | None = None,
+        sampling_rate_hz: Annotated[float, Field(gt=0)] | None = None,
+        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
+        positive: str | int | float | bool | None = None,
+        units: Mapping[str, str] | None = None,
+        missing_values: Sequence[str] = ("?",),
+    ) -> None:
+        if test_path and (labels or split):
+            raise UserError("dataset.test_path: dataset.labels or dataset.split says which series are for testing")
+        targets = [target] if isinstance(target, str) else list(target)
+        roles = {"target": targets, "patient": [patient] if patient else [], "split": [split] if split else []}
+        files = {"dataset.path": path} | ({"dataset.test_path": test_path} if test_path else {})
+        held = {where: read_arrays(Path(name).expanduser(), where) for where, name in files.items()}
+        parts = [_signals(arrays, signals, Path(files[where]), layout) for where, arrays in held.items()]
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise UserError(
+                f"dataset.test_path: series of {parts[1].shape[1:]}, but of {parts[0].shape[1:]} in '{path}'"
+            )
+        if labels is None:
+            tables = [
+                _columns(arrays, roles, Path(files[where]), len(part))
+                for (where, arrays), part in zip(held.items(), parts, strict=True)
+            ]
+        else:
+            tables = [_labels(labels, missing_values, len(parts[0]))]
+        table = pd.concat(tables, ignore_index=True)
+        if test_path:
+            table, split = table.assign(**{PART: np.repeat(["train", "test"], [*map(len, parts)])}), PART
+        if labels is None:
+            targets = [name for name in table if name not in (patient, split)]
+        check_columns(table, {"target": targets, "patient": patient, "split": split})
+        rest, about, told = take_roles(table, targets, patient, split, target_kind, positive)
+        every = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        x, ends = until_end(every[rest.index])
+        names = channels or (["signal"] if every.shape[1] == 1 else [f"channel {n + 1}" for n in range(every.shape[1])])
+        file = Path(path).expanduser()
+        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own", "units": units}
+        super().__init__(x=x, channels=names, sampling_rate_hz=sampling_rate_hz, facts=rest, **about)
+        say(f"{file.name}: {told}; series of {len(names)} x {points(x)} points{ends}")
+
+
+def _signals(arrays: dict[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
+    """Returns the signals as float32 (samples, channels, time)."""
+    x = pick(arrays, name, file, "dataset.signals")
+    if x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or 0 in x.shape:
+        raise UserError(
+            f"dataset.signals: '{name}' in '{file.name}' is {x.dtype} {x.shape}, not numbers as (samples, time), or "
+            "with channels"
+        )
+    x = x[:, None] if x.ndim == 2 else x.transpose(0, 2, 1) if layout == "channels_last" else x
+    if layout is None and (x.shape[2] < FEWEST_POINTS or x.shape[1] >= x.shape[2]):
+        raise UserError(
+            f"dataset.layout: '{name}' would be series of {x.shape[1]} channels x {x.shape[2]} points; say which it is "
+            "with dataset.layout=channels_first or channels_last"
+        )
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused later
+        return x.astype(np.float32, copy=False)
+
+
+def _columns(
+    arrays: dict[str, np.ndarray], roles: Mapping[str, Sequence[str]], file: Path, num_samples: int
+) -> pd.DataFrame:
+    """Returns the arrays of targets, patients and splits as columns, several of an array that holds several."""
+    columns = {}
+    for role, names in roles.items():
+        for name in names:
+            values = pick(arrays, name, file, f"dataset.{role}")
+            if values.ndim > 2 or len(values) != num_samples or (role != "target" and values.size != num_samples):
+                raise UserError(
+                    f"dataset.{role}: '{name}' in '{file.name}' is {values.shape}, not a value for each of "
+                    f"{num_samples} series"
+                )
+            values = values.reshape(num_samples, -1)
+            plain = values.shape[1] == 1
+            columns |= {(name if plain else f"{name} {i + 1}"): values[:, i] for i in range(values.shape[1])}
+    return pd.DataFrame(columns)
+
+
+def _labels(labels: str, missing_values: Sequence[str], num_samples: int) -> pd.DataFrame:
+    try:
+        table = read_table(Path(labels).expanduser(), encoding="utf-8", decimal=".", missing_values=missing_values)
+    except UserError as error:
+        raise UserError(str(error).replace("dataset.path", "dataset.labels", 1)) from error
+    if len(table) != num_samples:
+        raise UserError(f"dataset.labels: '{labels}' has {len(table)} rows, but there are {num_samples} series")
+    return table
