@@ -56,29 +56,29 @@ class Design:
 
 def diagnosis(rng: np.random.Generator, num_patients: int) -> Predictions:
     """Draws scores of patients who have a disease or not, throughout."""
-    patient = _patients(rng, num_patients)
-    return _scores(rng, patient, (rng.random(num_patients) < PREVALENCE)[patient])
+    patient = patients_of(rng, num_patients)
+    return scores(rng, patient, (rng.random(num_patients) < PREVALENCE)[patient])
 
 
 def finding(rng: np.random.Generator, num_patients: int) -> Predictions:
     """Draws scores of measurements that show a finding or not, one patient's more alike than two patients'."""
-    patient = _patients(rng, num_patients)
-    return _scores(rng, patient, _alike(rng, patient) < stats.norm.ppf(PREVALENCE))
+    patient = patients_of(rng, num_patients)
+    return scores(rng, patient, alike(rng, patient) < stats.norm.ppf(PREVALENCE))
 
 
 def numbers(rng: np.random.Generator, num_patients: int) -> Predictions:
     """Draws predictions of blood pressure, whose errors are normal and one patient's alike."""
-    patient = _patients(rng, num_patients)
-    target = 130 + 15 * _alike(rng, patient)
-    preds = target + BIAS + SD * _alike(rng, patient)
+    patient = patients_of(rng, num_patients)
+    target = 130 + 15 * alike(rng, patient)
+    preds = target + BIAS + SD * alike(rng, patient)
     return Predictions(named("regression"), ["systolic"], patient, target[:, None], preds[:, None])
 
 
 def masks(rng: np.random.Generator, num_patients: int) -> Predictions:
     """Draws voxel counts of images, some patients' much harder than others', so that Dice is skewed."""
-    patient = _patients(rng, num_patients)
-    true = rng.poisson(np.exp(6 + 0.5 * _alike(rng, patient))) + 1
-    found_share = expit(2 + _alike(rng, patient))
+    patient = patients_of(rng, num_patients)
+    true = rng.poisson(np.exp(6 + 0.5 * alike(rng, patient))) + 1
+    found_share = expit(2 + alike(rng, patient))
     found = rng.binomial(true, found_share)
     predicted = found + rng.binomial(true, 1 - found_share)
     counts = np.stack([found, predicted, true], axis=1)[:, :, None].astype(float)
@@ -114,17 +114,18 @@ DESIGNS = [
 ]
 
 
-def _patients(rng: np.random.Generator, number: int) -> np.ndarray:
+def patients_of(rng: np.random.Generator, number: int) -> np.ndarray:
     """Returns whose each measurement is."""
     return np.repeat(np.arange(number), rng.integers(1, MOST_MEASUREMENTS + 1, number))
 
 
-def _alike(rng: np.random.Generator, patient: np.ndarray) -> np.ndarray:
+def alike(rng: np.random.Generator, patient: np.ndarray) -> np.ndarray:
     """Returns standard normal numbers, correlated within the patient."""
     of_patient, own = rng.normal(size=patient[-1] + 1)[patient], rng.normal(size=len(patient))
     return np.sqrt(ALIKE) * of_patient + np.sqrt(1 - ALIKE) * own
 
 
-def _scores(rng: np.random.Generator, patient: np.ndarray, target: np.ndarray) -> Predictions:
-    preds = stats.norm.cdf(_alike(rng, patient) + DISTANCE * (target - 0.5))
+def scores(rng: np.random.Generator, patient: np.ndarray, target: np.ndarray) -> Predictions:
+    """Returns scores of measurements, normal and alike within the patient, those of cases higher."""
+    preds = stats.norm.cdf(alike(rng, patient) + DISTANCE * (target - 0.5))
     return Predictions(named("binary"), ["ill"], patient, target[:, None].astype(float), preds[:, None])

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
 from medfit import evaluate
+from medfit.config import folders
 from medfit.errors import UserError
 from medfit.evaluation import trainings
 from medfit.training.parts import prepare
@@ -78,6 +80,22 @@ def test_each_fold_is_scored_once_and_together_they_are_everyone(compose, client
     patients = [prepare(run_config).datamodule.rows["test"] for run_config in folds(compose, 3)]
     assert sorted(np.concatenate(patients)) == list(range(569))
     assert {run.data.tags["fold"] for run in seeds_of(client)} == {"0", "1", "2"}
+
+
+def test_validation_and_test_predictions_are_of_the_splits_patients(compose, monkeypatch):
+    seen = {}
+    summarise = evaluate.summary.summarise
+    monkeypatch.setattr(
+        evaluate.summary, "summarise", lambda units, *rest: summarise(seen.update(units) or units, *rest)
+    )
+    cfg = compose(*SMALL, "evaluate.num_seeds=1", "model=linear")
+    evaluate.evaluate(cfg)
+    module = prepare(cfg).datamodule
+    for (unit,) in seen.values():
+        for split, made in (("val", unit.val), ("test", unit.test)):
+            np.testing.assert_array_equal(made.target[:, 0], module.dataset.y[module.rows[split]][:, 0])
+        assert not set(unit.val.patient) & set(unit.test.patient)
+    assert len(seen) == 4
 
 
 def folds(compose, num):
@@ -217,13 +235,20 @@ def sites(tmp_path):
 
 
 @pytest.mark.slow
-def test_each_site_is_left_out_once_and_one_with_a_single_class_is_a_gap(compose, sites):
+def test_each_site_is_left_out_once_and_one_with_a_single_class_is_a_gap(compose, sites, capsys):
     found = evaluate.evaluate(compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.site=site"))
     own = found.trainings[found.trainings.model.str.startswith("mlp")].set_index("fold")
     assert np.isfinite(own.auroc[[0, 1]]).all()
     assert np.isnan(own.auroc[2])
     assert np.isfinite(own.brier).all()
     assert set(found.trainings.patients) == {"each site"}
+    assert own.site.tolist() == ["north", "south", "west"]
+    of_sites = found.tables["subgroups"].query("column == 'site'")
+    south = of_sites.query("level == 'south' and metric == 'brier'").iloc[0]
+    assert south.estimate == pytest.approx(own.brier[1], abs=1e-6) and south.patients == 50
+    assert bool(of_sites.query("level == 'west'").small.all())  # everyone there is ill
+    assert any("in 1 of 3 test splits: its AUROC is undefined" in line for line in found.warnings)
+    assert "fold 2 of 3: site 'south'" in capsys.readouterr().out
     row = found.tables["scores"].query("metric == 'auroc' and model == 'logistic'").iloc[0]
     assert row.estimate == pytest.approx(found.trainings.query("model == 'logistic'").auroc.mean())
     assert row.patients == 150
@@ -336,3 +361,31 @@ def test_an_evaluation_that_was_killed_goes_on_and_leaves_no_run_running(compose
     assert found.opening == 1
     assert client.search_runs(ids, "attributes.status = 'RUNNING'") == []
     assert sorted(run.info.status for run in seeds_of(client)) == ["FINISHED", "FINISHED", "KILLED"]
+
+
+@pytest.mark.parametrize("folds", ["evaluate.num_folds=5", "evaluate.site=sex"])
+def test_what_a_sweep_chose_is_not_scored_on_the_patients_that_chose_it(compose, folds, client):
+    cfg = compose(folds, "evaluate.nested=false", experiment="diabetes_progression/best")
+    with pytest.raises(
+        UserError, match=r"/best were chosen on patients that would be tested now.*evaluate.nested=true"
+    ):
+        evaluate.evaluate(cfg)
+    assert not client.search_experiments(filter_string="name = 'diabetes_progression'")
+
+
+@pytest.mark.slow
+def test_subgroups_and_sites_are_shown(compose, sites, capsys):
+    evaluate.main(compose(*sites, *SMALL, "evaluate.num_seeds=1", "evaluate.site=site", "model=linear"))
+    shown = capsys.readouterr().out
+    assert "Subgroups (95 % interval" in shown and "site: north" in shown
+    assert "site: west (too small to say much)" in shown
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in folders.EXPERIMENTS.glob("*/config.yaml")))
+def test_readme_of_an_experiment_has_the_configs_number_of_seeds(compose, name):
+    best = (folders.EXPERIMENTS / name / "best.yaml").exists()
+    cfg = compose(experiment=f"{name}/best" if best else name)
+    words = {"two": 2, "three": 3, "five": 5}
+    text = (folders.EXPERIMENTS / name / "README.md").read_text()
+    told = {words[word.lower()] for word in re.findall(r"(?i)\b(two|three|five) seeds", text)}
+    assert told <= {cfg.evaluate.num_seeds}

@@ -10,19 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from medfit.config import folders
-from medfit.config.compose import change
 from medfit.config.overrides import as_override
 from medfit.data.dataset import Dataset
-from medfit.data.splits import sites
 from medfit.errors import UserError
+from medfit.evaluation.divisions import check_tuned, divided, groups_of, num_folds, scheme, site_names
 from medfit.evaluation.trainings import Trainings
-from medfit.evidence import subgroups, summary
+from medfit.evidence import summary
 from medfit.evidence.predictions import TargetKind
 from medfit.evidence.settings import Rule, Settings
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
-from medfit.reporting.results import results, wide
+from medfit.reporting.formatting import in_one_line
+from medfit.reporting.results import KEYS, results, wide
+from medfit.reporting.tables import subgroups as subgroup_rows
 from medfit.search.values import set_values
 from medfit.study.best import choose, own_overrides, tuned
 from medfit.sweep import sweep
@@ -35,7 +36,6 @@ from medfit.training.parts import prepare
 if TYPE_CHECKING:
     import mlflow.entities
 
-KEYS = ["model", "fold", "seed"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -98,11 +98,12 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     Raises:
         UserError: the folds, sites or subgroups asked for are not to be had.
     """
+    check_tuned(cfg)
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
-    groups, folds = _groups(cfg, dataset), _folds(cfg, dataset)
+    groups, folds, names = groups_of(cfg, dataset), num_folds(cfg, dataset), site_names(cfg, dataset)
     if folds > 1:
-        prepare(_divided(cfg, 0))  # a mistake in how patients are divided opens no test split
+        prepare(divided(cfg, 0))  # a mistake in how patients are divided opens no test split
     key = _key(cfg, dataset)
     resume = _unfinished(cfg, dataset, key)
     tags = {"kind": "evaluation", "mlflow.runName": label(cfg), "evaluation.key": key}
@@ -112,10 +113,13 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         optimism = []
         rows: list[dict[str, Any]] = []
         for fold in range(folds):
-            fold_cfg, inner = _of_fold(cfg, fold, folds)
+            place = {"fold": fold} | ({"site": names[fold]} if names else {})
+            if folds > 1:
+                say(f"fold {fold + 1} of {folds}" + (f": {cfg.evaluate.site} '{names[fold]}'" if names else ""))
+            fold_cfg, inner = _of_fold(cfg, fold)
             trained = Trainings(fold_cfg, run, label(cfg), fold, groups)
             for model, unit, scores in trained.all():
-                rows.append({"model": model, "fold": fold, "seed": unit.seed if unit else None, **scores})
+                rows.append({"model": model, **place, "seed": unit.seed if unit else None, **scores})
                 if unit is not None:
                     units.setdefault(model, []).append(unit)
             if inner is not None:
@@ -141,11 +145,12 @@ def _found(
     tables = summary.summarise(units, list(cfg.task.metrics), settings)
     tables["scores"].insert(0, "patients_of", scheme(cfg))
     tables["scores"]["opening"] = opening
-    return Evaluation(trainings, tables, opening, summary.warnings(tables, kind))
+    told = summary.left_out(next(iter(units.values()))) + summary.warnings(tables, kind)
+    return Evaluation(trainings, tables, opening, told)
 
 
 def _log(cfg: DictConfig, run: Run, found: Evaluation) -> None:
-    own = found.trainings[found.trainings.model == label(cfg)].drop(columns=["patients", *KEYS])
+    own = found.trainings[found.trainings.model == label(cfg)].drop(columns=list(KEYS), errors="ignore")
     means = own.agg(["mean", "std"])
     run.log_metrics({f"test/{name}": value for name, value in means.loc["mean"].items()}, 0)
     run.log_metrics({f"test_sd/{name}": value for name, value in means.loc["std"].items()}, 0)
@@ -199,39 +204,9 @@ def _lives(store: Store, run: "mlflow.entities.Run") -> bool:
     return state == "runs" or (state == "elsewhere" and not store.local)
 
 
-def _groups(cfg: DictConfig, dataset: Dataset) -> pd.DataFrame:
-    """Returns the subgroups of each sample, a column each."""
-    return pd.DataFrame(
-        {
-            name: subgroups.levels(dataset.column(name, "evaluate.subgroups"), name, edges)
-            for name, edges in cfg.evaluate.subgroups.items()
-        },
-        index=range(len(dataset)),
-    )
-
-
-def _folds(cfg: DictConfig, dataset: Dataset) -> int:
-    if cfg.evaluate.site is None:
-        return cfg.evaluate.num_folds or 1
-    if cfg.evaluate.num_folds:
-        raise UserError("evaluate: give num_folds or site, not both")
-    return len(set(sites(dataset, cfg.evaluate.site)))
-
-
-def _divided(cfg: DictConfig, fold: int) -> DictConfig:
-    """Returns the config with the patients of one fold, or site, as its test split."""
-    if cfg.evaluate.num_folds:
-        return change(cfg, [f"split.num_folds={cfg.evaluate.num_folds}", f"split.fold={fold}"])
-    if cfg.evaluate.site:
-        return change(cfg, [f"split.site={as_override(cfg.evaluate.site)}", f"split.fold={fold}"])
-    return cfg
-
-
-def _of_fold(cfg: DictConfig, fold: int, folds: int) -> tuple[DictConfig, float | None]:
+def _of_fold(cfg: DictConfig, fold: int) -> tuple[DictConfig, float | None]:
     """Returns the config of one fold, and the best score of its own sweep, if it has one."""
-    cfg = _divided(cfg, fold)
-    if folds > 1:
-        say(f"fold {fold + 1} of {folds}")
+    cfg = divided(cfg, fold)
     if not cfg.evaluate.nested:
         return cfg, None
     study = sweep(cfg)
@@ -247,14 +222,8 @@ def _optimism(cfg: DictConfig, fold: int, inner: float, rows: Sequence[Mapping[s
     outer = pd.DataFrame(rows).query("model == @name and fold == @fold", local_dict={"name": label(cfg), "fold": fold})
     score = float(outer[metric].mean()) if metric in outer else float("nan")
     better = (score - inner) if cfg.task.mode == "min" else (inner - score)
-    return {"fold": fold, "metric": metric, "inner": inner, "outer": score, "optimism": better}
-
-
-def scheme(cfg: DictConfig) -> str:
-    """Returns which patients are scored, in words."""
-    if cfg.evaluate.site:
-        return f"each {cfg.evaluate.site}"
-    return f"{cfg.evaluate.num_folds} folds" if cfg.evaluate.num_folds else "test split"
+    site = {"site": rows[-1]["site"]} if "site" in rows[-1] else {}
+    return {"fold": fold, **site, "metric": metric, "inner": inner, "outer": score, "optimism": better}
 
 
 def label(cfg: DictConfig) -> str:
@@ -270,6 +239,9 @@ def main(cfg: DictConfig) -> None:
     table = results(found.trainings, found.tables, found.opening)
     columns, *rows = wide(table)
     show_table("Test scores (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
+    if "subgroups" in found.tables:
+        columns, *rows = in_one_line(subgroup_rows(found.tables["subgroups"]))
+        show_table("Subgroups (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
     for line in found.warnings:
         say(f"Note: {line}.")
     if cfg.experiment:

@@ -14,6 +14,7 @@ from medfit.config import folders
 from medfit.config.compose import _compose, compose
 from medfit.config.instantiate import load_dataset
 from medfit.data import leaks
+from medfit.data.column_leaks import telling
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
@@ -285,6 +286,18 @@ def test_strong_but_not_perfect_column_is_none_of_them():
     area = roc_auc_score(coin(300), x.marker)
     assert 0.93 < area < 0.98
     assert found(records(x)) == []
+
+
+@pytest.mark.parametrize(("swapped", "named"), [(8, True), (40, False)])
+def test_column_that_tells_nearly_all_is_named_from_an_auroc_of_99_percent_on(swapped, named):
+    y = np.arange(400) % 2 == 1
+    x = table(400).assign(marker=np.where(y, 1.0, 0.0) + rng(3).random(400) / 2)
+    cases = np.flatnonzero(y)[:swapped]
+    x.loc[cases, "marker"] = 0.45  # above nine tenths of the others
+    area = roc_auc_score(y, x.marker)
+    assert (0.99 < area < 0.998) if named else area < 0.99
+    (row,) = [*telling(records(x, y), np.arange(400)), None][:1]
+    assert row == (f"column 'marker' alone tells the target (AUROC {area:.3f} on the training rows)" if named else None)
 
 
 def test_column_that_is_missing_where_the_target_is_no_is_named():

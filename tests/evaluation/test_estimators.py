@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from medfit.evaluation.baselines import predictions
-from medfit.evaluation.estimators import ALPHAS, TREES, baselines, fit_predict
+from medfit.evaluation.estimators import ALPHAS, TREES, PatientRidge, baselines, fit_predict
 from medfit.training.parts import prepare
 
 RANDOM = np.random.default_rng(0)
@@ -194,3 +195,38 @@ def test_baselines_of_classes_do_not_depend_on_their_coding(compose, tmp_path):
     plain = score_baselines(prepare(compose(*chosen, "task=multiclass")))
     coded = score_baselines(prepare(compose(*chosen, "task=multiclass_codes", "task.coding=one_vs_one")))
     assert coded == plain
+
+
+def patients_with_a_trait(number=30, rows=4, features=60):
+    """Rows of one patient look alike and share an outcome that no feature tells of other patients."""
+    rng = np.random.default_rng(3)
+    patient = np.repeat(np.arange(number), rows)
+    x = rng.normal(size=(number, features))[patient] + 0.05 * rng.normal(size=(len(patient), features))
+    return x, rng.normal(size=(number, 1))[patient], patient
+
+
+def test_ridge_chooses_its_strength_on_patients_that_it_was_not_fitted_on():
+    x, y, patient = patients_with_a_trait()
+    order = np.random.default_rng(0).permutation(len(x))
+    found = PatientRidge().fit(x[order], y[order, 0], patient[order])
+    inner = GridSearchCV(Ridge(), {"alpha": ALPHAS}, cv=GroupKFold(5), scoring="neg_mean_squared_error")
+    expected = inner.fit(x[order], y[order, 0], groups=patient[order])
+    assert found.alpha_ == expected.best_params_["alpha"] == ALPHAS[-1]  # noise: the stronger the better
+    assert RidgeCV(ALPHAS).fit(x, y[:, 0]).alpha_ < 1  # by rows, the patient's others give the answer away
+    close(found.predict(x), expected.predict(x))
+
+
+@pytest.mark.parametrize(("number", "y"), [(3, REGRESSION), (5, MULTI_TARGET), (1, REGRESSION)])
+def test_ridge_of_few_patients_or_several_targets_has_a_strength(number, y):
+    patient = np.arange(120) % number
+    found = fit_predict(PatientRidge(), (X, y), NEW_X, y.shape[1], patient)
+    assert np.isfinite(found).all() and found.shape == (30, y.shape[1])
+
+
+def test_baselines_are_given_the_patients(compose, tmp_path):
+    x, y, patient = patients_with_a_trait()
+    table = pd.DataFrame(x).add_prefix("f").assign(y=y[:, 0], who=patient)
+    table.to_csv(tmp_path / "traits.csv", index=False)
+    chosen = ["dataset=table", f"dataset.path={tmp_path / 'traits.csv'}", "dataset.target=y", "model=linear"]
+    outputs = dict(predictions(prepare(compose(*chosen, "dataset.patient=who")), ["test"]))
+    assert float(outputs["ridge"]["test"][0].std()) < 0.05  # as good as the mean

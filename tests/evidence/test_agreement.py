@@ -27,11 +27,11 @@ def test_bias_and_limits_are_those_of_the_published_example():
 def test_their_intervals_are_near_the_published_formulas():
     rng = np.random.default_rng(0)
     errors = rng.normal(1, 5, 2000)
-    found = bland_altman([unit(errors, np.zeros(2000))], 2000).set_index("measure")
+    found = bland_altman([unit(errors, np.zeros(2000))]).set_index("measure")
     sd = errors.std(ddof=1)
     for measure, error in (("bias", sd / np.sqrt(2000)), ("upper limit", sd * np.sqrt(3 / 2000))):
         half = (found.loc[measure, "high"] - found.loc[measure, "low"]) / 2
-        assert half == pytest.approx(1.96 * error, rel=0.1)
+        assert half == pytest.approx(1.96 * error, rel=0.05)
 
 
 def test_repeated_measurements_make_nothing_surer():
@@ -82,3 +82,53 @@ def test_the_table_gives_width_and_measured_coverage():
     (row,) = conformal([test], [val], 0.9).itertuples()
     assert (row.half_width, row.coverage, row.patients) == (18, 0.75, 4)
     assert isinstance(conformal([test], [val]), pd.DataFrame)
+
+
+def test_a_patient_measured_often_weighs_as_much_as_one_measured_once():
+    errors, patient = np.r_[np.full(50, 0.5), np.arange(1.0, 19)], np.r_[np.zeros(50), np.arange(1, 19)]
+    assert conformal_width(errors, patient, 0.5) == 9  # 19 patients: half of 20 are that of 0.5 and those of 1 to 9
+
+
+def test_the_width_is_of_validation_patients_and_the_coverage_of_test_patients():
+    val, test = unit(np.arange(1.0, 20), np.zeros(19)), unit(np.full(4, 18.5), np.zeros(4), ["a", "a", "b", "c"])
+    (row,) = conformal([test], [val], 0.9).itertuples()
+    assert (row.half_width, row.coverage, row.patients) == (18, 0.0, 3)
+    assert (row.low, row.high) == pytest.approx(tuple(stats.binomtest(0, 3).proportion_ci(method="wilson")))
+
+
+def test_the_bias_of_single_measurements_has_students_interval():
+    errors = np.random.default_rng(0).normal(1, 5, 12)
+    found = bland_altman([unit(errors, np.zeros(12))]).set_index("measure").loc["bias"]
+    expected = stats.ttest_1samp(errors, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_lower_limit_is_the_upper_one_of_the_errors_turned_around():
+    errors = np.random.default_rng(0).exponential(1, 30)
+    one, other = (bland_altman([unit(sign * errors, np.zeros(30))]).set_index("measure") for sign in (1, -1))
+    lower, upper = one.loc["lower limit"], other.loc["upper limit"]
+    assert (lower.low, lower.estimate, lower.high) == pytest.approx((-upper.high, -upper.estimate, -upper.low))
+    assert one.loc["upper limit"].high - one.loc["upper limit"].estimate > lower.high - lower.estimate  # skewed
+
+
+def test_a_second_seed_that_says_the_same_and_folds_are_told_apart():
+    errors = np.random.default_rng(0).normal(0, 5, 40)
+    one = unit(errors, np.zeros(40))
+    single, twice = (bland_altman([one] * number) for number in (1, 2))
+    pd.testing.assert_frame_equal(single, twice)
+    folds = bland_altman([one, unit(errors, np.zeros(40), np.arange(40, 80))])
+    widths = [(table.high - table.low)[0] for table in (single, folds)]
+    quantiles = [stats.t.ppf(0.975, number - 1) * np.sqrt(number / (number - 1)) for number in (40, 80)]
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(0.5) * quantiles[1] / quantiles[0])
+    assert folds.patients.tolist() == [80] * 3
+
+
+@pytest.mark.parametrize("errors", [np.zeros(5), np.full(5, 2.0)])
+def test_errors_that_are_all_alike_have_limits_at_the_bias(errors):
+    found = bland_altman([unit(errors, np.zeros(5))])
+    assert (found.low == errors[0]).all() and (found.high == errors[0]).all()
+
+
+def test_one_patient_has_limits_without_intervals():
+    found = bland_altman([unit([1.0, 2.0], [0.0, 0.0], ["p", "p"])])
+    assert np.isfinite(found.estimate).all() and found[["low", "high"]].isna().all(axis=None)

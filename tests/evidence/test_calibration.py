@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -137,3 +137,28 @@ def test_the_curves_groups_hold_everyone_and_their_shares():
     assert found.predicted[0] == pytest.approx(unit.preds[order].mean())
     assert found.observed[0] == pytest.approx(unit.target[order].mean())
     assert (found.low <= found.observed).all()
+
+
+def line(unit):
+    """Intercept and slope of the truth on the log odds, by statsmodels."""
+    preds, target = of(unit)
+    return sm.GLM(target, sm.add_constant(logit(preds)), family=sm.families.Binomial()).fit().params
+
+
+def test_the_table_is_of_test_patients_put_right_by_validation_patients_alone():
+    val, test = study(0.5, seed=1, size=4000, prefix="v"), study(0.8, seed=2, size=4000)
+    rows = table([test], [val], num_resamples=100).set_index(["recalibration", "measure"]).estimate
+    learnt = line(val)[1]  # Platt's targets are the truth itself but for 1 in 2000
+    assert rows["none", "slope"] == pytest.approx(line(test)[1], rel=1e-4)
+    assert rows["platt", "slope"] == pytest.approx(line(test)[1] / learnt, rel=5e-3)
+    assert rows["platt", "slope"] == pytest.approx(0.8 / 0.5, rel=0.1)
+
+
+def test_the_curve_of_repeated_measurements_is_as_wide_as_of_the_patients():
+    unit = study(size=100)
+    once, tenfold = curve([unit]), curve([unit.rows(np.repeat(np.arange(100), 10))])
+    assert tenfold.patients.tolist() == once.patients.tolist() == [10] * 10
+    for one, ten in zip(once.itertuples(), tenfold.itertuples(), strict=True):
+        expected = stats.binomtest(round(one.observed * 10), 10).proportion_ci(method="wilson")
+        assert (one.low, one.high) == pytest.approx(tuple(expected))
+        assert (ten.low, ten.high) == pytest.approx(tuple(expected))

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from medfit.evidence import delong
@@ -141,11 +143,48 @@ def test_the_paired_test_is_delongs(seed):
     spread = delongs_covariance(a, a, target) + delongs_covariance(b, b, target) - 2 * delongs_covariance(a, b, target)
     assert found.estimate == pytest.approx(roc_auc_score(target, a) - roc_auc_score(target, b))
     if spread > 1e-12:
-        assert found.high - found.estimate == pytest.approx(1.959964 * np.sqrt(spread), rel=1e-5)
-        assert 0 <= p <= 1
+        freedom = satterthwaite(of_the_difference(a, b, target))
+        error = np.sqrt(spread)
+        assert found.high - found.estimate == pytest.approx(stats.t.ppf(0.975, freedom) * error, rel=1e-5)
+        assert found.estimate - found.low == pytest.approx(stats.t.ppf(0.975, freedom) * error, rel=1e-5)
+        assert p == pytest.approx(2 * stats.t.sf(abs(found.estimate) / error, freedom), rel=1e-5)
+
+
+def of_the_difference(one, other, target):
+    """The variances that cases and others add to that of a difference, with their numbers."""
+    gaps = [
+        a - b for a, b in zip(structural_components(one, target), structural_components(other, target), strict=True)
+    ]
+    return [(gap.var(ddof=1) / len(gap), len(gap)) for gap in gaps]
+
+
+def test_with_many_patients_the_paired_p_is_the_normals():
+    one, noise = study(size=4000, digits=6), np.random.default_rng(1).random((4000, 1))
+    other = replace(one, preds=one.preds + 0.3 * noise)
+    found, p = delong.compare([one], [other])
+    target, (a, b) = one.target[:, 0], (unit.preds[:, 0] for unit in (one, other))
+    spread = sum(v for v, _ in of_the_difference(a, b, target))
+    assert p == pytest.approx(2 * stats.norm.sf(abs(found.estimate) / np.sqrt(spread)), rel=0.05)
 
 
 def test_a_model_is_no_better_than_itself():
     unit = study()
     found, p = delong.compare([unit], [unit])
     assert (found.estimate, found.low, found.high, p) == (0, 0, 0, 1)
+
+
+def satterthwaite(parts):
+    """Of variances with the number that each was estimated from."""
+    return sum(v for v, _ in parts) ** 2 / sum(v**2 / (n - 1) for v, n in parts)
+
+
+def test_the_interval_is_students_on_the_log_odds_of_the_area():
+    unit = study(size=60, digits=6)
+    preds, target = unit.preds[:, 0], unit.target[:, 0]
+    v10, v01 = structural_components(preds, target)
+    parts = [(v.var(ddof=1) / len(v), len(v)) for v in (v10, v01)]
+    area, error = roc_auc_score(target, preds), np.sqrt(sum(v for v, _ in parts))
+    half = stats.t.ppf(0.975, satterthwaite(parts)) * error / (area * (1 - area))
+    ends = special.expit(special.logit(area) + np.array([-half, half]))
+    found = delong.interval([unit])
+    assert (found.low, found.high) == pytest.approx(tuple(ends))

@@ -1,10 +1,16 @@
+import hashlib
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from medfit.evidence import intervals
 from medfit.evidence.intervals import of_patients, resample, strata_of
 from medfit.evidence.predictions import Predictions
+from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit, draws, summarise
 from medfit.evidence.targets.known import named
 
 RNG = np.random.default_rng(0)
@@ -116,33 +122,75 @@ def test_p_is_small_where_zero_is_far_and_large_where_it_is_not():
     assert resample(mean_of(np.zeros(5)), 5).p_value("mean") == 1
 
 
-def test_what_resampling_itself_moves_is_moved_back():
+def test_what_resampling_itself_moves_has_neither_interval_nor_p():
     # the share of patients that are drawn: no resample has them all
-    statistics = {"distinct": lambda weights: (weights > 0).mean(axis=1)}
-    found = resample(statistics, 50).bca()["distinct"]
-    assert found.method == "centred bootstrap"
-    assert found.low < found.estimate == 1 < found.high
+    drawn = resample({"distinct": lambda weights: (weights > 0).mean(axis=1) - 0.9}, 50)
+    found = drawn.bca()["distinct"]
+    assert found.estimate == pytest.approx(0.1) and found.method == "no interval"
+    assert np.isnan([found.low, found.high, drawn.p_value("distinct")]).all()
 
 
-def test_calibration_errors_lie_in_their_intervals():
+def test_calibration_errors_have_no_interval_as_chance_alone_makes_them_large():
     rng = np.random.default_rng(0)
     preds = rng.random(80)
-    target = (rng.random(80) < preds).astype(float)
+    target = (rng.random(80) < preds).astype(float)  # calibrated: the truth is 0
     unit = Predictions(named("binary"), ["y"], np.arange(80).astype(str), target[:, None], preds[:, None])
-    statistics, patients, strata, _ = of_patients([unit])
-    found = resample({"e": statistics["calibration_error"]}, len(patients), strata).bca()["e"]
-    assert 0 <= found.low < found.estimate < found.high
+    drawn = draws([unit], ["calibration_error", "brier"], Settings(num_resamples=200))
+    for found in (drawn.bca(), drawn.percentile(), (drawn - drawn).bca()):
+        assert np.isfinite(found["brier"].low)
+        assert np.isnan([found["calibration_error"].low, found["calibration_error"].high]).all()
+        assert found["calibration_error"].method == "no interval"
+    assert np.isnan(drawn.p_value("calibration_error")) and drawn.bca()["calibration_error"].estimate > 0.05
 
 
-def test_a_moved_statistic_has_the_p_of_its_spread():
-    statistics = {"gap": lambda weights: (weights > 0).mean(axis=1) - 1}
-    assert resample(statistics, 50).p_value("gap") > 0.5
+def test_means_over_trainings_are_over_those_that_all_patients_define():
+    target = np.array([[1.0], [0.0], [0.0], [0.0]])
+    one = Predictions(named("binary"), ["y"], np.array(list("abcd")), target, np.array([[0.5], [0.1], [0.6], [0.2]]))
+    single = replace(one, patient=np.array(list("efgh")), target=np.ones_like(target))
+    statistics, *_ = of_patients([one, single])
+    weights = np.array([np.ones(8), [0, 2, 1, 1, 1, 1, 1, 1]])
+    np.testing.assert_allclose(statistics["auroc"](weights), [2 / 3, np.nan])
 
 
-def test_the_same_patients_are_drawn_whatever_the_order_of_the_folds():
+def renamed(unit, key):
+    """The same rows, with other pseudonyms for the patients: what another machine's salt makes of them."""
+    names = np.array([hashlib.sha256(f"{key}/{name}".encode()).hexdigest()[:16] for name in unit.patient])
+    return replace(unit, patient=names)
+
+
+@pytest.mark.parametrize("kind", ["regression", "segmentation"])
+def test_the_same_data_have_the_same_intervals_on_every_machine(kind):
     rng = np.random.default_rng(0)
-    folds = [regression([f"{k}{i}" for i in range(12)], rng.normal(0, 1, 12)) for k in "bac"]
-    orders = ([0, 1, 2], [2, 0, 1], [0, 0, 2, 1, 1, 2])  # the last with two seeds
-    one, *others = (resample(*arguments(*(folds[i] for i in order)), num_resamples=50) for order in orders)
-    for other in others:
-        np.testing.assert_allclose((one - other).values, 0, atol=1e-12)
+    patient = rng.permutation(np.repeat(np.arange(15), 2))
+    made = regression(patient, rng.exponential(1, 30))
+    if kind == "segmentation":
+        found, missed, false = rng.integers(1, 50, (3, 30))
+        counts = np.stack([found, found + false, found + missed], axis=1)[:, :, None].astype(float)
+        made = Predictions(named(kind), ["tumour"], patient.astype(str), counts, np.full((30, 2, 1), np.nan))
+    folds = [made, replace(made, patient=np.char.add("f", made.patient))]
+    metric = {"regression": "mae", "segmentation": "dice"}[kind]
+    tables = []
+    for key in range(4):
+        trained = [Unit(fold, 0, test, test) for fold, test in enumerate(renamed(unit, key) for unit in folds)]
+        trained = trained[::-1] if key % 2 else trained
+        tables.append(summarise({"net": trained}, [metric], Settings(num_resamples=200))["scores"])
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(other, tables[0], rtol=1e-12)
+
+
+def test_models_with_other_patients_or_another_order_of_them_are_not_paired():
+    rng = np.random.default_rng(0)
+    one, other = (regression(order, rng.normal(0, 1, 3)) for order in (["a", "b", "c"], ["b", "a", "c"]))
+    drawn = [draws([unit], ["mae"], Settings(num_resamples=100)) for unit in (one, other)]
+    assert np.isfinite((drawn[0] - drawn[0]).values).all()
+    with pytest.raises(ValueError, match="the same patients in the same order"):
+        drawn[0] - drawn[1]
+
+
+def test_rows_may_come_in_any_order_within_a_later_seed():
+    rng = np.random.default_rng(0)
+    unit = regression(list("dacb"), rng.normal(0, 1, 4))
+    statistics, patients, *_ = of_patients([unit, unit.rows(np.array([2, 0, 3, 1]))])
+    weights = rng.integers(0, 3, (5, 4)) + 1.0
+    assert patients.tolist() == list("dacb")
+    np.testing.assert_allclose(statistics["mae"](weights), (weights @ np.abs(unit.preds[:, 0])) / weights.sum(axis=1))

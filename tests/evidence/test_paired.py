@@ -135,3 +135,26 @@ def test_how_the_patients_differ_is_told(other, told):
 
 def flipped(one):
     return Predictions(one.kind, one.names, one.patient, 1 - one.target, one.preds)
+
+
+def test_the_same_targets_of_patients_in_another_order_differ():
+    one = predictions(1)
+    other = Predictions(one.kind, one.names, one.patient[::-1], one.target, one.preds)
+    told = paired.patients_differ({"a": units(1), "b": [Unit(0, 1, other, other)]})
+    assert "different targets or samples of the same patients" in told
+
+
+def of_errors(*sizes):
+    """Trainings whose mean absolute errors are these."""
+    patient, nought = np.arange(8).astype(str), np.zeros((8, 1))
+    made = [Predictions(named("regression"), ["y"], patient, nought, np.full((8, 1), size)) for size in sizes]
+    return [Unit(0, seed, one, one) for seed, one in enumerate(made)]
+
+
+@pytest.mark.parametrize(("better", "beyond"), [(0.3, False), (0.39, False), (0.41, True)])
+def test_a_gain_is_beyond_seeds_from_twice_their_standard_deviation_on(better, beyond):
+    spread = 0.2 / np.sqrt(2)  # two trainings 0.2 apart; of the difference of two such models, 0.2
+    one, other = of_errors(2 - better, 2.2 - better), of_errors(2.0, 2.2)
+    found = row_of(paired.compare(one, other, ["mae"], FEW), "mae")
+    assert (found.gain, found.seed_sd) == pytest.approx((better, np.hypot(spread, spread)))
+    assert bool(found.beyond_seeds) is beyond

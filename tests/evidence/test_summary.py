@@ -1,12 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
-from medfit.evidence.summary import Unit, summarise, warnings
+from medfit.evidence.summary import Unit, left_out, summarise, warnings
 from medfit.evidence.targets.known import named
 
 FEW = Settings(num_resamples=200)
@@ -119,3 +120,92 @@ def test_the_metric_that_decides_depends_on_the_kind():
     assert [named(kind).headline for kind in ("binary", "multiclass", "regression", "segmentation")] == [
         "auroc", "auroc", "mae", "dice",
     ]  # fmt: skip
+
+
+def with_events(number, size, prefix="p"):
+    """A diagnosis that so many patients have."""
+    made = binary(3, size=size, prefix=prefix)
+    target = (np.arange(size) < number).astype(float)[:, None]
+    return Predictions(made.kind, made.names, made.patient, target, made.preds)
+
+
+@pytest.mark.parametrize(
+    ("events", "size", "small"),
+    [(10, 20, False), (9, 100, True), (10, 19, True), (91, 100, True), (90, 100, False), (5, 10, True)],
+)
+def test_a_subgroup_is_small_with_few_patients_or_few_in_its_smaller_class(events, size, small):
+    made = with_events(events, size)
+    groups = pd.DataFrame({"sex": ["f"] * size})
+    table = summarise({"mlp": [Unit(0, 0, made, made, groups)]}, ["brier"], FEW)["subgroups"]
+    assert bool(row(table, metric="brier").small) is small
+
+
+@pytest.mark.parametrize(
+    ("events", "size", "told"),
+    [
+        (49, 400, "with 49 patients in the smaller class"),
+        (351, 400, "with 49 patients in the smaller class"),
+        (45, 90, "with 45 patients in the smaller class"),
+        (50, 100, None),
+    ],
+)
+def test_few_patients_are_told_by_the_smaller_class_or_by_all(events, size, told):
+    made = with_events(events, size)
+    lines = warnings(summarise({"mlp": [Unit(0, 0, made, made)]}, NAMES, FEW), named("binary"))
+    assert [told in line for line in lines] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(("size", "few"), [(99, True), (100, False)])
+def test_few_patients_with_numbers_are_told_too(size, few):
+    rng = np.random.default_rng(0)
+    made = Predictions(named("regression"), ["y"], np.arange(size).astype(str), *rng.normal(0, 1, (2, size, 1)))
+    lines = warnings(summarise({"mlp": [Unit(0, 0, made, made)]}, ["mae"], FEW), named("regression"))
+    assert [f"with {size} patients" in line for line in lines] == ([True] if few else [])
+
+
+def test_thresholds_and_recalibration_come_of_validation_patients_and_scores_of_test_patients():
+    val, test = binary(1, prefix="v"), binary(2)
+    tables = summarise({"mlp": [Unit(0, 0, val, test)]}, NAMES, FEW)
+    chosen = tables["thresholds"].threshold.iloc[0]
+    best = [
+        max(true - false for false, true, _ in zip(*roc_curve(u.target[:, 0], u.preds[:, 0]), strict=True))
+        for u in (val, test)
+    ]
+    youden = [
+        (u.preds[u.target > 0.5] >= chosen).mean() + (u.preds[u.target < 0.5] < chosen).mean() - 1 for u in (val, test)
+    ]
+    assert youden[0] == pytest.approx(best[0]) and youden[1] < best[1]
+    found = row(tables["thresholds"], rate="sensitivity").estimate
+    assert found == pytest.approx((test.preds[test.target > 0.5] >= chosen).mean())
+    assert row(tables["scores"], metric="auroc").estimate == pytest.approx(roc_auc_score(test.target, test.preds))
+    curves = tables["calibration_curve"]
+    raised = curves[curves.recalibration == "isotonic"].predicted.to_numpy()
+    expected = IsotonicRegression(out_of_bounds="clip").fit(val.preds[:, 0], val.target[:, 0]).predict(test.preds[:, 0])
+    assert np.average(raised, weights=curves[curves.recalibration == "isotonic"].patients) == pytest.approx(
+        expected.mean()
+    )
+
+
+def test_prediction_intervals_come_of_validation_patients():
+    patient, nought = np.arange(19).astype(str), np.zeros((19, 1))
+    val, test = (
+        Predictions(named("regression"), ["y"], patient, nought, np.arange(1.0, 20)[:, None] * scale)
+        for scale in (1, 0.5)
+    )
+    table = summarise({"mlp": [Unit(0, 0, val, test)]}, ["mae"], FEW)["prediction_intervals"]
+    assert (table.half_width[0], table.coverage[0]) == (18, 1.0)
+
+
+def test_classes_that_no_score_can_be_of_are_told():
+    rng = np.random.default_rng(0)
+    preds = rng.dirichlet(np.ones(3), 6)
+    found = [
+        Predictions(named("multiclass"), ["a", "b", "c"], np.arange(6).astype(str), np.eye(3)[classes], preds)
+        for classes in ([0, 1, 0, 1, 0, 1], [0, 1, 2, 0, 1, 2])
+    ]
+    one = [Unit(0, seed, found[0], found[0]) for seed in (0, 1)]
+    (line,) = left_out(one)
+    assert line == "all or none of the samples are 'c' in the test split: its AUROC is undefined and in no mean"
+    (line,) = left_out([*one, Unit(1, 0, found[1], found[1])])
+    assert "'c' in 1 of 2 test splits" in line
+    assert left_out([Unit(1, 0, found[1], found[1])]) == []

@@ -7,7 +7,7 @@ from sklearn.metrics import precision_score, recall_score, roc_curve
 
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.targets.known import named
-from medfit.evidence.thresholds import choose, predictive_values, rates, readout, wilson
+from medfit.evidence.thresholds import Counted, _counted, _rates, choose, predictive_values, rates, readout, wilson
 
 
 def study(seed=0, size=80, prefix=""):
@@ -116,7 +116,8 @@ def test_repeated_measurements_count_as_one_patient():
     single, val = study(1), study(2, prefix="v")
     tenfold = single.rows(np.repeat(np.arange(len(single)), 10))
     one, ten = (rows_of(readout([unit], [val]), "specificity") for unit in (single, tenfold))
-    assert (one.low, one.high, one.patients) == pytest.approx((ten.low, ten.high, ten.patients))
+    assert (one.low, one.high) == pytest.approx((ten.low, ten.high), rel=0.02)
+    assert one.patients == ten.patients
 
 
 def test_a_rate_of_one_has_an_interval():
@@ -146,3 +147,52 @@ def test_a_class_that_validation_lacks_is_a_gap():
     nobody = Predictions(named("binary"), val.names, val.patient, np.zeros_like(val.target), val.preds)
     table = readout([test], [nobody])
     assert table[["threshold", "estimate", "low", "high"]].isna().all(axis=None)
+
+
+def clusters(rng, number, rows, alike):
+    """Patients whose answers are all alike in a share of them, and drawn one by one in the others."""
+    patient = np.repeat(np.arange(number), rows)
+    same = (rng.random(number) < alike)[patient]
+    right = np.where(same, (rng.random(number) < 0.8)[patient], rng.random(number * rows) < 0.8).astype(float)
+    return Predictions(named("binary"), ["ill"], patient.astype(str), np.ones((number * rows, 1)), right[:, None])
+
+
+def sensitivity(unit):
+    return next(rate for rate in _rates([unit], [0.5], 0, 4000) if rate["rate"] == "sensitivity")
+
+
+@pytest.mark.parametrize("alike", [0.2, 0.5, 0.9])
+def test_what_repeats_count_for_is_the_design_effect_of_surveys(alike):
+    unit = clusters(np.random.default_rng(4), 100, 4, alike)
+    right = (unit.preds[:, 0] > 0.5).reshape(100, 4)
+    rate = right.mean()
+    variance = (right.mean(axis=1) - rate).var(ddof=0) / 100  # of the mean of clusters of one size
+    students = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 99)) ** 2  # Korn & Graubard, for few clusters
+    number = min(rate * (1 - rate) / variance * students, 400)
+    assert 110 < number < 330
+    expected = wilson(rate, number)
+    found = sensitivity(unit)
+    assert (found["low"], found["high"]) == pytest.approx(expected, abs=0.004)
+
+
+@pytest.mark.parametrize(
+    ("patients", "rows", "told", "effective", "number"),
+    [
+        (50, 50.0, 20, 60.0, 50),  # a row each
+        (50, 50.0, 20, 40.0, 40),
+        (50, 200.0, 4, 180.0, 50),  # four patients can't tell how alike their rows are
+        (50, 200.0, 5, 1000.0, 200),
+        (50, 200.0, 5, 100.0, 100 * (1.959964 / 2.009575) ** 2),  # Student's with 49 degrees of freedom
+        (50, 200.0, 0, np.nan, 50),
+    ],
+)
+def test_how_many_rows_count(patients, rows, told, effective, number):
+    assert Counted(patients, rows, told).number(effective) == pytest.approx(number, rel=1e-5)
+
+
+def test_a_second_seed_makes_no_more_rows():
+    one = _counted([study(1)], [0.5], 0, "sensitivity")
+    assert _counted([study(1), study(1)], [0.5, 0.5], 0, "sensitivity") == one
+    target, preds = study(1).target[:, 0] > 0.5, study(1).preds[:, 0]
+    assert (one.patients, one.rows) == (target.sum(), target.sum())
+    assert one.told == min((preds[target] >= 0.5).sum(), (preds[target] < 0.5).sum())

@@ -129,3 +129,26 @@ def test_segmentations_are_means_over_patients_then_classes():
     np.testing.assert_allclose(found.metrics()["dice"](weights)[0], mean(mean(dice, axis=0), axis=0))
     np.testing.assert_allclose(found.metrics()["dice/b"](weights)[1], (2 * dice[0, 1] + dice[2, 1] + dice[3, 1]) / 4)
     np.testing.assert_allclose(found.metrics()["hausdorff95_mm/a"](weights)[0], distances[:, 0, 0].mean())
+
+
+@pytest.mark.parametrize("metric", ["auroc", "auprc", "balanced_accuracy", "f1"])
+def test_a_resample_without_a_class_has_no_mean_over_classes(metric):
+    target, preds = np.eye(3)[[0, 0, 1, 1, 2]], np.random.default_rng(0).dirichlet(np.ones(3), 5)
+    preds[4], preds[:4, 2] = [0.1, 0.2, 0.7], 0.0
+    unit = Predictions(named("multiclass"), ["a", "b", "c"], np.arange(5).astype(str), target, preds)
+    of = unit.metrics()[metric]
+    without = np.array([[1.0, 1, 1, 1, 0], [2, 1, 1, 1, 1]])
+    assert np.isfinite(of(np.ones((1, 5)))).all()
+    assert np.isfinite(of(without)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("metric", ["auroc", "auprc", "balanced_accuracy"])
+def test_a_resample_without_a_label_has_no_mean_over_labels(metric):
+    target = np.array([[1.0, 0, 1], [0, 0, 1], [1, 1, 1], [0, 0, 1]])  # everyone has the last: it is in no mean
+    preds = np.array([[0.9, 0.2, 0.5], [0.3, 0.4, 0.4], [0.2, 0.8, 0.3], [0.5, 0.9, 0.3]])
+    unit = Predictions(named("multilabel"), ["a", "b", "c"], np.arange(4).astype(str), target, preds)
+    metrics, weights = unit.metrics(), np.array([[1.0, 1, 1, 1], [1, 1, 0, 1]])
+    if metric != "balanced_accuracy":  # of the last, it is the share that is found
+        both = [metrics[f"{metric}/{name}"](weights) for name in "ab"]
+        np.testing.assert_allclose(metrics[metric](weights), np.mean(both, axis=0))
+    assert np.isfinite(metrics[metric](weights)).tolist() == [True, False]

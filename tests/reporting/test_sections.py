@@ -7,7 +7,7 @@ import pytest
 from html_checks import Reader
 
 from medfit.config import folders
-from medfit.reporting import page, page_figures, statements
+from medfit.reporting import page, page_figures, statements, tables
 from medfit.reporting.collect import ReportData
 
 
@@ -191,3 +191,18 @@ def test_single_patients_images_are_shown_only_where_that_is_asked_for(lab, segm
     hidden = [picture.title for picture in page_figures.of_training(lab.facts(segmentation).trained, cases=False)]
     assert {"Overlay best", "Overlay worst"} <= set(shown)
     assert hidden == [title for title in shown if "verlay" not in title]
+
+
+@pytest.mark.slow
+def test_subgroups_are_in_the_short_report_too(lab, diagnosis):
+    text = lab.report(diagnosis)[1]
+    assert "## Subgroups" in text and "age: below 50" in text
+
+
+def test_trainings_and_optimism_of_sites_have_their_names():
+    scores = {"model": "net", "fold": [0, 1], "site": ["north", "south"], "seed": 0, "brier": [0.1, 0.2]}
+    header, *rows = tables.trainings(pd.DataFrame(scores), [])
+    assert header[:4] == ["model", "site", "seed", "brier"]
+    assert [row[1] for row in rows] == ["north", "south"]
+    gaps = {"fold": [0, 1], "site": ["north", "south"], "metric": "auroc", "inner": 0.9, "outer": 0.8, "optimism": 0.1}
+    assert [row[0] for row in tables.optimism(pd.DataFrame(gaps))] == ["site", "north", "south"]

@@ -122,6 +122,25 @@ def test_a_failing_run_is_failed_with_its_facts(compose, client, monkeypatch):
     assert "regime.optimizer.lr" in run.data.params
 
 
+def test_a_patient_has_another_pseudonym_in_each_data_set(tmp_path):
+    one, other = (pseudonyms(tmp_path, name, ["p1", "p2"]) for name in ("clinic", "hospital"))
+    assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
+)
+def test_what_ended_a_run_is_its_status(compose, client, error, status):
+    cfg = compose("regime=smoke")
+    parts = prepare(cfg)
+    facts = (parts.datamodule.dataset, parts.datamodule.proof)
+    with pytest.raises(error), start_run(cfg, *facts, {"kind": "run"}) as run:
+        raise error("the plug was pulled")
+    found = client.get_run(run.id)
+    assert found.info.status == status
+    assert ("failure" in found.data.tags) == (status == "FAILED")
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_store_that_fails_too_hides_no_error(compose, output_dir, error):
     cfg = compose("regime=smoke")

@@ -55,11 +55,12 @@ def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) 
         found = {trivial: found[trivial]}
     arrays = partial(_arrays, parts, bool(too_large))
     x, y = arrays("train")
+    patient = np.asarray(parts.datamodule.groups("train"))
     for name, estimator in found.items():
         outputs = {}
         for split in splits:
             its_x, its_y = arrays(split)
-            preds = fit_predict(estimator, (x.numpy(), y.numpy()), its_x.numpy(), num_outputs)
+            preds = fit_predict(estimator, (x.numpy(), y.numpy()), its_x.numpy(), num_outputs, patient)
             outputs[split] = (torch.from_numpy(preds), its_y)
         yield name, outputs
 

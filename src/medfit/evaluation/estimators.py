@@ -1,14 +1,16 @@
 """Baselines that a network has to beat, by scikit-learn, on the same features and splits."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GroupKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -16,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from medfit.evidence.targets.known import named
 
 ALPHAS = np.logspace(-2, 4, 25)
+INNER_FOLDS = 5  # of patients, for what a baseline chooses
 # shallow trees at half the usual rate: on the bundled tables' training rows, cross-validated, as good or better
 TREES: dict[str, Any] = {"max_depth": 3, "learning_rate": 0.05, "early_stopping": False, "random_state": 0}
 Third = Literal["trees", "neighbour"]
@@ -34,7 +37,7 @@ def baselines(task: str, third: Third | None = None, num_outputs: int = 1) -> di
     """
     if not named(task).classifies:
         trees = HistGradientBoostingRegressor(**TREES)
-        found: dict[str, Any] = {"mean": DummyRegressor(), "ridge": RidgeCV(ALPHAS)}
+        found: dict[str, Any] = {"mean": DummyRegressor(), "ridge": PatientRidge()}
         neighbour: Any = KNeighborsRegressor(1)
         boosting: Any = MultiOutputRegressor(trees) if num_outputs > 1 else trees
     else:
@@ -49,7 +52,55 @@ def baselines(task: str, third: Third | None = None, num_outputs: int = 1) -> di
     return found | more[third]
 
 
-def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndarray, num_outputs: int) -> np.ndarray:
+class PatientRidge(RegressorMixin, BaseEstimator):
+    """Ridge regression whose strength is chosen on patients that it was not fitted on, each whole.
+
+    Where each patient has one row, by leaving out one at a time, in closed form; else in five folds of patients.
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray, patient: np.ndarray | None = None) -> "PatientRidge":
+        """Learns from rows (rows, features), whose patients are told by ``patient`` (rows,); None for a row each."""
+        number = len(x) if patient is None else len(np.unique(patient))
+        if 1 < number < len(x):
+            folds = GroupKFold(min(INNER_FOLDS, number)).split(x, groups=patient)
+            self.alpha_ = ALPHAS[np.argmin(_errors(x, y, folds))]
+        else:
+            self.alpha_ = RidgeCV(ALPHAS).fit(x, y).alpha_
+        self.fitted_ = Ridge(self.alpha_).fit(x, y)
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Returns the predicted numbers."""
+        return self.fitted_.predict(x)
+
+
+def _errors(x: np.ndarray, y: np.ndarray, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Returns the summed squared errors of each strength of ridge regression on rows that it did not learn from.
+
+    Args:
+        x: In the shape (rows, features).
+        y: In the shape (rows,) or (rows, targets).
+        folds: Rows to learn from, and rows to predict.
+    """
+    errors = np.zeros(len(ALPHAS))
+    for learnt, left_out in folds:
+        center, middle = x[learnt].mean(axis=0), y[learnt].mean(axis=0)
+        left, sizes, right = np.linalg.svd(x[learnt] - center, full_matrices=False)
+        known, new = left.T @ (y[learnt] - middle).reshape(len(learnt), -1), (x[left_out] - center) @ right.T
+        target = (y[left_out] - middle).reshape(len(left_out), -1)
+        for place, alpha in enumerate(ALPHAS):
+            shrunk = (sizes / (sizes**2 + alpha))[:, None] * known
+            errors[place] += float(((new @ shrunk - target) ** 2).sum())
+    return errors
+
+
+def fit_predict(
+    estimator: Any,
+    train: tuple[np.ndarray, np.ndarray],
+    x: np.ndarray,
+    num_outputs: int,
+    patient: np.ndarray | None = None,
+) -> np.ndarray:
     """Returns predictions in a task's layout (samples, outputs): probabilities or numbers.
 
     Args:
@@ -58,13 +109,14 @@ def fit_predict(estimator: Any, train: tuple[np.ndarray, np.ndarray], x: np.ndar
             those that are missing (the padding of series) are nought.
         x: To predict for.
         num_outputs: Labels, classes or targets, those that the training split lacks among them.
+        patient: Whose each training row is, for what chooses a setting of its own; None for a row each.
     """
     (features, y), x = train, np.nan_to_num(x.reshape(len(x), -1))
     features, target = np.nan_to_num(features.reshape(len(features), -1)), y[:, 0] if y.shape[1:] == (1,) else y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop near its best
         warnings.filterwarnings("ignore", "Label .* is present in all training examples")
-        estimator.fit(features, target)
+        estimator.fit(features, target, **({"patient": patient} if isinstance(estimator, PatientRidge) else {}))
     if not is_classifier(estimator):
         return np.asarray(estimator.predict(x), dtype=np.float32).reshape(len(x), num_outputs)
     probability, classes = estimator.predict_proba(x), estimator.classes_

@@ -1,60 +1,88 @@
 """How well predicted numbers agree with measured ones, in their unit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from medfit.evidence.calibration import groups
-from medfit.evidence.intervals import LEVEL, Statistic, mean_of, resample, strata_of
+from medfit.evidence.intervals import LEVEL
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.thresholds import wilson
-from medfit.evidence.weighted import share
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
 
-def bland_altman(units: Sequence[Predictions], num_resamples: int = 1000) -> pd.DataFrame:
+def bland_altman(units: Sequence[Predictions]) -> pd.DataFrame:
     """Returns the bias (mean of predicted - measured) and the 95 % limits of agreement of each target.
 
-    Means over trainings; the intervals resample patients, so they hold where a patient was measured repeatedly
-    (Bland & Altman, Lancet 1986; Stat Methods Med Res 1999).
+    Means over trainings. The intervals take patients as what was sampled, so they hold where a patient was measured
+    repeatedly: Student's for the bias, and for the limits those of mean and standard deviation put together (Zou, Stat
+    Methods Med Res 2013, but for variances that are estimated from patients and not from normal errors).
     """
-    patients, strata = strata_of(units)
     rows = []
     for column, name in enumerate(units[0].names):
-        errors = [unit.preds[:, column] - unit.target[:, column] for unit in units]
-        statistics = {
-            measure: mean_of(units, [_beside_the_mean(error, deviations) for error in errors], patients)
-            for measure, deviations in {"bias": 0.0, "lower limit": -Z, "upper limit": Z}.items()
-        }
-        drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
-        for measure, found in drawn.bca().items():
-            rows.append(
-                {
-                    "column": name,
-                    "measure": measure,
-                    "estimate": found.estimate,
-                    "low": found.low,
-                    "high": found.high,
-                    "patients": len(patients),
-                }
-            )
+        found = _moments(units, [unit.preds[:, column] - unit.target[:, column] for unit in units])
+        for measure, deviations in {"bias": 0.0, "lower limit": -Z, "upper limit": Z}.items():
+            low, high = found.ends(deviations)
+            estimate = found.mean + deviations * found.sd
+            row = {"column": name, "measure": measure, "estimate": estimate, "low": low, "high": high}
+            rows.append(row | {"patients": found.num_patients})
     return pd.DataFrame(rows)
 
 
-def _beside_the_mean(error: np.ndarray, deviations: float) -> Statistic:
-    """Returns the errors' mean and so many of their standard deviations, as a function of the rows' weights."""
-    center = error.mean()
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of errors, with what sampling other patients would do to them.
 
-    def of(weights: np.ndarray) -> np.ndarray:
-        total = weights.sum(axis=1)
-        mean = share(weights @ error, total)
-        squares = weights @ (error - center) ** 2 - total * (mean - center) ** 2
-        return mean + deviations * np.sqrt(np.maximum(share(squares, total - 1), 0))
+    Args:
+        mean: Of the errors.
+        sd: Their standard deviation.
+        mean_error: Standard error of the mean.
+        log_sd_error: Standard error of the standard deviation's logarithm.
+        correlation: Of the two.
+        num_patients: That were sampled.
+    """
 
-    return of
+    mean: float
+    sd: float
+    mean_error: float
+    log_sd_error: float
+    correlation: float
+    num_patients: int
+
+    def ends(self, deviations: float) -> tuple[float, float]:
+        """Returns the ends of the interval of the mean and so many standard deviations; NaN of one patient."""
+        if self.num_patients < 2:
+            return np.nan, np.nan
+        quantile = stats.t.ppf((1 + LEVEL) / 2, self.num_patients - 1)
+        estimate, of_mean = self.mean + deviations * self.sd, quantile * self.mean_error
+        smaller, larger = (self.sd * np.exp(sign * quantile * self.log_sd_error) - self.sd for sign in (-1, 1))
+        down, up = sorted((deviations * smaller, deviations * larger))
+        turn = 2 * self.correlation * of_mean * np.sign(deviations)
+        low, high = (np.sqrt(max(of_mean**2 + end**2 + turn * abs(end), 0)) for end in (down, up))
+        return float(estimate - low), float(estimate + high)
+
+
+def _moments(units: Sequence[Predictions], errors: Sequence[np.ndarray]) -> Moments:
+    """Returns the means over trainings of the errors' mean and standard deviation, and how each patient moves them."""
+    patients = np.unique(np.concatenate([unit.patient for unit in units]))
+    mean, sd, moved = 0.0, 0.0, np.zeros((2, len(patients)))
+    for unit, error in zip(units, errors, strict=True):
+        of_patient = np.searchsorted(patients, unit.patient)
+        gap, own_sd = error - error.mean(), float(error.std(ddof=1)) if len(error) > 1 else np.nan
+        mean, sd = mean + error.mean() / len(units), sd + own_sd / len(units)
+        squares = (gap**2 - (gap**2).mean()) / (2 * own_sd) if own_sd > 0 else np.zeros_like(gap)
+        parts = [np.bincount(of_patient, part, len(patients)) for part in (gap, squares)]
+        moved += np.stack(parts) / (len(error) * len(units))
+    spread = moved @ moved.T * len(patients) / max(len(patients) - 1, 1)
+    errors_of = np.sqrt(np.diag(spread))
+    correlation = spread[0, 1] / errors_of.prod() if errors_of.all() else 0.0
+    return Moments(
+        float(mean), sd, float(errors_of[0]), float(errors_of[1] / sd) if sd > 0 else 0.0, correlation, len(patients)
+    )
 
 
 def deciles(units: Sequence[Predictions]) -> pd.DataFrame:

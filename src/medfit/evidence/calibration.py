@@ -16,7 +16,6 @@ from medfit.evidence.weighted import calibration_error, share
 
 STEPS = 40
 NUM_GROUPS = 10
-CENTRED = "calibration_error"  # which resampling raises
 METHODS = ("none", "temperature", "platt", "isotonic")
 
 
@@ -117,14 +116,20 @@ def recalibrated(method: str, learn_from: Predictions, apply_to: Predictions) ->
     return replace(apply_to, preds=preds)
 
 
-def table(units: Sequence[Predictions], learnt_from: Sequence[Predictions], num_resamples: int = 500) -> pd.DataFrame:
+def table(
+    units: Sequence[Predictions],
+    learnt_from: Sequence[Predictions],
+    num_resamples: int = 500,
+    methods: Sequence[str] = METHODS,
+) -> pd.DataFrame:
     """Returns slope, intercept and expected calibration error of each column, before and after recalibration.
 
-    Means over trainings, with intervals by resampling patients. Slope and intercept are given before and after a
-    recalibration that leaves log odds finite: not after ``isotonic``, which makes probabilities of 0 and 1.
+    Means over trainings, with intervals of slope and intercept by resampling patients; chance raises the error, so that
+    it has none. Slope and intercept are given before and after a recalibration that leaves log odds finite: not after
+    ``isotonic``, which makes probabilities of 0 and 1.
     """
     rows = []
-    for method in METHODS:
+    for method in methods:
         after = [recalibrated(method, val, unit) for val, unit in zip(learnt_from, units, strict=True)]
         for column, name in enumerate(units[0].names):
             wanted = {"calibration_error": calibration_error} | (
@@ -146,7 +151,7 @@ def _intervals(
     drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
     return {
         name: {"estimate": found.estimate, "low": found.low, "high": found.high}
-        for name, found in (drawn.percentile() | {CENTRED: drawn.centred(CENTRED)}).items()
+        for name, found in drawn.percentile().items()
     }
 
 

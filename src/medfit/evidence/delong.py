@@ -109,21 +109,23 @@ def interval(units: Sequence[Predictions], column: int = 0) -> Interval:
 def compare(ones: Sequence[Predictions], others: Sequence[Predictions], column: int = 0) -> tuple[Interval, float]:
     """Returns the difference of two models' areas on the same patients with its interval, and the two-sided p.
 
+    Both are Student's: few positive or negative patients tell the difference's variance badly.
+
     Args:
         ones: Each training's predictions of one model.
         others: Those of the other, of the same patients in the same folds.
         column: That is scored.
     """
-    pairs = list(zip(_of_folds(ones, column), _of_folds(others, column), strict=True))
-    difference = float(np.mean([one.area - other.area for (one, _), (other, _) in pairs]))
-    variances = [covariance(a, a, n) + covariance(b, b, n) - 2 * covariance(a, b, n) for (a, n), (b, _) in pairs]
-    variance = sum(variances) / len(pairs) ** 2
+    gaps = [(_gap(a, b), n) for (a, n), (b, _) in zip(_of_folds(ones, column), _of_folds(others, column), strict=True)]
+    difference = float(np.mean([gap.area for gap, _ in gaps]))
+    variance = sum(covariance(gap, gap, n) for gap, n in gaps) / len(gaps) ** 2
     if not np.isfinite(variance) or variance <= 1e-15:
         same = difference == 0
         return Interval(difference, *((0.0, 0.0) if same else (np.nan, np.nan)), "DeLong"), 1.0 if same else np.nan
-    error = np.sqrt(variance)
-    p = float(2 * stats.norm.sf(abs(difference) / error))
-    return Interval(difference, difference - Z * error, difference + Z * error, "DeLong"), p
+    error, freedom = np.sqrt(variance), max(degrees_of_freedom([gap for gap, _ in gaps]), 1)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * error)
+    p = float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return Interval(difference, difference - half, difference + half, "DeLong"), p
 
 
 def newcombe(area: float, num_positive: int, num_negative: int) -> tuple[float, float]:
@@ -139,6 +141,17 @@ def newcombe(area: float, num_positive: int, num_negative: int) -> tuple[float, 
     low = 0.0 if area <= 0 else float(optimize.brentq(gap, 0, area - 1e-9))
     high = 1.0 if area >= 1 else float(optimize.brentq(gap, area + 1e-9, 1))
     return low, high
+
+
+def _gap(one: Curve, other: Curve) -> Curve:
+    """Returns the difference of two curves on the same patients, whose variance is that of the difference."""
+    return Curve(
+        one.area - other.area,
+        one.positive - other.positive,
+        one.negative - other.negative,
+        one.num_positive,
+        one.num_negative,
+    )
 
 
 def _parts(one: Curve, other: Curve) -> tuple[float, float]:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.weighted import nan_mean
+from medfit.evidence.weighted import all_rows, mean_of_defined
 
 LEVEL = 0.95
 NUM_RESAMPLES = 2000
 MOST_CELLS = 4_000_000  # weights at once
 MOST_LEFT_OUT = 400  # groups of patients that are left out in turn
 MOST_BIAS = 1.0  # in standard deviations; with more, five of six resamples lie on one side of the estimate
+RAISED = frozenset({"calibration_error"})  # by chance, as a gap has no sign: no interval of it covers a truth near 0
+NONE = "no interval"
 MOST_UNDEFINED = 0.1  # share of resamples; with more, there is no interval
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -50,6 +53,7 @@ class Resamples:
         without: With each patient left out (each of some groups, where patients are many), in the shape
             (groups, statistics).
         num_patients: That were drawn from.
+        patients: Who they are, in the order in which they were drawn; None where that is not known.
     """
 
     names: list[str]
@@ -57,9 +61,12 @@ class Resamples:
     values: np.ndarray
     without: np.ndarray
     num_patients: int
+    patients: np.ndarray | None = None
 
     def __sub__(self, other: "Resamples") -> "Resamples":
         """Returns the differences of the statistics that both have, under the same draws of the same patients."""
+        if self.patients is not None and not np.array_equal(self.patients, other.patients):
+            raise ValueError("models can be compared on the same patients in the same order alone")
         names = [name for name in self.names if name in other.names]
         own, its = ([of.names.index(name) for name in names] for of in (self, other))
         return Resamples(
@@ -68,6 +75,7 @@ class Resamples:
             self.values[:, own] - other.values[:, its],
             self.without[:, own] - other.without[:, its],
             self.num_patients,
+            self.patients,
         )
 
     def percentile(self) -> dict[str, Interval]:
@@ -78,33 +86,24 @@ class Resamples:
     def bca(self) -> dict[str, Interval]:
         """Returns each statistic's bias-corrected and accelerated interval (Efron, JASA 1987).
 
-        A statistic that resampling itself moves far, as it does the calibration error, which repeated patients can
-        only raise, has none: its resamples are moved back to the estimate, and their percentiles taken.
+        A statistic that resampling itself moves far has none: a repeated patient is no new one.
         """
         found = {}
         for k, name in enumerate(self.names):
             if abs(self._bias(k)) > MOST_BIAS:
-                found[name] = self.centred(name)
+                found[name] = Interval(float(self.estimate[k]), np.nan, np.nan, NONE)
             else:
                 found[name] = self._interval(name, *self._bca_levels(k), "BCa bootstrap")
         return found
 
-    def centred(self, name: str) -> Interval:
-        """Returns the percentile interval of resamples that are moved to the estimate: their spread alone."""
-        low, high = stats.norm.cdf(self._quantiles())
-        found = self._interval(name, low, high, "centred bootstrap")
-        k = self.names.index(name)
-        moved = float(self.estimate[k] - nan_mean(self.values[:, k], axis=0))
-        least = 0.0 if (self.values[:, k] >= 0).all() else -np.inf
-        return Interval(found.estimate, max(least, found.low + moved), found.high + moved, found.method)
-
     def p_value(self, name: str) -> float:
-        """Returns the two-sided p of a difference: how often resamples lie on zero's other side, twice."""
+        """Returns the two-sided p of a difference: how often resamples lie on zero's other side, twice.
+
+        NaN of what has no interval.
+        """
         k = self.names.index(name)
         values = self.values[np.isfinite(self.values[:, k]), k]
-        if abs(self._bias(k)) > MOST_BIAS:
-            values = values + self.estimate[k] - values.mean()
-        if len(values) == 0:
+        if len(values) == 0 or name.split("/")[0] in RAISED or abs(self._bias(k)) > MOST_BIAS:
             return np.nan
         tail = min(np.sum(values <= 0), np.sum(values >= 0))
         return float(min(1.0, 2 * (tail + 1) / (len(values) + 1)))
@@ -117,6 +116,8 @@ class Resamples:
     def _interval(self, name: str, low: float, high: float, method: str) -> Interval:
         k = self.names.index(name)
         estimate, values = float(self.estimate[k]), self.values[:, k]
+        if name.split("/")[0] in RAISED:
+            return Interval(estimate, np.nan, np.nan, NONE)
         known = values[np.isfinite(values)]
         if not np.isfinite(estimate) or len(known) < (1 - MOST_UNDEFINED) * len(values) or self.num_patients < 2:
             return Interval(estimate, np.nan, np.nan, method)
@@ -200,20 +201,24 @@ def mean_of(units: Sequence[Predictions], each: Sequence[Statistic], patients: n
     Args:
         units: Each training's predictions.
         each: The statistic of each, of its rows' weights.
-        patients: All of them, sorted.
+        patients: All of them.
     """
-    places = [np.searchsorted(patients, unit.patient) for unit in units]
-    return lambda weights: nan_mean(
-        np.stack([of(weights[:, place]) for of, place in zip(each, places, strict=True)]), axis=0
-    )
+    order = np.argsort(patients)
+    places = [order[np.searchsorted(patients, unit.patient, sorter=order)] for unit in units]
+
+    def of_each(weights: np.ndarray) -> np.ndarray:
+        return np.stack([of(weights[:, place]) for of, place in zip(each, places, strict=True)])
+
+    return lambda weights: mean_of_defined(of_each(weights), of_each(all_rows(weights))[:, 0])
 
 
 def strata_of(units: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the patients of trainings, sorted, and a number for each: those of one test split have one.
+    """Returns the patients of trainings, and a number for each: those of one test split have one.
 
-    Numbers count up with the patients, whatever the order of the trainings: the same patients are drawn for all models.
+    Both are in the order of the rows, which the data give: patients' names are hashes with a key of this machine's own,
+    and what is drawn in their order comes back nowhere else.
     """
-    patients = np.unique(np.concatenate([unit.patient for unit in units]))
+    patients = pd.unique(np.concatenate([unit.patient for unit in units]))
     seen = np.stack([np.isin(patients, unit.patient) for unit in units], axis=1)
     code = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
     _, first, code = np.unique(code, return_index=True, return_inverse=True)

@@ -9,7 +9,7 @@ from scipy import stats
 from medfit.evidence import delong
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
-from medfit.evidence.summary import Unit, draws
+from medfit.evidence.summary import Unit, draws, in_order
 
 FEWEST_FOLDS = 6  # with fewer, Wilcoxon's p can't be below .05, whatever the scores
 
@@ -27,7 +27,7 @@ def compare(one: Sequence[Unit], other: Sequence[Unit], wanted: Sequence[str], s
         wanted: Metrics; those of single columns come with them.
         settings: For the number of draws.
     """
-    ones, others = ([unit.test.by_patient() for unit in units] for units in (one, other))
+    ones, others = ([unit.test.by_patient() for unit in in_order(units)] for units in (one, other))
     drawn = draws(ones, wanted, settings) - draws(others, wanted, settings)
     found = drawn.bca()
     kind = ones[0].kind

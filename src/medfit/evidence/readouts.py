@@ -39,7 +39,7 @@ def of_numbers(
 ) -> dict[str, pd.DataFrame]:
     """Returns agreement with what was measured, and prediction intervals."""
     return {
-        "agreement": agreement.bland_altman(tests, settings.num_resamples),
+        "agreement": agreement.bland_altman(tests),
         "calibration_curve": agreement.deciles(tests),
         "prediction_intervals": agreement.conformal(tests, vals, settings.coverage),
     }

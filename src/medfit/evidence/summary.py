@@ -1,7 +1,8 @@
 """What an evaluation says: tables from the predictions of its trainings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ def summarise(
         names: The metrics that are wanted; those of single columns come with them.
         settings: How to read them.
     """
+    models = {name: in_order(units) for name, units in models.items()}
     network, *baselines = models
     own = models[network]
     drawn = {model: draws([unit.test for unit in units], names, settings) for model, units in models.items()}
@@ -58,6 +60,11 @@ def summarise(
     return {name: table.reset_index(drop=True) for name, table in tables.items() if len(table)}
 
 
+def in_order(units: Sequence[Unit]) -> list[Unit]:
+    """Returns trainings by fold: patients are drawn in the order of the rows, which has to be one for all models."""
+    return sorted(units, key=lambda unit: unit.fold)
+
+
 def draws(tests: Sequence[Predictions], names: Sequence[str], settings: Settings) -> Resamples:
     """Returns the wanted metrics, as means over trainings, under draws that are the same for all models.
 
@@ -68,7 +75,8 @@ def draws(tests: Sequence[Predictions], names: Sequence[str], settings: Settings
     """
     statistics, patients, strata, num_rows = of_patients([test.by_patient() for test in tests])
     wanted = {name: of for name, of in statistics.items() if name.split("/")[0] in names}
-    return resample(wanted, len(patients), strata, settings.num_resamples, num_rows=num_rows)
+    drawn = resample(wanted, len(patients), strata, settings.num_resamples, num_rows=num_rows)
+    return replace(drawn, patients=patients)
 
 
 def scores(model: str, units: Sequence[Unit], drawn: Resamples) -> pd.DataFrame:
@@ -127,11 +135,27 @@ def subgroups(units: Sequence[Unit], names: Sequence[str], settings: Settings) -
             drawn = draws([part.test for part in have], names, settings)
             table = scores(level, have, drawn).rename(columns={"model": "level"})
             table.insert(0, "column", column)
-            events = have[0].test.kind.num_events([part.test for part in have])
-            few = table.patients < FEWEST_PATIENTS
-            table["small"] = few | (events < FEWEST_EVENTS) if np.isfinite(events) else few
+            table["small"] = (table.patients < FEWEST_PATIENTS) | (_smaller_class(table) < FEWEST_EVENTS)
             tables.append(table)
     return pd.concat(tables)
+
+
+def left_out(units: Sequence[Unit]) -> list[str]:
+    """Returns which classes or labels the scores leave out, and in how many test splits, a line each.
+
+    Args:
+        units: The network's trainings.
+    """
+    tests = list({unit.fold: unit.test for unit in units}.values())
+    if not tests or not tests[0].kind.classifies:
+        return []
+    several, told = len(tests) > 1, []
+    for column, name in enumerate(tests[0].names):
+        missing = sum(not 0 < (test.target[:, column] > 0.5).mean() < 1 for test in tests)
+        if missing:
+            where = f"{missing} of {len(tests)} test splits" if several else "the test split"
+            told.append(f"all or none of the samples are '{name}' in {where}: its AUROC is undefined and in no mean")
+    return told
 
 
 def warnings(tables: Mapping[str, pd.DataFrame], kind: TargetKind) -> list[str]:
@@ -141,7 +165,7 @@ def warnings(tables: Mapping[str, pd.DataFrame], kind: TargetKind) -> list[str]:
     if name not in own.index:
         return []
     row, told = own.loc[name], []
-    few = min(row.events, row.patients - row.events) if np.isfinite(row.events) else np.nan
+    few = _smaller_class(row)
     if few < 5 * FEWEST_EVENTS or row.patients < 5 * FEWEST_PATIENTS:
         half = (row.high - row.low) / 2
         of = f"{int(few)} patients in the smaller class" if np.isfinite(few) else f"{int(row.patients)} patients"
@@ -154,6 +178,15 @@ def warnings(tables: Mapping[str, pd.DataFrame], kind: TargetKind) -> list[str]:
                 f"(gain {rival.gain:.3g}, 95 % interval {rival.low:.3g} to {rival.high:.3g})"
             )
     return told
+
+
+def _smaller_class(scored: Any) -> Any:
+    """Returns the patients with or without the event, whichever are fewer; NaN where there is no one event.
+
+    Args:
+        scored: A row of scores, or several.
+    """
+    return np.minimum(scored.events, scored.patients - scored.events)
 
 
 def _areas(tests: Sequence[Predictions], wanted: Sequence[str]) -> dict[str, Interval]:

@@ -1,6 +1,7 @@
 """From a probability to a decision: thresholds chosen on validation data, and what they are worth on other patients."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from medfit.evidence.settings import Rule
 from medfit.evidence.weighted import nan_mean, share
 
 RATES = ("sensitivity", "specificity", "ppv", "npv")
+FEWEST_TOLD = 5  # patients whose rows tell how alike repeated measurements are
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
 
@@ -127,25 +129,60 @@ def _rates(
     for k, name in enumerate(RATES):
         estimate, spread = float(drawn.estimate[k]), float(nan_mean(drawn.values[:, k] ** 2, axis=0))
         variance = spread - float(nan_mean(drawn.values[:, k], axis=0)) ** 2
-        most = _patients_of(units, thresholds, column, name)
-        number = min(estimate * (1 - estimate) / variance, most) if variance > 1e-12 else most
-        low, high = wilson(estimate, number)
-        found.append({"rate": name, "estimate": estimate, "low": low, "high": high, "patients": most})
+        counted = _counted(units, thresholds, column, name)
+        effective = estimate * (1 - estimate) / variance if variance > 1e-12 else np.nan
+        low, high = wilson(estimate, counted.number(effective))
+        found.append({"rate": name, "estimate": estimate, "low": low, "high": high, "patients": counted.patients})
     return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a rate is a share of.
+
+    Args:
+        patients: With a row that the rate is a share of.
+        rows: Of them, for one training.
+        told: Patients with a row that counts, or with one that does not, whichever are fewer.
+    """
+
+    patients: int
+    rows: float
+    told: int
+
+    def number(self, effective: float) -> float:
+        """Returns how many independent rows stand for as much (Korn & Graubard, Survey Methodology 1998).
+
+        Repeated measurements are at most as many as the rows. Where so few patients differ that resampling them can't
+        tell how alike their rows are, and where each has one row, they are at most as many as the patients.
+
+        Args:
+            effective: That resampling patients shows; NaN where all patients are alike.
+        """
+        if not np.isfinite(effective):
+            return self.patients
+        if self.told < FEWEST_TOLD or self.rows <= self.patients:
+            return min(effective, self.patients)
+        students = float((Z / stats.t.ppf((1 + LEVEL) / 2, self.patients - 1)) ** 2)
+        return min(effective * students, self.rows)
 
 
 def _rate(preds: np.ndarray, target: np.ndarray, threshold: float, name: str) -> Statistic:
     return lambda weights: rates(preds, target, threshold, weights)[name]
 
 
-def _patients_of(units: Sequence[Predictions], thresholds: Sequence[float], column: int, name: str) -> int:
-    """Returns how many patients a rate is a share of."""
-    counted: set[str] = set()
+def _counted(units: Sequence[Predictions], thresholds: Sequence[float], column: int, name: str) -> Counted:
+    patients: list[set[str]] = [set(), set()]  # with a row that counts, and with one that does not
+    repeats = []
     for unit, threshold in zip(units, thresholds, strict=True):
         yes, case = unit.preds[:, column] >= threshold, unit.target[:, column] > 0.5
         whole = {"sensitivity": case, "specificity": ~case, "ppv": yes, "npv": ~yes}[name]
-        counted |= set(unit.patient[whole].tolist())
-    return len(counted)
+        counts = whole & (yes == case)
+        for seen, rows in zip(patients, (counts, whole & ~counts), strict=True):
+            seen |= set(unit.patient[rows].tolist())
+        repeats.append(whole.sum() / max(len(np.unique(unit.patient[whole])), 1))
+    number = len(patients[0] | patients[1])
+    return Counted(number, number * float(np.mean(repeats)), min(map(len, patients)))
 
 
 def _at_prevalence(found: list[dict[str, float | str]], prevalence: float) -> list[dict[str, float | str]]:

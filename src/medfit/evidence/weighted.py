@@ -54,6 +54,24 @@ def nan_mean(values: np.ndarray, axis: int) -> np.ndarray:
         return np.nanmean(values, axis=axis)
 
 
+def mean_of_defined(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Returns the mean over the parts that all samples define; NaN where a resample leaves one of those undefined.
+
+    A mean over fewer parts would be another number: that of the classes that happen to be drawn.
+
+    Args:
+        values: In the shape (parts, resamples).
+        whole: Of all samples, in the shape (parts,); NaN marks parts that are undefined.
+    """
+    defined = np.isfinite(whole)
+    return values[defined].mean(axis=0) if defined.any() else np.full(values.shape[1], np.nan)
+
+
+def all_rows(weights: np.ndarray) -> np.ndarray:
+    """Returns the weights of one draw of every row, in the shape (1, rows)."""
+    return np.ones((1, weights.shape[1]))
+
+
 def share(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
     """Returns part / whole; NaN where the whole is nothing."""
     parts, wholes = np.broadcast_arrays(np.asarray(part, dtype=float), np.asarray(whole, dtype=float))
@@ -101,9 +119,9 @@ def confusion(preds: np.ndarray, target: np.ndarray, weights: np.ndarray, size: 
     return counts.reshape(-1, size, size)
 
 
-def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
-    """Returns the mean, over the classes that occur, of the share of their samples that is found."""
-    return nan_mean(share(np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2)), axis=1)
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Returns the share of each class's samples that is found, in the shape (resamples, classes)."""
+    return share(np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2))
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
@@ -118,6 +136,13 @@ def mcc(counts: np.ndarray) -> np.ndarray:
     covariance = np.trace(counts, axis1=1, axis2=2) * total - (true * predicted).sum(axis=1)
     spread = [np.sqrt(np.maximum(total**2 - (part**2).sum(axis=1), 0)) for part in (true, predicted)]
     return np.nan_to_num(share(covariance, spread[0] * spread[1]))
+
+
+def _over_cells(
+    of: Callable[[np.ndarray], np.ndarray], cells: ColumnMetric, p: np.ndarray, t: np.ndarray, w: np.ndarray
+) -> np.ndarray:
+    """Returns the mean over classes of what their counts tell, over the classes that all samples define."""
+    return mean_of_defined(of(cells(p, t, w)).T, of(cells(p, t, all_rows(w)))[0])
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -144,7 +169,7 @@ BINARY: dict[str, ColumnMetric] = {
     "auroc": auroc,
     "auprc": auprc,
     "accuracy": lambda p, t, w: _mean((p > 0.5) == (t > 0.5), w),
-    "balanced_accuracy": lambda p, t, w: balanced_accuracy(_two(p, t, w)),
+    "balanced_accuracy": lambda p, t, w: _over_cells(recall, _two, p, t, w),
     "f1": lambda p, t, w: np.nan_to_num(f1(_two(p, t, w))[:, 1]),
     "mcc": lambda p, t, w: mcc(_two(p, t, w)),
     "brier": lambda p, t, w: _mean((p - t) ** 2, w),
@@ -164,7 +189,11 @@ def _several(preds: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.n
 
 def _over_classes(of: ColumnMetric) -> ColumnMetric:
     """Returns the mean over the classes that occur of each class against all others."""
-    return lambda p, t, w: nan_mean(np.stack([of(p[:, k], t[:, k], w) for k in range(p.shape[1])]), axis=0)
+
+    def each(p: np.ndarray, t: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.stack([of(p[:, k], t[:, k], w) for k in range(p.shape[1])])
+
+    return lambda p, t, w: mean_of_defined(each(p, t, w), each(p, t, all_rows(w))[:, 0])
 
 
 CLASSES: dict[str, ColumnMetric] = {
@@ -172,8 +201,8 @@ CLASSES: dict[str, ColumnMetric] = {
     "auroc": _over_classes(auroc),
     "auprc": _over_classes(auprc),
     "accuracy": lambda p, t, w: _mean(p.argmax(axis=1) == t.argmax(axis=1), w),
-    "balanced_accuracy": lambda p, t, w: balanced_accuracy(_several(p, t, w)),
-    "f1": lambda p, t, w: nan_mean(f1(_several(p, t, w)), axis=1),
+    "balanced_accuracy": lambda p, t, w: _over_cells(recall, _several, p, t, w),
+    "f1": lambda p, t, w: _over_cells(f1, _several, p, t, w),
     "mcc": lambda p, t, w: mcc(_several(p, t, w)),
     "brier": lambda p, t, w: _mean(((p - t) ** 2).sum(axis=1), w),
     "calibration_error": lambda p, t, w: calibration_error(
@@ -196,7 +225,10 @@ def _of(metric: ColumnMetric, preds: np.ndarray, target: np.ndarray) -> Metric:
 
 
 def _mean_of(columns: list[Metric]) -> Metric:
-    return lambda weights: nan_mean(np.stack([of(weights) for of in columns]), axis=0)
+    def each(weights: np.ndarray) -> np.ndarray:
+        return np.stack([of(weights) for of in columns])
+
+    return lambda weights: mean_of_defined(each(weights), each(all_rows(weights))[:, 0])
 
 
 def _known_mean(values: np.ndarray) -> Metric:

@@ -37,6 +37,17 @@ def scored(row: Mapping[str, Any]) -> Cell:
     return number(row["estimate"]), " ".join(part.replace(" ", NO_BREAK) for part in below if part)
 
 
+def in_one_line(rows: Rows) -> list[list[str]]:
+    """Returns cells where what would stand below stands behind, in brackets."""
+
+    def told(cell: Cell) -> str:
+        if isinstance(cell, str):
+            return cell
+        return f"{cell[0]} ({cell[1]})".replace(NO_BREAK, " ") if cell[1] else cell[0]
+
+    return [[told(cell) for cell in row] for row in rows]
+
+
 def whole(value: float) -> str:
     """Returns a count; a dash where there is none."""
     return f"{value:.0f}" if np.isfinite(value) else "–"

@@ -2,7 +2,7 @@
 
 from medfit.reporting import history, tables
 from medfit.reporting.collect import ReportData
-from medfit.reporting.formatting import ordinal
+from medfit.reporting.formatting import in_one_line, ordinal
 from medfit.reporting.results import wide
 
 Lines = list[str]
@@ -19,6 +19,7 @@ def render(facts: ReportData) -> str:
         ["Written by `make report`; [report.html](report.html) says all of it."],
         ["## Results", "", *_results(facts)],
         ["## Beside the baselines", "", *_verdict(facts)],
+        *([["## Subgroups", "", *_subgroups(facts)]] if "subgroups" in facts.tables else []),
         ["## Openings of the test patients", "", *_openings(facts)],
         ["## Again", "", "```", *history.commands(facts), "```"],
     ]
@@ -33,6 +34,11 @@ def _results(facts: ReportData) -> Lines:
         header, *rows = wide(own)
         lines += [f"Scored on: {patients}.", "", _line(header), "|" + "---|" * len(header), *map(_line, rows), ""]
     return [*lines, "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
+
+
+def _subgroups(facts: ReportData) -> Lines:
+    header, *rows = in_one_line(tables.subgroups(facts.tables["subgroups"]))
+    return [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
 
 
 def _line(cells: list[str]) -> str:

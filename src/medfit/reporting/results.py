@@ -8,7 +8,7 @@ import pandas as pd
 
 from medfit.reporting.formatting import number
 
-KEYS = ("patients", "model", "fold", "seed")  # columns of trainings that are no scores
+KEYS = ("patients", "model", "fold", "site", "seed")  # columns of trainings that are no scores
 
 
 def results(trainings: pd.DataFrame, tables: Mapping[str, pd.DataFrame], opening: int) -> pd.DataFrame:

@@ -143,10 +143,16 @@ def worst(patients: pd.DataFrame) -> Rows:
 
 def optimism(table: pd.DataFrame) -> Rows:
     """Returns how much better each fold's search looked than its test patients were."""
-    rows: Rows = [["fold", "metric", "best of the search", "on test patients", "optimism"]]
+    place = "site" if "site" in table else "fold"
+    rows: Rows = [[place, "metric", "best of the search", "on test patients", "optimism"]]
     for row in table.to_dict("records"):
-        rows.append([whole(row["fold"]), row["metric"], *(number(row[n]) for n in ("inner", "outer", "optimism"))])
+        rows.append([_place(row), row["metric"], *(number(row[n]) for n in ("inner", "outer", "optimism"))])
     return rows
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Returns which patients a fold tests: a site's name, or a number."""
+    return str(row["site"]) if "site" in row else whole(row["fold"])
 
 
 def trainings(table: pd.DataFrame, children: Sequence[Record]) -> Rows:
@@ -159,13 +165,14 @@ def trainings(table: pd.DataFrame, children: Sequence[Record]) -> Rows:
     took = {(c.tags.get("fold"), c.tags.get("seed")): c.metrics for c in children if c.tags.get("kind") == "seed"}
     scored_by = [name for name in table if name not in KEYS and "/" not in name and table[name].notna().any()]
     folds = table.fold.nunique() > 1
-    rows: Rows = [["model", *(["fold"] if folds else []), "seed", *scored_by, "epochs", "time"]]
+    place = "site" if "site" in table else "fold"
+    rows: Rows = [["model", *([place] if folds else []), "seed", *scored_by, "epochs", "time"]]
     for row in table.to_dict("records"):
         seed = whole(row["seed"]) if pd.notna(row["seed"]) else "–"
         known = took.get((str(row["fold"]), seed), {})
         cells = [number(row[name]) if np.isfinite(row[name]) else "–" for name in scored_by]
         times = [whole(known.get("num_epochs", np.nan)), duration(known["fit_duration_s"]) if known else "–"]
-        rows.append([str(row["model"]), *([str(row["fold"])] if folds else []), seed, *cells, *times])
+        rows.append([str(row["model"]), *([_place(row)] if folds else []), seed, *cells, *times])
     return rows
 
 

@@ -39,7 +39,7 @@ class Segmentation(TargetKind):
 
     def by_patient(self, predictions: Predictions) -> Predictions:
         """Returns a row each patient: voxels summed, distances averaged."""
-        patients, code = np.unique(predictions.patient, return_inverse=True)
+        code, patients = pd.factorize(predictions.patient)
         target = np.zeros((len(patients), *predictions.target.shape[1:]))
         np.add.at(target, code, predictions.target)
         known = np.isfinite(predictions.preds)
