@@ -138,10 +138,10 @@ class Round:
                 self.problems.append(f"trial {number} was {before}, and is {now.get(number)}")
         self.seen |= now
 
-    def running(self) -> int:
-        """Returns how many trials the study takes for running."""
-        (rows,) = _ask(self.output / "optuna.db", "SELECT 1 FROM trials WHERE state = 'RUNNING'")
-        return len(rows)
+    def running(self) -> set[int]:
+        """Returns the numbers of the trials that the study takes for running."""
+        (rows,) = _ask(self.output / "optuna.db", "SELECT number FROM trials WHERE state = 'RUNNING'")
+        return {number for (number,) in rows}
 
     def alive(self) -> list[psutil.Process]:
         """Returns the processes of this round, whoever their parent is by now."""
