@@ -105,6 +105,14 @@ def test_segmentation_has_thresholds_and_the_mean_mask(volumes):
     assert found["mean mask"]["dice"] == 1  # at the same place in each volume
 
 
+def test_masks_are_scored_as_they_were_read_whatever_the_spacing(volumes):
+    fine, coarse = (all_of(volumes(*more), ["test"]) for more in ((), ("preprocessing.spacing_mm=[3,3,3]",)))
+    for name in fine:
+        for one, other in zip(fine[name]["test"][0], coarse[name]["test"][0], strict=True):
+            np.testing.assert_array_equal(one.counts[2], other.counts[2])  # what is true
+    assert any((image.counts[0] < image.counts[2]).any() for image in coarse["Otsu"]["test"][0])
+
+
 @pytest.mark.slow
 def test_masks_are_scored_on_the_patients_and_voxels_of_the_network(volumes):
     parts = volumes()

@@ -384,6 +384,73 @@ def test_images_of_any_precision_are_scored(dtype):
     assert task.scores(cases)["dice"] == 1 and task.figures(cases)
 
 
+# Images that are resampled
+
+
+def rings(spacing, num=3):
+    """Images of thin rings that show their own masks, and what is scored of them after resampling."""
+    places = np.stack(np.meshgrid(np.arange(48), np.arange(48), indexing="ij"))
+    made = []
+    for number in range(num):
+        radius = np.hypot(*(places - np.array([22 + number, 25]).reshape(2, 1, 1)))
+        mask = ((radius > 10) & (radius < 14)).astype(np.uint8) + 2 * (radius < 6).astype(np.uint8)
+        made.append(Image(mask[None].astype(np.float32), mask, (1.0, 1.0)))
+    data = Images(
+        name="rings", names=list("abc"), readers=[partial(lambda image: image, image) for image in made],
+        channels=["c"], task="segmentation", target_names=NAMES,
+    )  # fmt: skip
+    steps = PatchPreprocessing(data, spacing_mm=[spacing, spacing], scaling="none")
+    return steps.prepared(steps.fit([0]))
+
+
+def scored_rings(spacing, **options):
+    """Scores of a network that gives each resampled image its resampled mask."""
+    patches, task = rings(spacing), make(shape=(1, 48, 48), **options)
+    batches = []
+    for row in range(3):
+        _, y, patients, spacings = patches.evaluation([row]).batch(torch.tensor([0]))
+        seen = patches.image_and_mask(row)[1]
+        batches.append((seen[None, None].float(), y, patients, spacings))
+    with torch.no_grad():
+        return task, task.join([task.predict_step(batch, 0) for batch in batches])[0]
+
+
+def test_a_network_that_is_perfect_on_coarse_masks_is_not_called_perfect():
+    task, cases = scored_rings(4.0)
+    scores = task.scores(cases)
+    assert scores["dice"] < 0.9 and scores["hausdorff95_mm"] > 0.9
+    native = rings(1.0)
+    true = [np.bincount(native.image_and_mask(row)[1].flatten(), minlength=3)[1:] for row in range(3)]
+    np.testing.assert_array_equal([case.counts[2] for case in cases], true)
+    assert set(task.figures(cases)) == {"overlay_best", "overlay_median", "overlay_worst"}
+
+
+def test_coarser_images_are_not_rewarded():
+    dice = [scored_rings(spacing)[0].scores(scored_rings(spacing)[1])["dice"] for spacing in (1.0, 2.0, 4.0, 6.0)]
+    assert dice[0] == 1 and dice == sorted(dice, reverse=True) and len({*dice}) == 4
+
+
+def test_the_quick_scores_of_an_epoch_are_those_of_the_end():
+    task, cases = scored_rings(4.0)
+    found, scores = task.epoch_scores(cases), task.scores(cases)
+    assert {name: found[name] for name in OVERLAPS} == {name: scores[name] for name in OVERLAPS}
+
+
+def test_the_loss_of_resampled_masks_has_a_name_of_its_own():
+    task, cases = scored_rings(4.0)
+    assert "loss_resampled" in task.epoch_scores(cases) and "loss" not in task.epoch_scores(cases)
+    task, cases = scored_rings(1.0)
+    assert "loss" in task.epoch_scores(cases) and "loss_resampled" not in task.epoch_scores(cases)
+
+
+def test_the_loss_of_resampled_masks_steers_no_training():
+    task, cases = scored_rings(4.0, monitor="val/loss", mode="min")
+    with pytest.raises(UserError, match=r"task\.monitor=val/loss: with preprocessing\.spacing_mm .* monitor val/dice"):
+        task.epoch_scores(cases)
+    task, cases = scored_rings(1.0, monitor="val/loss", mode="min")
+    assert task.epoch_scores(cases)["loss"] < 1e-3
+
+
 # What is refused
 
 

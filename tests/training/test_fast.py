@@ -16,7 +16,7 @@ from medfit import sweep
 from medfit.data import leaks
 from medfit.data.datamodule import Prepared
 from medfit.data.preprocessing.arrays import Rows
-from medfit.data.preprocessing.patches import _Images
+from medfit.data.preprocessing.patch_batches import _Images
 from medfit.tasks.regime import Regime
 from medfit.train import train
 from medfit.training import fast

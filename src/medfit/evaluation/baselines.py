@@ -15,6 +15,7 @@ from medfit.evaluation.estimators import Third, baselines, fit_predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
 from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
+from medfit.tasks.native_grid import linear, nearest
 from medfit.tasks.segmentation import ScoredImage
 from medfit.terminal.console import say
 from medfit.training.parts import Parts
@@ -109,7 +110,7 @@ def of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs
 
 def _examples(parts: Parts) -> Iterator[Example]:
     for x, y, *_ in parts.datamodule.batches("train"):
-        yield from zip(x.numpy(), y.numpy(), strict=True)
+        yield from zip(x.numpy(), nearest(y, x.shape[2:]).numpy(), strict=True)
 
 
 def _scored_images(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list[ScoredImage]:
@@ -119,9 +120,9 @@ def _scored_images(parts: Parts, estimator: Otsu | MeanMask, split: str) -> list
     scored = []
     images = (image for batch in parts.datamodule.batches(split) for image in zip(*batch, strict=True))
     for x, y, patient, spacing_mm in images:
-        image, target = x.numpy(), y.numpy().astype(np.uint8)
-        preds = estimator.predict(image)
+        target = y.numpy().astype(np.uint8)
+        preds = nearest(torch.from_numpy(estimator.predict(x.numpy()))[None], y.shape)[0].numpy()
         distances = evidence.distances_mm(preds, target, size, spacing_mm) if wanted else None
-        shown = slice_of(image[0], target, preds, spacing_mm)
+        shown = slice_of(linear(x[None, :1], y.shape)[0, 0].numpy(), target, preds, spacing_mm)
         scored.append(ScoredImage(patient, evidence.counts(preds, target, size), distances, shown, float("nan")))
     return scored

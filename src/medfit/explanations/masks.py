@@ -14,6 +14,7 @@ from medfit.explanations.explainer import Attributions, Family, title
 from medfit.explanations.image import grad_cam, grey_window
 from medfit.plots import explanation_maps as figures
 from medfit.tasks.base import Task
+from medfit.tasks.native_grid import class_numbers
 
 
 class Window(NamedTuple):
@@ -129,11 +130,13 @@ class Masks(Family):
         return MeanProbability(task, (torch.from_numpy(self.windows[row].preds) == labels).double())
 
     def _window(self, row: int) -> Window:
-        x, target = self.data.data.case(row)
+        x, target = self.data.data.image_and_mask(row)
+        native: Tensor = self.data.data.native_mask(row)
         task: Any = self.task
         with torch.no_grad():
-            preds = task.infer(x[None]).argmax(dim=1)[0].to(torch.uint8)
-        dice = _dice(preds.numpy(), target.numpy())
+            output = task.infer(x[None])
+            preds = output.argmax(dim=1)[0].to(torch.uint8)
+            dice = _dice(class_numbers(output, native.shape)[0].numpy(), native.numpy())
         if x.ndim - 1 > len(task.window):  # a 2D network: the slice with most of the classes
             place = int((preds > 0).flatten(1).sum(dim=1).argmax())
             x, preds, target = x[:, place], preds[place], target[place]

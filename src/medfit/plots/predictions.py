@@ -47,11 +47,11 @@ def learning_curves(history: Mapping[str, Sequence[tuple[int, float]]]) -> Figur
     """Returns the loss by epoch, of training and validation.
 
     Args:
-        history: ``train/loss`` and ``val/loss`` as (epoch, value).
+        history: ``train/loss``, ``val/loss`` or ``val/loss_resampled`` as (epoch, value).
     """
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    for name in ("train/loss", "val/loss"):
+    for name in ("train/loss", "val/loss", "val/loss_resampled"):
         if points := history.get(name):
             axes.plot(*zip(*points, strict=True), label=name.split("/")[0])
     axes.set(xlabel="epoch", ylabel="loss")

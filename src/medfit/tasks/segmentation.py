@@ -16,6 +16,7 @@ from medfit.evidence.segmentation import COUNTS
 from medfit.evidence.targets import regions
 from medfit.plots.overlays import Overlay, overlay, slice_of
 from medfit.tasks.base import one_input
+from medfit.tasks.native_grid import class_numbers, linear, nearest
 from medfit.tasks.supervised import Supervised
 
 SLICES_AT_ONCE = 64
@@ -30,7 +31,8 @@ class ScoredImage(NamedTuple):
         counts: Voxels found, predicted and true of each class but the background, in the shape (3, classes).
         distances_mm: 95 % Hausdorff and average surface distance, in the shape (2, classes); None where not measured.
         overlay: The slice to show; None where not wanted.
-        loss: Mean over the voxels.
+        loss: Mean over the voxels that the network sees.
+        resampled: Whether the network sees another grid than that of the file, which all else is of.
     """
 
     patient: int
@@ -38,6 +40,7 @@ class ScoredImage(NamedTuple):
     distances_mm: np.ndarray | None
     overlay: Overlay | None
     loss: float
+    resampled: bool = False
 
 
 class Segmentation(Supervised):
@@ -46,6 +49,10 @@ class Segmentation(Supervised):
     A 2D network takes a volume slice by slice, along the volume's first axis. Windows overlap and are weighted by a
     Gaussian (Isensee et al., Nature Methods 2021). Scores are means over patients, for each class but the background
     (class 0) and over the classes: a class that a patient neither has nor is given counts in no mean.
+
+    Scores are of the masks as they were read, in every epoch: where images are resampled, probabilities are brought
+    back to the file's grid. The loss alone is of what the network sees; it is called ``val/loss_resampled`` then, and
+    can't steer a training, as it does not compare between spacings.
 
     Args:
         loss: ``dice_cross_entropy``, ``dice`` (Milletari et al., 3DV 2016), ``cross_entropy``, ``focal`` (Lin et al.,
@@ -117,8 +124,19 @@ class Segmentation(Supervised):
         self._validated += self._scored_images(batch, thorough=False)
 
     def epoch_scores(self, outputs: list[Any]) -> dict[str, float]:
-        """Returns the mean loss of the images, and the metrics that are quick to have."""
-        return {"loss": float(np.mean([image.loss for image in outputs])), **self.scores(outputs)}
+        """Returns the mean loss of the images, and the metrics that are quick to have.
+
+        Raises:
+            UserError: the loss is monitored, and is of resampled images.
+        """
+        resampled = any(image.resampled for image in outputs)
+        if resampled and self.monitor == "val/loss":
+            raise UserError(
+                "task.monitor=val/loss: with preprocessing.spacing_mm the loss is of resampled masks, which are easier "
+                "the coarser they are; monitor val/dice, which is of the masks as they were read"
+            )
+        loss = float(np.mean([image.loss for image in outputs]))
+        return {"loss_resampled" if resampled else "loss": loss, **self.scores(outputs)}
 
     def predict_step(self, batch: Any, batch_index: int) -> list[ScoredImage]:
         """Returns what is counted and measured in each image, and a slice to show."""
@@ -164,7 +182,7 @@ class Segmentation(Supervised):
         return made
 
     def _scored_images(self, batch: Any, thorough: bool) -> list[ScoredImage]:
-        """Scores a batch: images and masks of one size, their patients and their spacings in mm."""
+        """Scores a batch: images of one size, masks as they were read, their patients and their spacings in mm."""
         x, y, patients, spacings_mm = batch
         output = self.infer(x)
         made = output.split(1) if len(x) > 1 else [output]
@@ -174,16 +192,20 @@ class Segmentation(Supervised):
     def _scored_image(
         self, x: Tensor, y: Tensor, patient: int, spacing_mm: tuple[float, ...], output: Tensor, thorough: bool
     ) -> ScoredImage:
-        """Returns what is kept of one image, in the shapes (1, channels, *size) and (1, *size)."""
-        preds = output.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+        """Returns what is kept of one image (1, channels, *size), with the mask (1, *size as it was read)."""
+        native, seen = tuple(y.shape[1:]), tuple(output.shape[2:])
+        preds = class_numbers(output, native)[0].cpu().numpy().astype(np.uint8)
         target = y[0].cpu().numpy().astype(np.uint8)
         size = len(self.target_names)
         wanted = thorough and any(name in evidence.DISTANCES for name in self.metrics)
         distances = evidence.distances_mm(preds, target, size, spacing_mm) if wanted else None
-        # numpy knows no bfloat16
-        shown = slice_of(x[0, 0].float().cpu().numpy(), target, preds, spacing_mm) if thorough else None
-        counts = evidence.counts(preds, target, size)
-        return ScoredImage(patient, counts, distances, shown, float(self.loss(output, y)))
+        shown = None
+        if thorough:  # numpy knows no bfloat16
+            shown = slice_of(linear(x[:, :1], native)[0, 0].float().cpu().numpy(), target, preds, spacing_mm)
+        loss = float(self.loss(output, nearest(y, seen)))
+        return ScoredImage(
+            patient, evidence.counts(preds, target, size), distances, shown, loss, resampled=native != seen
+        )
 
     def _counts(self, scored: list[ScoredImage]) -> tuple[list[int], np.ndarray]:
         """Returns the patients, and the counts of each one's images together, in the shape (patients, 3, classes)."""

@@ -50,7 +50,7 @@ def sources(store: Store, run_id: str, folder: Path) -> tuple[Path, History] | N
         return None
     curve = {
         name: [(point.step, point.value) for point in store.client.get_metric_history(run_id, name)]
-        for name in ("train/loss", "val/loss")
+        for name in ("train/loss", "val/loss", "val/loss_resampled")
     }
     return store.artifact(run_id, CHECKPOINT, str(folder), "tracking.plots"), curve
 

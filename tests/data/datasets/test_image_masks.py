@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fake_images import write_flat, write_nifti, write_series
+from medfit.config.compose import compose
 from medfit.data.datasets.image_masks import ImageMasks
 from medfit.errors import UserError
 
@@ -220,7 +221,7 @@ def test_masks_beside_their_images_are_told_by_their_names(tmp_path, twice):
 def test_masks_beside_their_images_that_do_not_fit_are_told(tmp_path, names, masks, words):
     with pytest.raises(UserError) as caught:
         own(beside(tmp_path, names, masks))
-    assert words in str(caught.value) and "dataset.mask_name={stem}_mask*" in str(caught.value)
+    assert words in str(caught.value) and "dataset.mask_name='{stem}_mask*'" in str(caught.value)
 
 
 def test_an_unnamed_mask_beside_images_is_no_healthy_image(tmp_path):
@@ -330,6 +331,12 @@ def test_values_of_masks_may_have_a_meaning(folder):
     )
     assert data.target_names == ["background", "liver", "kidney"]
     assert np.array_equal(data.image(0).mask, mask(1, 2, 0))
+
+
+def test_values_and_patterns_can_be_given_on_the_command_line():
+    lines = ["dataset.label_values={100: liver}", "dataset.mask_name='{stem}_mask*'"]
+    cfg = compose(["dataset=image_masks", "dataset.images=x", *lines]).dataset
+    assert (dict(cfg.label_values), cfg.mask_name) == ({100: "liver"}, "{stem}_mask*")
 
 
 def test_several_values_may_be_one_class(folder):

@@ -8,9 +8,10 @@ from scipy import ndimage
 
 from medfit.config.compose import compose
 from medfit.config.instantiate import build
-from medfit.data.preprocessing.augmentation import Augmentation
+from medfit.data.preprocessing.augmentation import PROBABILITY, Augmentation
 from medfit.errors import UserError
 
+ALWAYS = dict.fromkeys(PROBABILITY, 1.0) | {"flip": 0.5}
 MOVES = {
     "flip_axes": [0, 1, 2],
     "rotation_degrees": 20.0,
@@ -24,17 +25,22 @@ each_move = pytest.mark.parametrize("name", MOVES)
 each_size = pytest.mark.parametrize("size", SIZES, ids=["2D", "3D"])
 
 
+def always(**more):
+    """Changes every image."""
+    return Augmentation(**{"probability": ALWAYS} | more)
+
+
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
 
 
 def only(name):
-    return Augmentation(**{name: (MOVES | VALUES)[name]})
+    return always(**{name: (MOVES | VALUES)[name]})
 
 
 def all_at_once():
-    return Augmentation(**MOVES, **VALUES)
+    return always(**MOVES, **VALUES)
 
 
 def smooth(size, batch=6, channels=1):
@@ -125,7 +131,7 @@ def test_the_batch_itself_is_left_as_it_was_by(name, size):
 
 @each
 def test_images_of_a_batch_are_changed_differently_by(name):
-    made = only(name)(repeated(smooth((16, 16), 1), 16))[0]
+    made = only(name)(repeated(smooth((16, 16), 1), 64))[0]
     assert len({image.numpy().tobytes() for image in made}) > (3 if name == "flip_axes" else 15)
 
 
@@ -187,8 +193,8 @@ def test_small_images_are_taken(size):
 
 def test_by_default_nothing_is_changed():
     x = smooth((16, 16))
-    made, mask = Augmentation()(x, marked(x))
-    assert made is x and torch.equal(mask, marked(x)) and not Augmentation().changes
+    made, mask = always()(x, marked(x))
+    assert made is x and torch.equal(mask, marked(x)) and not always().changes
 
 
 @each
@@ -201,14 +207,14 @@ def test_anything_asked_for_is_a_change(name):
 
 def test_flips_mirror_each_axis_half_of_the_time():
     x = torch.rand(1, 1, 4, 4)
-    made = Augmentation(flip_axes=[0, 1])(repeated(x, 400))[0]
+    made = always(flip_axes=[0, 1])(repeated(x, 400))[0]
     shares = [(made == x.flip(axes)).flatten(1).all(dim=1).float().mean().item() for axes in ([], [2], [3], [2, 3])]
     assert sum(shares) == 1 and shares == pytest.approx([0.25] * 4, abs=0.1)
 
 
 def test_flips_leave_other_axes():
     x = torch.rand(1, 1, 3, 4, 5)
-    made = Augmentation(flip_axes=[1])(repeated(x, 30))[0]
+    made = always(flip_axes=[1])(repeated(x, 30))[0]
     assert {tuple(image.flatten().tolist()) for image in made} == {
         tuple(image.flatten().tolist()) for image in (x, x.flip(3))
     }
@@ -216,13 +222,13 @@ def test_flips_leave_other_axes():
 
 def test_an_axis_that_flat_images_lack_is_left_out():
     x = torch.rand(4, 1, 4, 4)
-    assert torch.equal(Augmentation(flip_axes=[2])(x)[0], x)
+    assert torch.equal(always(flip_axes=[2])(x)[0], x)
 
 
 def test_turns_are_as_large_as_asked_either_way():
     bar = torch.zeros(1, 1, 65, 65)
     bar[..., 30:35, 8:57] = 1
-    made = Augmentation(rotation_degrees=30.0)(repeated(bar, 60))[0][:, 0]
+    made = always(rotation_degrees=30.0)(repeated(bar, 60))[0][:, 0]
     degrees = []
     for image in made:
         rows, columns = (image > 0.5).nonzero().T - 32.0
@@ -233,14 +239,14 @@ def test_turns_are_as_large_as_asked_either_way():
 @each_size
 def test_a_turned_disc_stays(size):
     x = disc(size, 4)
-    made = Augmentation(rotation_degrees=180.0)(repeated(x, 4))[0]
+    made = always(rotation_degrees=180.0)(repeated(x, 4))[0]
     torch.testing.assert_close(made, repeated(x, 4), rtol=0, atol=0.25)
 
 
 @each_size
 def test_zoom_is_as_large_as_asked_along_each_axis(size):
     axes = len(size)
-    made = Augmentation(zoom=0.3)(coordinates((33,) * axes, 30))[0]
+    made = always(zoom=0.3)(coordinates((33,) * axes, 30))[0]
     middle = (slice(None), slice(None), *[slice(14, 19)] * axes)
     slopes = torch.stack([made[middle][:, axis].diff(dim=axis + 1).flatten(1).mean(dim=1) for axis in range(axes)])
     factors = slopes.flatten()
@@ -254,52 +260,142 @@ def test_zoom_is_as_large_as_asked_along_each_axis(size):
 )  # fmt: skip
 def test_elastic_shifts_never_exceed_what_is_asked(size, largest):
     places = coordinates(size, 3)
-    shifts = Augmentation(elastic_px=largest)(places)[0] - places
+    shifts = always(elastic_px=largest)(places)[0] - places
     assert shifts.abs().max() <= largest + 1e-3
 
 
 @each_size
 def test_elastic_shifts_reach_what_is_asked_along_every_axis(size):
     places = coordinates((48,) * len(size), 40)
-    shifts = (Augmentation(elastic_px=4.0)(places)[0] - places).abs()
+    shifts = (always(elastic_px=4.0)(places)[0] - places).abs()
     reached = shifts.transpose(0, 1).flatten(1).amax(dim=1)
     assert (reached > 2.5).all()
 
 
 def test_elastic_images_are_shifted_by_anything_up_to_what_is_asked():
     places = coordinates((40, 40), 200)
-    largest = (Augmentation(elastic_px=4.0)(places)[0] - places).abs().flatten(1).amax(dim=1)
+    largest = (always(elastic_px=4.0)(places)[0] - places).abs().flatten(1).amax(dim=1)
     np.testing.assert_allclose(largest.quantile(torch.tensor([0.25, 0.5, 0.75])), [1, 2, 3], atol=0.5)
 
 
 def test_elastic_shifts_are_smooth():
     places = coordinates((64, 64), 20)
-    shifts = Augmentation(elastic_px=4.0)(places)[0] - places
+    shifts = always(elastic_px=4.0)(places)[0] - places
     inner = shifts[..., 5:-5, 5:-5]
     assert inner.diff(dim=2).abs().max() < 1 and inner.diff(dim=3).abs().max() < 1  # nothing folds over
 
 
 def test_elastic_shifts_have_no_direction():
     places = coordinates((32, 32), 400)
-    shifts = (Augmentation(elastic_px=4.0)(places)[0] - places)[..., 5:-5, 5:-5]
+    shifts = (always(elastic_px=4.0)(places)[0] - places)[..., 5:-5, 5:-5]
     assert shifts.mean(dim=(0, 2, 3)).abs().max() < 0.1
 
 
 def test_noise_has_the_standard_deviation_asked_for():
-    added = Augmentation(noise=0.3)(torch.ones(8, 1, 40, 40))[0] - 1
+    added = always(noise=0.3)(torch.ones(8, 1, 40, 40))[0] - 1
     assert added.std().item() == pytest.approx(0.3, rel=0.05) and abs(added.mean().item()) < 0.02
 
 
 def test_gain_scales_each_image_by_no_more_than_asked():
-    factors = Augmentation(gain=0.2)(torch.ones(200, 1, 2, 2))[0].flatten(1)
+    factors = always(gain=0.2)(torch.ones(200, 1, 2, 2))[0].flatten(1)
     assert factors.std(dim=1).max() == 0 and factors.min() >= 0.8 and factors.max() <= 1.2
     assert factors.min() < 0.85 and factors.max() > 1.15
 
 
 def test_offset_adds_to_each_image_no_more_than_asked():
-    offsets = Augmentation(offset=0.5)(torch.zeros(200, 1, 2, 2))[0].flatten(1)
+    offsets = always(offset=0.5)(torch.zeros(200, 1, 2, 2))[0].flatten(1)
     assert offsets.std(dim=1).max() == 0 and offsets.min() >= -0.5 and offsets.max() <= 0.5
     assert offsets.min() < -0.4 and offsets.max() > 0.4
+
+
+# Places in mm, probabilities
+
+
+def rods(spacing, times):
+    """A rod of 40 mm along the first axis, 4 mm or a few voxels thick, in a cube of 64 mm."""
+    rod = torch.zeros(1, 1, *[round(64 / mm) for mm in spacing])
+    halves = (20, *(max(2, mm) for mm in spacing[1:]))
+    rod[(0, 0, *(slice(round((32 - h) / mm), round((32 + h) / mm)) for h, mm in zip(halves, spacing, strict=True)))] = 1
+    return rod.repeat(times, *[1] * (rod.ndim - 1))
+
+
+def longest_mm(image, spacing):
+    """The length of a rod, from the spread of what is marked along its own direction."""
+    places = coordinates(image.shape[1:])[0].flatten(1).T * torch.tensor(spacing)
+    weights = image.flatten().clamp(min=0)
+    spread = torch.cov(places.T, aweights=weights, correction=0)
+    return (12 * torch.linalg.eigvalsh(spread)[-1]).sqrt().item()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 4.0), (1.0, 1.0, 1.0), (2.0, 1.0, 4.0), (4.0, 1.0, 1.0)])
+def test_a_turned_rod_keeps_its_length_in_mm(spacing):
+    x = rods(spacing, 12)
+    made, mask = always(rotation_degrees=60.0)(x, (x[:, 0] > 0.5).long(), spacing)
+    lengths = [longest_mm(image, spacing) for image in made]
+    assert longest_mm(x[0], spacing) == pytest.approx(40, abs=3)
+    np.testing.assert_allclose(lengths, 40, atol=6)
+    np.testing.assert_allclose([longest_mm(one[None].float(), spacing) for one in mask], 40, atol=6)
+
+
+def test_a_turn_in_pixels_would_stretch_the_rod():
+    x = rods((1.0, 1.0, 4.0), 12)
+    made = always(rotation_degrees=60.0)(x)[0]
+    lengths = [longest_mm(image, (1.0, 1.0, 4.0)) for image in made]
+    assert max(lengths) > 48 or min(lengths) < 32
+
+
+def test_a_turned_disc_stays_a_disc_in_mm():
+    places = coordinates((64, 16))[0] * torch.tensor([1.0, 4.0]).view(-1, 1, 1)
+    disc_mm = (12 - (places - torch.tensor([31.5, 30.0]).view(-1, 1, 1)).square().sum(dim=0).sqrt()).clamp(-2, 2)[
+        None, None
+    ]
+    made = always(rotation_degrees=90.0)(repeated(disc_mm, 8), spacing_mm=(1.0, 4.0))[0]
+    assert (made - disc_mm).abs().max() < 2 and (made - disc_mm).abs().mean() < 0.15
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 4.0), (3.0, 1.0, 1.0)])
+def test_elastic_shifts_are_as_large_in_mm_along_every_axis(spacing):
+    places = coordinates((40, 40, 40), 30)
+    shifts = (always(elastic_px=4.0)(places, spacing_mm=spacing)[0] - places).abs()
+    reached = shifts.transpose(0, 1).flatten(1).amax(dim=1) * torch.tensor(spacing)
+    assert (reached <= 4 + 1e-3).all() and (reached > 2).all()
+
+
+@each_size
+@pytest.mark.parametrize("name", [*MOVES, *VALUES])
+def test_each_change_befalls_its_share_of_the_images_and_leaves_the_others_untouched(name, size):
+    change = name.partition("_")[0]
+    x = repeated(smooth(size, 1), 400)
+    augment = Augmentation(**{name: [0] if name == "flip_axes" else (MOVES | VALUES)[name]}, probability={change: 0.3})
+    made, mask = augment(x, marked(x))
+    same = (made == x).flatten(1).all(dim=1)
+    assert same.float().mean().item() == pytest.approx(0.7, abs=0.08)
+    assert torch.equal(mask[same], marked(x)[same])
+
+
+def test_changes_befall_images_independently():
+    x = repeated(smooth((8, 8), 1), 4000)
+    made = Augmentation(gain=0.2, offset=0.3, noise=0.1, probability={"gain": 0.5, "offset": 0.5, "noise": 0.5})(x)[0]
+    assert (made == x).flatten(1).all(dim=1).float().mean().item() == pytest.approx(0.125, abs=0.02)
+
+
+@pytest.mark.parametrize("choice", ["light", "strong"])
+def test_untouched_images_are_seen_by_default(choice):
+    augment = build(compose(["dataset=mni_tissue", f"preprocessing/augmentation={choice}"]).preprocessing.augmentation)
+    x = repeated(smooth((8, 8), 1), 400)
+    assert 0.05 < (augment(x)[0] == x).flatten(1).all(dim=1).float().mean().item() < 0.6
+
+
+@pytest.mark.parametrize(("wrong", "path"), [({"rotation": 1.5}, "rotation"), ({"turn": 0.5}, "turn")])
+def test_a_probability_that_is_none_is_refused(wrong, path):
+    key, value = next(iter(wrong.items()))
+    with pytest.raises(UserError, match=f"preprocessing.augmentation.probability.*{path}"):
+        compose(
+            [
+                "dataset=mni_tissue",
+                f"+preprocessing.augmentation.probability.{key}={value}".lstrip("+" * (key == "rotation")),
+            ]
+        )
 
 
 # Configs
@@ -310,14 +406,14 @@ def test_offset_adds_to_each_image_no_more_than_asked():
 def test_each_choice_is_built_and_used(choice, changes, size):
     cfg = compose(["dataset=mni_tissue", f"preprocessing/augmentation={choice}"])
     augment = build(cfg.preprocessing.augmentation)
-    x = smooth(size, 2)
+    x = smooth(size, 40)
     assert augment.changes == changes and torch.equal(augment(x)[0], x) != changes
 
 
 @pytest.mark.parametrize("choice", ["light", "strong"])
 def test_a_choice_says_every_value(choice):
     cfg = compose(["dataset=mni_tissue", f"preprocessing/augmentation={choice}"])
-    assert set(OmegaConf.to_container(cfg.preprocessing.augmentation)) == {*MOVES, *VALUES, "_target_"}
+    assert set(OmegaConf.to_container(cfg.preprocessing.augmentation)) == {*MOVES, *VALUES, "probability", "_target_"}
 
 
 @pytest.mark.parametrize("wrong", ["flip_axes=[3]", "rotation_degrees=-1", "zoom=1", "elastic_px=-1", "noise=a"])

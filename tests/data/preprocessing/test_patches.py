@@ -305,7 +305,36 @@ def test_differing_spacings_are_resampled_to_one():
     made = [*images(spacing=(1.0, 1.0), num=1), *images(spacing=(2.0, 0.5), num=1)]
     prepared = patches(made, [0], spacing_mm=[1.0, 1.0])
     assert [tuple(prepared.image_and_mask(row)[1].shape) for row in (0, 1)] == [(20, 24), (40, 12)]
-    assert [prepared.about(row)[1] for row in (0, 1)] == [(1, 1), (1, 1)]
+    assert [prepared.source.spacing(row) for row in (0, 1)] == [(1, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("available", [2**30, 0])
+@pytest.mark.parametrize("plane", [None, "axial", "coronal"])
+def test_scores_are_of_the_masks_as_they_were_read(plane, available, monkeypatch):
+    (image,) = images((8, 9, 10), 1, (1.0, 2.0, 3.0))
+    made = steps([image], slices=plane, spacing_mm=[2.0, 2.0, 6.0])
+    little_memory(monkeypatch, available)
+    part = prepared_by(made, [0]).evaluation([0])
+    for _ in range(2):
+        x, y, _, (spacing,) = part.batch(torch.tensor([0]))
+        axis = {None: 0, "axial": 2, "coronal": 1}[plane]
+        assert np.moveaxis(x[0].numpy(), 1, axis + 1).shape == (2, 4, 9, 5)
+        np.testing.assert_array_equal(np.moveaxis(y[0].numpy(), 0, axis), image.mask)
+        assert y.dtype == torch.int64 and spacing == {0: (1, 2, 3), 1: (2, 1, 3), 2: (3, 1, 2)}[axis]
+
+
+def test_native_masks_that_are_kept_count_as_memory():
+    prepared = patches(images((8, 9), 1, (1.0, 1.0)), [0], spacing_mm=[2.0, 2.0])
+    prepared.evaluation([0]).batch(torch.tensor([0]))
+    x, mask = prepared.image_and_mask(0)
+    assert prepared.nbytes == x.nbytes + mask.nbytes + 8 * 9
+
+
+def test_images_whose_masks_differ_in_size_are_scored_apart():
+    made = [*images((8, 8), 1, (1.0, 1.0)), *images((4, 4), 1, (2.0, 2.0)), *images((4, 4), 1, (2.0, 2.0))]
+    part = patches(made, [0], spacing_mm=[2.0, 2.0], patch_size=[4, 4]).evaluation([0, 1, 2])
+    assert [places.tolist() for places in part.in_order()] == [[0], [1, 2]]
+    assert [tuple(part.batch(places)[1].shape) for places in part.in_order()] == [(1, 8, 8), (2, 4, 4)]
 
 
 def test_an_image_that_does_not_say_its_spacing_is_refused_by_name():
@@ -320,8 +349,8 @@ def test_a_spacing_of_another_number_of_axes_is_refused():
 
 def test_the_spacing_is_that_of_the_whole_voxels():
     prepared = patches(images((7, 9), spacing=(1.0, 1.0)), spacing_mm=[2.0, 2.0])
-    x, _, _, (spacing,) = prepared.evaluation([0]).batch(torch.tensor([0]))
-    np.testing.assert_allclose(np.multiply(x.shape[2:], spacing), (7, 9))
+    x, _ = prepared.image_and_mask(0)
+    np.testing.assert_allclose(np.multiply(x.shape[1:], prepared.source.spacing(0)), (7, 9))
 
 
 def test_an_unknown_spacing_is_one():

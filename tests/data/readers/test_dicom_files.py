@@ -1,3 +1,4 @@
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from fake_images import AXES, by_place, few, refused, write_series, write_slice
+from medfit.data.readers.dicom_files import read_dicom
 from medfit.data.readers.image_files import read_image
 from medfit.errors import UserError
 
@@ -127,6 +129,36 @@ def test_a_damaged_slice_of_a_series_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(UserError, match=r"003.dcm: is not a whole DICOM file"):
         read_image(tmp_path / "case")
+
+
+@pytest.mark.parametrize("ending", ["jp2klossless", "jpeg_ls_lossless", "RLE"])
+def test_compressed_files_are_read_as_plain_ones(ending):
+    plain, compressed = (read_dicom(Path(get_testdata_file(f"MR_small{name}.dcm"))) for name in ("", f"_{ending}"))
+    np.testing.assert_array_equal(plain.x, compressed.x)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_lossless_jpeg_is_read(tmp_path, syntax, dtype):
+    import imagecodecs
+    from pydicom.encaps import encapsulate
+
+    pixels = np.random.default_rng(0).integers(0, 4000, (6, 8)).astype(dtype)
+    path = write_slice(tmp_path / "a.dcm", pixels)
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = syntax
+    data.PixelData = encapsulate([imagecodecs.ljpeg_encode(pixels.astype(np.uint16))])
+    data["PixelData"].is_undefined_length = True
+    data.save_as(path, enforce_file_format=True)
+    np.testing.assert_array_equal(read_dicom(path).x[0], pixels)
+
+
+def test_a_compression_that_cannot_be_read_is_named(tmp_path):
+    path = Path(shutil.copy(get_testdata_file("JPEG-lossy.dcm"), tmp_path))  # of 12 bits
+    told = (
+        "is damaged, or compressed in a way that can't be read (JPEG Extended (Process 2 and 4)); decompress it first"
+    )
+    assert told in refused(path)
 
 
 def test_several_frames_in_one_file_are_refused(tmp_path):

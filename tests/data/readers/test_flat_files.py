@@ -43,6 +43,18 @@ def test_any_flat_image_reads_back_equal(pixels, ending):
     assert np.array_equal(image.x, channels_first(pixels))
 
 
+def test_webp_is_read(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    path = write_flat(tmp_path / "a.webp", colours, lossless=True)
+    assert np.array_equal(read_image(path).x, channels_first(colours))
+
+
+def test_a_moving_webp_is_refused(tmp_path):
+    frames = [PillowImage.fromarray(values).convert("RGB") for values in (GREY, 255 - GREY)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    assert "holds several images" in refused(tmp_path / "a.webp")
+
+
 @few
 @given(pixels16_rgb)
 def test_sixteen_bits_of_colour_in_png_are_kept(pixels):

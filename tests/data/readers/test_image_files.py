@@ -186,7 +186,8 @@ def test_a_colour_mask_is_refused(tmp_path):
 
 
 def test_an_indexed_jpeg_mask_is_refused(tmp_path):
-    assert "JPEG changes a mask's numbers" in refused(write_flat(tmp_path / "m.jpg", GREY), read_mask)
+    assert "JPEG and WebP change a mask's numbers" in refused(write_flat(tmp_path / "m.jpg", GREY), read_mask)
+    assert "JPEG and WebP change a mask's numbers" in refused(write_flat(tmp_path / "m.webp", GREY), read_mask)
 
 
 def test_a_dicom_mask_is_refused(tmp_path):
@@ -194,13 +195,13 @@ def test_a_dicom_mask_is_refused(tmp_path):
     assert "masks can't be read from DICOM" in refused(path, read_mask)
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "tif", "nii", "nii.gz", "dcm"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "webp", "tif", "nii", "nii.gz", "dcm"])
 def test_a_text_file_by_an_images_name_is_refused(tmp_path, ending):
     (tmp_path / f"a.{ending}").write_text("no image at all, but words " * 40)
     assert "is not a whole" in refused(tmp_path / f"a.{ending}")
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "tif", "nii", "nii.gz", "dcm"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "webp", "tif", "nii", "nii.gz", "dcm"])
 def test_an_empty_file_is_refused(tmp_path, ending):
     (tmp_path / f"a.{ending}").touch()
     assert "is not a whole" in refused(tmp_path / f"a.{ending}")
@@ -232,8 +233,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 
 
 def test_an_unknown_ending_is_told(tmp_path):
-    (tmp_path / "a.mha").write_text("x")
-    assert "has none of the endings .nii.gz, .nii" in refused(tmp_path / "a.mha")
+    (tmp_path / "a.heic").write_text("x")
+    assert "has none of the endings .nii.gz, .nii" in refused(tmp_path / "a.heic")
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ from medfit.terminal.console import say
 class ImageClasses(Images):
     """Images in a sub-folder for each class, for classification; without sub-folders for generation.
 
-    Images are PNG, JPEG, BMP, GIF, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM series. Two
-    classes are a binary target, more a multiclass one. The class folders may lie in folders ``train``, ``val`` and
-    ``test``, which then give the split.
+    Images are PNG, JPEG, BMP, GIF, WebP, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM
+    series. Two classes are a binary target, more a multiclass one. The class folders may lie in folders ``train``,
+    ``val`` and ``test``, which then give the split.
 
     Args:
         root: The folder, relative to where the command is run.

@@ -166,7 +166,7 @@ def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) 
             )
             raise UserError(f"dataset.masks: {len(names)} {what}, the first: {names[0]}{hint}")
     check_unique(of_images, "images")
-    check_unique(of_masks, "masks", "; dataset.mask_name={stem}_mask* unites several masks of one image")
+    check_unique(of_masks, "masks", "; \"dataset.mask_name='{stem}_mask*'\" unites masks of one image")
     mask_of = dict(zip(of_masks, masks, strict=True))
     return [mask_of.get(key) for key in of_images]
 

@@ -23,7 +23,7 @@ Masks = list[dict[int, list[Path]]]  # of each image, by class number
 class ImageMasks(Images):
     """Images and their masks, for segmentation.
 
-    Images are PNG, JPEG, BMP, GIF, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM series;
+    Images are PNG, JPEG, BMP, GIF, WebP, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM series;
     masks are any of these but DICOM. Sub-folders ``train``, ``val`` and ``test`` of the images give the split. A mask
     belongs to the image of its name; names may differ by common endings, as ``_mask``, ``_seg`` or nnU-Net's
     ``_0000``. Masks beside their images are told by these endings. ``mask_name`` or ``pairs`` say it otherwise; both

@@ -111,7 +111,7 @@ def by_ending(folder: Path) -> Listed:
     Raises:
         UserError: no masks, masks without an image, images without a mask, or several masks of one.
     """
-    hint = "; say which files are masks, as dataset.mask_name={stem}_mask*"
+    hint = "; say which files are masks, as \"dataset.mask_name='{stem}_mask*'\""
     found = find(folder, "images", skip=lambda path: bool(MASK_ENDING.search(stem(path))))
     masks = [path for path in _files(folder) if MASK_ENDING.search(stem(path))]
     if not masks:

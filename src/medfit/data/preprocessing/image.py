@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from medfit.data.dataset import ImageDataset, ImageFiles
+from medfit.data.image import Image
 from medfit.data.kind import check_kind
 from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.augmentation import Augmentation
@@ -95,10 +96,13 @@ class ImagePreprocessing:
 
     def prepared(self, fitted: "FittedImages") -> Arrays:
         """Returns all images and targets as tensors ``(x, y)``."""
-        return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y), self._augment)
+        x, spacings_mm = fitted.made(self.dataset)
+        spacing_mm = np.median(spacings_mm, axis=0).tolist()  # stretched images have one each: it is the middle one's
 
-    def _augment(self, x: Tensor) -> Tensor:
-        return self.augmentation(x)[0]
+        def augment(x: Tensor) -> Tensor:
+            return self.augmentation(x, spacing_mm=spacing_mm)[0]
+
+        return Arrays(x, torch.tensor(self.dataset.y), augment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +133,14 @@ class FittedImages(Fitted):
         Raises:
             UserError: other channels or another size than the first image had, or more than fits in memory.
         """
+        return self.made(samples)[0]
+
+    def made(self, samples: ImageFiles) -> tuple[Tensor, np.ndarray]:
+        """Returns images, and the distance of pixels in each, in mm or in pixels of the file, (samples, axes).
+
+        Raises:
+            UserError: as :func:`apply`.
+        """
         import psutil
 
         self.check_features(samples.channels)
@@ -140,20 +152,36 @@ class FittedImages(Fitted):
                 "free; set a smaller preprocessing.size"
             )
         made = np.empty((len(samples), *self.shape), dtype=np.float32)
+        spacings_mm = np.ones((len(samples), len(self.shape) - 1))
         for index in range(len(samples)):
-            made[index] = self._checked(self.unscaled(samples, index), samples.file_names[index])
+            image = self._resampled(samples, index)
+            made[index] = self._checked(self._scaled(image), samples.file_names[index])
+            spacings_mm[index] = self._spacing(image)
         x = torch.from_numpy(made)
         if self.standard is not None:
             standard = Standard.from_values(self.standard)
             for image in x:
                 image.copy_(standard(image))
-        return x
+        return x, spacings_mm
 
     def unscaled(self, samples: ImageFiles, index: int) -> np.ndarray:
         """Returns an image with all done but the scaling by the training images."""
+        return self._scaled(self._resampled(samples, index))
+
+    def _resampled(self, samples: ImageFiles, index: int) -> Image:
         image = samples.image(index)
         check_spacing(self.spacing_mm, image, samples.file_names[index])
-        image = resample(image, self.spacing_mm)
+        return resample(image, self.spacing_mm)
+
+    def _spacing(self, image: Image) -> np.ndarray:
+        """Returns how far pixels are apart once an image is resized."""
+        own = np.array(image.spacing_mm or (1.0,) * (image.x.ndim - 1))
+        if self.size is None:
+            return own
+        grown = np.array(image.x.shape[1:]) / self.size
+        return own * (grown if self.fit == "stretch" else grown.max())
+
+    def _scaled(self, image: Image) -> np.ndarray:
         return self._resize(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
 
     def _checked(self, image: np.ndarray, name: str) -> np.ndarray:

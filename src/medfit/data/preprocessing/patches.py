@@ -1,18 +1,13 @@
 """Preprocessing of images with masks: patches or slices to train on, whole images to score."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
-from math import prod
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from medfit.data.dataset import ImageDataset
-from medfit.data.image import RESIDENT_SHARE
 from medfit.data.kind import check_kind
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.fitted import listed
@@ -24,21 +19,12 @@ from medfit.data.preprocessing.intensity import (
     check_window,
     resampled,
 )
-from medfit.data.preprocessing.patch_places import pad, random_marked
+from medfit.data.preprocessing.patch_batches import Patches, Shape
 from medfit.errors import UserError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
-MOST_WINDOWS = 64  # of 2D images that are evaluated together
 LARGEST_PATCH = {2: 256, 3: 96}
-ImageAndMask = tuple[Tensor, Tensor]
-
-
-class Shape(NamedTuple):
-    """The size of a case, and the distance of its voxels along each axis (None where it is not known)."""
-
-    size: tuple[int, ...]
-    spacing_mm: tuple[float, ...] | None
 
 
 class PatchPreprocessing:
@@ -56,6 +42,11 @@ class PatchPreprocessing:
         window: Lowest and highest value, beyond which values are cut off (Hounsfield units in CT).
         scaling: As of :class:`medfit.data.preprocessing.image.ImagePreprocessing`.
         augmentation: Of training batches.
+
+    Attributes:
+        axis: Of a volume, along which its slices follow each other; None where they are no slices.
+        shapes: Of the images as the network sees them.
+        native: Of the images as they were read.
     """
 
     def __init__(
@@ -74,7 +65,8 @@ class PatchPreprocessing:
         check_window(window)
         self.dataset, self.spacing_mm, self.window, self.scaling = dataset, spacing_mm, window, scaling
         self.axis = self._axis(slices)
-        self.shapes = [self._shape(row) for row in range(len(dataset))]  # so that no image is read again to know it
+        # so that no image is read again to know it: as the network sees it, and as it was read
+        self.shapes, self.native = map(list, zip(*map(self._shapes, range(len(dataset))), strict=True))
         self._check_spacings()
         self.patch_size = self._patch_size(patch_size)
         self.patches_per_image, self.foreground = patches_per_image, foreground
@@ -112,9 +104,14 @@ class PatchPreprocessing:
         """Returns all images, prepared when they are needed."""
         return Patches(self, fitted)
 
-    def spacing(self, row: int) -> tuple[float, ...]:
-        """Returns the distance of voxels along each axis of a case, in mm (1 where it is not known)."""
-        size, spacing_mm = self.shapes[row]
+    def spacing(self, row: int, native: bool = False) -> tuple[float, ...]:
+        """Returns the distance of voxels along each axis of a case, in mm (1 where it is not known).
+
+        Args:
+            row: Of the case.
+            native: Whether that of the file is meant; else that of what the network sees.
+        """
+        size, spacing_mm = (self.native if native else self.shapes)[row]
         return spacing_mm or (1.0,) * len(size)
 
     def _axis(self, slices: str | None) -> int | None:
@@ -122,11 +119,12 @@ class PatchPreprocessing:
             raise UserError("preprocessing.slices: these images are no volumes")
         return None if slices is None else PLANES[slices]
 
-    def _shape(self, row: int) -> Shape:
+    def _shapes(self, row: int) -> tuple[Shape, Shape]:
         image = self.dataset.image(row)
         check_spacing(self.spacing_mm, image, self.dataset.file_names[row])
-        size, spacing = resampled(image, self.spacing_mm)
-        return Shape(self._in_order(size), spacing and self._in_order(spacing))
+        grids = resampled(image, self.spacing_mm), (image.x.shape[1:], image.spacing_mm)
+        seen, native = (Shape(self._in_order(size), mm and self._in_order(mm)) for size, mm in grids)
+        return seen, native
 
     def _in_order(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Returns what belongs to an image's axes in the order of a case's."""
@@ -148,151 +146,3 @@ class PatchPreprocessing:
                     f"{name}: its voxels are {in_mm(spacing)} apart, those of the first image {in_mm(first)}; "
                     "set preprocessing.spacing_mm to resample them"
                 )
-
-
-class Patches:
-    """Images with masks, as the data module takes them; see :class:`medfit.data.preprocessing.arrays.Arrays`.
-
-    Args:
-        source: Has the images.
-        fitted: Prepares an image when it is needed; what was prepared is kept while there is memory.
-    """
-
-    evaluation_batch = 1  # that are explained at once
-
-    def __init__(self, source: PatchPreprocessing, fitted: FittedPatches) -> None:
-        import psutil
-
-        self.source, self.fitted, self.kept = source, fitted, dict[int, ImageAndMask]()
-        self._room = RESIDENT_SHARE * psutil.virtual_memory().available
-        self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Of a patch: (channels, *patch_size)."""
-        return (len(self.source.dataset.channels), *self.source.patch_size)
-
-    def image_and_mask(self, row: int) -> ImageAndMask:
-        """Returns a prepared image and its mask."""
-        if row not in self.kept:
-            x, mask = self.fitted.image_and_mask(self.source.dataset.image(row))
-            assert mask is not None
-            case = x, mask
-            if (needed := sum(part.nbytes for part in case)) > self._room:
-                return case
-            self._room -= needed
-            self.kept[row] = case
-        return self.kept[row]
-
-    @property
-    def nbytes(self) -> int:
-        """What the images that are kept take of the memory."""
-        return sum(part.nbytes for case in self.kept.values() for part in case)
-
-    def place(self, device: torch.device) -> None:
-        """Leaves the images in the computer's memory, whatever the device: patches are cut there."""
-
-    def training(self, rows: Sequence[int]) -> "_Training":
-        """Returns patches at random places."""
-        return _Training(self, rows)
-
-    def evaluation(self, rows: Sequence[int]) -> "_Evaluation":
-        """Returns whole images, with the patients' numbers and the spacings in mm."""
-        return _Evaluation(self, rows)
-
-    def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a training batch, changed at random."""
-        made, mask = self.source.augmentation(x, y)
-        assert mask is not None
-        return made, mask
-
-    def about(self, row: int) -> tuple[int, tuple[float, ...]]:
-        """Returns the patient's number and the spacing in mm; no tensors, which a regime's precision would round."""
-        return int(self._patients[row]), self.source.spacing(row)
-
-
-class _Images:
-    """Some of the images."""
-
-    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
-        self.patches, self.rows = patches, rows
-
-    @property
-    def resident(self) -> bool:
-        """Whether all of them are prepared and in memory."""
-        return all(row in self.patches.kept for row in self.rows)
-
-    def batches(self, plan: Iterable[tuple[Tensor, int]]) -> Iterator[Any]:
-        """Yields all batches."""
-        return (self.batch(places, seed) for places, seed in plan)  # type: ignore[attr-defined]
-
-
-class _Training(_Images):
-    """Patches of some images, each place a patch."""
-
-    def __init__(self, patches: Patches, rows: Sequence[int]) -> None:
-        super().__init__(patches, rows)
-        self.places: list[tuple[int, int | None]] = []
-        for row in rows:
-            parts = [None] if patches.source.axis is None else list(range(patches.source.shapes[row].size[0]))
-            self.places += [(row, part) for part in parts for _ in range(patches.source.patches_per_image)]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def batch(self, places: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns patches ``(x, y)`` at places in their images that the seed decides."""
-        generator = torch.Generator().manual_seed(seed)
-        chosen = [self.places[place] for place in places.tolist()]
-        made = [self._patch(row, part, generator) for row, part in chosen]
-        x, y = (torch.stack(parts) for parts in zip(*made, strict=True))
-        return x, y.long()
-
-    def _patch(self, row: int, part: int | None, generator: torch.Generator) -> ImageAndMask:
-        x, mask = self.patches.image_and_mask(row)
-        if part is not None:
-            x, mask = x[:, part], mask[part]
-        size = self.patches.source.patch_size
-        starts = self._starts(mask, size, generator)
-        place = tuple(slice(s, s + n) for s, n in zip(starts, size, strict=True))
-        return pad(x[(slice(None), *place)], size), pad(mask[place], size)
-
-    def _starts(self, mask: Tensor, size: Sequence[int], generator: torch.Generator) -> list[int]:
-        """Returns where a patch begins: anywhere, or around a voxel of the foreground."""
-        spare = [max(0, old - new) for old, new in zip(mask.shape, size, strict=True)]
-        if not any(spare):
-            return [0] * len(spare)
-        around = float(torch.rand((), generator=generator)) < self.patches.source.foreground
-        centre = random_marked(mask, generator) if around else None
-        if centre is None:
-            return [int(torch.randint(room + 1, (), generator=generator)) for room in spare]
-        return [min(max(0, c - n // 2), room) for c, n, room in zip(centre, size, spare, strict=True)]
-
-
-class _Evaluation(_Images):
-    """Whole images; those of one size that follow each other come together, as many as a window's worth of memory."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def in_order(self) -> list[Tensor]:
-        """Returns the places of each batch."""
-        made: list[Tensor] = []
-        for size, places in groupby(range(len(self)), key=self._size):
-            made += torch.tensor(list(places)).split(self._at_once(size))
-        return made
-
-    def batch(self, places: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, list[int], list[tuple[float, ...]]]:
-        """Returns images with their masks, the patients' numbers and the spacings in mm; nothing in it is random."""
-        rows = [self.rows[place] for place in places.tolist()]
-        x, mask = (torch.stack(parts) for parts in zip(*map(self.patches.image_and_mask, rows), strict=True))
-        patients, spacings_mm = zip(*map(self.patches.about, rows), strict=True)
-        return x, mask.long(), list(patients), list(spacings_mm)
-
-    def _size(self, place: int) -> tuple[int, ...]:
-        return self.patches.source.shapes[self.rows[place]].size
-
-    def _at_once(self, size: tuple[int, ...]) -> int:
-        """Returns how many images of a size go through the network together: one of a volume, or of a large image."""
-        window = self.patches.source.patch_size
-        return max(1, MOST_WINDOWS * prod(window) // prod(size)) if len(size) == len(window) == 2 else 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from medfit.data.readers.dicom_decoders import register
 from medfit.data.readers.raw_images import RawImage, turned, whole
 from medfit.errors import UserError
 
@@ -134,10 +135,25 @@ def _pixels(path: Path) -> tuple[np.ndarray, Any]:
         head = pydicom.dcmread(path)
         if "PixelData" not in head or int(head.get("NumberOfFrames") or 1) > 1:
             raise UserError(f"{path.name}: holds {head.get('NumberOfFrames') or 'no'} images; one was expected")
-        pixels = head.pixel_array
+        pixels = _decoded(path, head)
         if head.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, head)
         elif head.PhotometricInterpretation == "MONOCHROME1":  # its largest value is black
             pixels = (-1 if head.PixelRepresentation else 2**head.BitsStored - 1) - pixels.astype(np.int64)
         pixels = apply_modality_lut(pixels, head).astype(np.float32)
     return (pixels[..., None] if pixels.ndim == 2 else pixels), head
+
+
+def _decoded(path: Path, head: Any) -> np.ndarray:
+    """Returns the pixels, decompressed."""
+    register()
+    syntax = head.file_meta.TransferSyntaxUID
+    try:
+        return head.pixel_array
+    except Exception as error:  # each decoder has its own kinds
+        if not syntax.is_compressed:
+            raise
+        raise UserError(
+            f"{path.name}: is damaged, or compressed in a way that can't be read ({syntax.name}); decompress it first, "
+            "as 'gdcmconv --raw' does"
+        ) from error

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP, GIF and TIFF files."""
+"""PNG, JPEG, BMP, GIF, WebP and TIFF files."""
 
 import logging
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from medfit.data.readers.raw_images import whole
 from medfit.errors import UserError
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF"}
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP"}
 TIFF_SUFFIXES = (".tif", ".tiff")
 _SILENT = logging.NullHandler()  # else what tifffile thinks of a damaged file comes beside the error
 
@@ -43,7 +43,7 @@ def _read_with_pillow(path: Path, kind: str, numbers: bool) -> np.ndarray:
 
         return png_decode(path.read_bytes())
     with Image.open(path, formats=[kind]) as image:
-        if kind == "GIF" and getattr(image, "n_frames", 1) > 1:
+        if kind in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise UserError(f"{path.name}: holds several images; one was expected")
         image.load()
         pixels = _pixels(ImageOps.exif_transpose(image), numbers)
@@ -73,7 +73,10 @@ def _read_tiff(path: Path, numbers: bool) -> np.ndarray:
     logging.getLogger("tifffile").addHandler(_SILENT)
     with tifffile.TiffFile(path) as file:
         if len(file.series) != 1 or not set(file.series[0].axes) <= set("YXSC"):
-            raise UserError(f"{path.name}: holds several images or a stack of them; one was expected")
+            raise UserError(
+                f"{path.name}: holds several images or a stack of them; one was expected: save a volume as NIfTI, "
+                "else each image as a file"
+            )
         pixels, axes, page = file.series[0].asarray(), file.series[0].axes, file.series[0].keyframe
         for part in file.series[0].pages:  # tifffile fills some missing ends with zeros
             ends = map(sum, zip(part.dataoffsets, part.databytecounts, strict=True)) if part else ()

@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from medfit.data.image import Image
-from medfit.data.readers import dicom_files, flat_files
+from medfit.data.readers import dicom_files, flat_files, itk_files
 from medfit.data.readers.mask_numbers import Numbers, indexed, united
 from medfit.data.readers.nifti_files import read_nifti
 from medfit.data.readers.raw_images import RawImage, check_same_place
 from medfit.errors import UserError
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
-SUFFIXES = (*NIFTI_SUFFIXES, *flat_files.FORMATS, *flat_files.TIFF_SUFFIXES, *dicom_files.SUFFIXES)
+SUFFIXES = (
+    *NIFTI_SUFFIXES, *flat_files.FORMATS, *flat_files.TIFF_SUFFIXES, *dicom_files.SUFFIXES, *itk_files.SUFFIXES
+)  # fmt: skip
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
@@ -28,7 +30,7 @@ def stem(path: Path) -> str:
 
 
 def read_image(path: Path, num_channels: int | None = None) -> Image:
-    """Returns the image in a PNG, JPEG, BMP, GIF, TIFF, NIfTI or DICOM file, or in a folder with a DICOM series.
+    """Returns the image in a file of one of ``SUFFIXES``, or in a folder with a DICOM series.
 
     Args:
         path: Its ending says the format.
@@ -85,7 +87,8 @@ def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers) -> np.nda
     marks = _read_numbers(path)
     if path.samefile(image):
         raise UserError(
-            f"{path.name}: an image is not its own mask; say which files are masks, as dataset.mask_name={{stem}}_mask*"
+            f"{path.name}: an image is not its own mask; say which files are masks, as "
+            "\"dataset.mask_name='{stem}_mask*'\""
         )
     check_same_place(path.name, marks, image.name, raw)
     return numbers(path, marks)
@@ -94,19 +97,25 @@ def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers) -> np.nda
 def _read(path: Path) -> RawImage:
     if path.is_dir():
         return dicom_files.read_series(dicom_files.dicom_files(path), path.name)
+    if suffix(path) in dicom_files.SUFFIXES:
+        _check_there(path)
+        return dicom_files.read_dicom(path)
+    return _read_plain(path)
+
+
+def _read_plain(path: Path, numbers: bool = False) -> RawImage:
     _check_there(path)
     if suffix(path) in NIFTI_SUFFIXES:
         return read_nifti(path)
-    return (
-        dicom_files.read_dicom(path) if suffix(path) in dicom_files.SUFFIXES else RawImage(flat_files.read_flat(path))
-    )
+    if suffix(path) in itk_files.SUFFIXES:
+        return itk_files.read_itk(path)
+    return RawImage(flat_files.read_flat(path, numbers=numbers))
 
 
 def _read_numbers(path: Path) -> RawImage:
     if path.is_dir() or suffix(path) in dicom_files.SUFFIXES:
         raise UserError(f"{path.name}: masks can't be read from DICOM; turn them into NIfTI or PNG")
-    _check_there(path)
-    return read_nifti(path) if suffix(path) in NIFTI_SUFFIXES else RawImage(flat_files.read_flat(path, numbers=True))
+    return _read_plain(path, numbers=True)
 
 
 def _check_there(path: Path) -> None:

@@ -13,14 +13,14 @@ LEAST_SHADES = 8  # that an edge leaves when it is smoothed; fewer values are la
 MOST_BETWEEN = 0.5  # pixels between dark and bright, as a share of the bright ones: else the values are labels
 LEAST_OF_SHADE = 0.1  # of the largest value
 Numbers = Callable[[Path, RawImage], np.ndarray]  # gives uint8 (*size)
-_JPEG = (".jpg", ".jpeg")
+_LOSSY = (".jpg", ".jpeg", ".webp")
 
 
 def indexed(path: Path, raw: RawImage) -> np.ndarray:
     """Returns a mask whose values are class numbers.
 
     Raises:
-        UserError: a JPEG, colours, values that are no class numbers.
+        UserError: a JPEG or WebP file, colours, values that are no class numbers.
     """
     values = _values(path, raw)
     if (largest := values.max()) > 255:
@@ -67,9 +67,9 @@ class Binary:
         """Returns 1 where the class is.
 
         Raises:
-            UserError: as :func:`indexed` but for JPEGs, or values of which nobody can tell what they mark.
+            UserError: as :func:`indexed` but for JPEG and WebP, or values of which nobody can tell what they mark.
         """
-        if path.suffix.lower() in _JPEG:
+        if path.suffix.lower() in _LOSSY:
             return (raw.x[0] >= GREY_SCALE).astype(np.uint8)
         values = _values(path, raw)
         if largest := int(values.max()):
@@ -86,7 +86,7 @@ class Binary:
             other, first = self._marks[not bright]
             raise UserError(
                 f"{name}: is marked up to {largest}, but {first} up to {other}; say what each value means, as "
-                "dataset.layout=indexed dataset.label_values={1: lesion, 255: background}"
+                "dataset.layout=indexed 'dataset.label_values={1: lesion, 255: background}'"
             )
 
 
@@ -101,7 +101,7 @@ def _check_shades(name: str, values: np.ndarray) -> None:
         shown = ", ".join(f"{value:g}" for value in found[: LEAST_SHADES - 1])
         raise UserError(
             f"{name}: a binary mask marks one value, but it holds {shown}{' and more' if len(found) > 7 else ''}; say "
-            "what each means, as dataset.layout=indexed dataset.label_values={1: lesion, 255: background}"
+            "what each means, as dataset.layout=indexed 'dataset.label_values={1: lesion, 255: background}'"
         )
 
 
@@ -124,8 +124,10 @@ def united(made: Sequence[np.ndarray], files: Sequence[Path]) -> np.ndarray:
 def _values(path: Path, raw: RawImage) -> np.ndarray:
     """Returns whole numbers from 0, one a pixel."""
     values = raw.x[0]
-    if path.suffix.lower() in _JPEG:
-        raise UserError(f"{path.name}: JPEG changes a mask's numbers; save it as PNG (or dataset.layout=binary)")
+    if path.suffix.lower() in _LOSSY:
+        raise UserError(
+            f"{path.name}: JPEG and WebP change a mask's numbers; save it as PNG (or dataset.layout=binary)"
+        )
     if not all(np.array_equal(values, channel) for channel in raw.x[1:]):
         raise UserError(f"{path.name}: a mask needs one number a pixel, not colours; save it in grey or with a palette")
     if wrong := values[(values < 0) | (values % 1 != 0)].ravel()[:1].tolist():
