@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medfit.config import file_cache
+from medfit.config import allowed, file_cache
 
 FILE = "signatures"
 PLAIN = sys.stdlib_module_names | {"annotated_types", "pydantic", "pydantic_core", "typing_extensions"}
@@ -119,13 +119,16 @@ def of(target: str) -> Signature:
     """Returns what a class or a function takes, given its dotted name.
 
     Raises:
+        UserError: a config may not call it.
         Exception: there is no such class or function, or its module can't be imported.
     """
     if _memory and (found := _memory.get(target)):
         return found
     from hydra.utils import get_object
 
-    signature = _asked(get_object(target))
+    found = get_object(target)
+    allowed.check_object(target, found, "_target_")
+    signature = _asked(found)
     if _memory:
         _memory.learn(target, signature)
     return signature

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from medfit.config import folders
+from medfit.config import folders, schema
 from medfit.config.compose import change
 from medfit.config.overrides import as_override, plain
 from medfit.search.space import Entry, groups_of, values_of
@@ -28,6 +28,7 @@ def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) ->
     for path, entry in _entries(base).items():
         if applies(entry, cfg):
             OmegaConf.update(cfg, path, plain(_suggest(trial, path, entry.distribution)))
+    schema.check_sections(cfg, space)
     return cfg
 
 
@@ -38,6 +39,7 @@ def set_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     for path, value in values.items():
         if path not in known:
             OmegaConf.update(cfg, path, plain(value))
+    schema.check_sections(cfg, values)
     return cfg
 
 
