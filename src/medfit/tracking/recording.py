@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from medfit.tracking import provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
+
+SHORTEST_SALT, SALT_TRIES = 16, 100
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,28 @@ def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
     """Returns a keyed hash of each sample's patient, alike in all runs of this folder and of no use elsewhere.
 
     The key, ``salt``, lies in the output folder, is readable to its owner alone and is never logged.
+
+    Raises:
+        UserError: the key is empty or too short to keep anything secret.
     """
-    path = folder / "salt"
+    salt = _salt(folder / "salt")
+    return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+
+
+def _salt(path: Path) -> bytes:
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
     except FileExistsError:
         pass
-    salt = path.read_text().encode()
-    return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+    for _ in range(SALT_TRIES):  # another process may be about to write it
+        if len(salt := path.read_bytes().strip()) >= SHORTEST_SALT:
+            return salt
+        time.sleep(0.01)
+    raise UserError(
+        f"output_dir: '{path}' holds no key for patients' pseudonyms, which anybody could guess without; put back the "
+        "key that was there, or remove the file: later runs' pseudonyms then differ from earlier runs'"
+    )
 
 
 def _facts(cfg: DictConfig) -> dict[str, Any]:
