@@ -9,6 +9,7 @@ from medfit.config import folders, schema
 from medfit.config.compose import compose
 from medfit.config.overrides import leaves
 from medfit.errors import UserError
+from medfit.search.values import set_values
 
 WORDS = {"no": False, "off": False, "false": False, "n": False, "0": False, "yes": True, "on": True, "true": True}
 NUMBERS = ["3", "1e-3", "2.0", "-1", "nan", "inf", "0x10", " 7 "]
@@ -66,7 +67,7 @@ def means(path: str, original: object, given: object, held: object) -> None:
         assert held is WORDS[given], told
     if isinstance(held, int | float) and not isinstance(held, bool):
         assert not isinstance(given, bool), told
-        assert float(held) == float(given), told  # type: ignore[arg-type]
+        assert repr(float(held)) == repr(float(given)), told  # type: ignore[arg-type]
         assert math.isfinite(held) or not isinstance(original, int | float), told
     if type(original) is int and path != "sample.label":
         assert not isinstance(held, str), told
@@ -121,6 +122,7 @@ def test_a_config_holds_what_validation_returned(line, path, held):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("task.monitor=3", "task.monitor: input should be a valid string, not 3"),
         ("regime.epochs=true", "regime.epochs: input should be a number, not True"),
         ("model.widths=[3,true]", "model.widths: input should be a number, not [3, True]"),
         ("regime.epochs=${nowhere}", "regime.epochs: Interpolation key 'nowhere' not found"),
@@ -145,6 +147,8 @@ def test_an_interpolation_stays_one_and_follows_what_it_points_at():
     assert cfg.regime.patience == 7
     cfg.regime.epochs = 9
     assert cfg.regime.patience == 9
+    assert list(cfg.overrides) == ["regime.patience=${regime.epochs}", "regime.epochs='7'"]
+    assert set_values(cfg, {"model": "linear", "regime.epochs": 5}).regime.patience == 5
 
 
 def test_a_text_from_elsewhere_is_no_number_unless_it_is_read_as_one(monkeypatch):

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from medfit.config import folders, schema, signatures, typed
 from medfit.config.instantiate import load_dataset
-from medfit.config.overrides import OWN_NODES, as_override
+from medfit.config.overrides import OWN_NODES, as_override, unresolved
 from medfit.errors import UserError, suggest
 
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
@@ -82,7 +82,7 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
         cfg.experiment = experiment and experiment.split("/")[0]
         cfg.best = bool(experiment and experiment.endswith("/best"))
         cfg.choices = chosen
-        cfg.overrides = list(rest)
+        cfg.overrides = unresolved(rest)
     for added in filter(None, map(typed.own, rest)):
         typed.add(cfg, *added)
     return cfg

@@ -1,7 +1,7 @@
 """Config values as Hydra's command line spells them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -46,6 +46,11 @@ def as_override(value: Any) -> str:
             return "'" + re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", r"\'"), value) + "'"
         case _:
             return str(value)
+
+
+def unresolved(lines: Iterable[str]) -> list[str]:
+    """Returns overrides as a config keeps them: their interpolations are the lines' own, none of the list."""
+    return [line.replace("${", "\\${") for line in lines]
 
 
 def plain(value: Any) -> Any:

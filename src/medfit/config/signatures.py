@@ -138,10 +138,21 @@ def _asked(target: Callable[..., Any]) -> Signature:
     parameters = dict(inspect.signature(target).parameters)
     try:
         owner = target.__init__ if inspect.isclass(target) else target
-        hints = typing.get_type_hints(owner, include_extras=True)
+        hints = {**_passed_on(target), **typing.get_type_hints(owner, include_extras=True)}
     except (NameError, TypeError):
         hints = {}
     return Signature(parameters, hints)
+
+
+def _passed_on(target: Any) -> dict[str, Any]:
+    """Returns the types of what a class passes on to those above it by ``**kwargs``."""
+    hints: dict[str, Any] = {}
+    for owner in target.__mro__ if inspect.isclass(target) else ():
+        if "__init__" in vars(owner):
+            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(owner.__init__).parameters.values()):
+                return {**typing.get_type_hints(owner.__init__, include_extras=True), **hints}
+            hints = {**typing.get_type_hints(owner.__init__, include_extras=True), **hints}
+    return hints
 
 
 class _Writer(pickle.Pickler):

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from medfit.config import folders, schema
 from medfit.config.compose import change
-from medfit.config.overrides import as_override, plain
+from medfit.config.overrides import as_override, plain, unresolved
 from medfit.search.space import Entry, groups_of, values_of
 
 MOST_READ = 64
@@ -100,4 +100,4 @@ def _entries(cfg: DictConfig) -> dict[str, Entry]:
 
 @functools.lru_cache(maxsize=64)
 def _composed(experiment: str | None, best: bool, overrides: tuple[str, ...], lines: tuple[str, ...]) -> DictConfig:
-    return change(OmegaConf.create({"experiment": experiment, "best": best, "overrides": overrides}), lines)
+    return change(OmegaConf.create({"experiment": experiment, "best": best, "overrides": unresolved(overrides)}), lines)

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from medfit.config.overrides import OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError
-from medfit.tracking import provenance
+from medfit.tracking import paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
@@ -57,6 +57,8 @@ def start_run(
         proof: Of the split.
         tags: ``kind`` (run, trial, sweep, seed, evaluation), ``mlflow.parentRunId`` and what else tells it apart.
         resume: The id of a run to go on with, if the store has it.
+
+    A server is told names of files, not where they lie.
     """
     store = Store(cfg)
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
@@ -64,8 +66,9 @@ def start_run(
     tags = {**chosen, "task.targets": dataset.task, **tags}
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        run.log_params(chosen | dict(params(cfg)))
-        run.log_dataset(dataset, proof, _facts(cfg))
+        names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+        run.log_params(chosen | {path: _named(value, names) for path, value in params(cfg)})
+        run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
         yield run
     except BaseException as error:
@@ -148,10 +151,19 @@ def _salt(path: Path) -> bytes:
     )
 
 
-def _facts(cfg: DictConfig) -> dict[str, Any]:
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a value with names in the place of full paths."""
+    if isinstance(value, str):
+        return paths.hidden(value, names)
+    if isinstance(value, Mapping):
+        return {key: _named(item, names) for key, item in value.items()}
+    return [_named(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
     code = provenance.code()
     facts: dict[str, Any] = {
-        "config.yaml": without_passwords(OmegaConf.to_yaml(cfg)),
+        "config.yaml": paths.hidden(without_passwords(OmegaConf.to_yaml(cfg)), names),
         "environment.json": provenance.environment(),
     }
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})
