@@ -99,7 +99,7 @@ def composes(context, lines):
 
 
 @pytest.mark.mostly_slow(fast=8)
-@pytest.mark.parametrize("lines", typed_lines(), ids=" ".join)
+@pytest.mark.parametrize("lines", list(typed_lines()), ids=" ".join)
 def test_a_line_of_the_readme_is_read_as_it_stands(lines):
     for combination in expand(lines):
         assert any(composes(context, combination) for context in CONTEXTS)

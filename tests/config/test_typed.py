@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from medfit.__main__ import expand
 from medfit.config import typed
-from medfit.config.compose import compose
+from medfit.config.compose import _split_experiment, compose
 from medfit.config.overrides import as_override
 from medfit.errors import UserError
 
@@ -96,6 +96,12 @@ def test_several_values_are_several_runs_for_odd_names_too():
 def test_what_is_no_override_is_told(line):
     with pytest.raises(UserError, match="cannot read the override"):
         list(expand([line]))
+
+
+def test_an_experiment_that_looks_like_a_number_keeps_its_name():
+    assert _split_experiment(["experiment=2024_05"]) == ("2024_05", [])
+    assert _split_experiment(["experiment='Étude 1'"]) == ("Étude 1", [])
+    assert _split_experiment(["experiment=null"]) == _split_experiment(["experiment="]) == (None, [])
 
 
 @pytest.mark.slow

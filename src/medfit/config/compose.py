@@ -147,9 +147,10 @@ def _overridden(path: Path) -> dict[str, str]:
 def _split_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     """Takes the experiment out of the overrides."""
     rest = [line for line in overrides if not line.startswith("experiment=")]
-    named = [typed.value(line.removeprefix("experiment=")) for line in overrides if line.startswith("experiment=")]
+    named = [line.removeprefix("experiment=") for line in overrides if line.startswith("experiment=")]
     if named:
-        return (None if named[-1] in ("", None) else str(named[-1])), rest
+        name = typed.value(named[-1])  # of quotes; a name like 2024_05 is no number
+        return (None if name in ("", None) else name if isinstance(name, str) else named[-1]), rest
     own_data = any(line.startswith("dataset=") for line in rest)
     return (None if own_data else DEFAULT_EXPERIMENT), rest
 

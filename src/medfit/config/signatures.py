@@ -148,10 +148,10 @@ def _passed_on(target: Any) -> dict[str, Any]:
     """Returns the types of what a class passes on to those above it by ``**kwargs``."""
     hints: dict[str, Any] = {}
     for owner in target.__mro__ if inspect.isclass(target) else ():
-        if "__init__" in vars(owner):
-            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(owner.__init__).parameters.values()):
-                return {**typing.get_type_hints(owner.__init__, include_extras=True), **hints}
-            hints = {**typing.get_type_hints(owner.__init__, include_extras=True), **hints}
+        if takes := vars(owner).get("__init__"):
+            hints = {**typing.get_type_hints(takes, include_extras=True), **hints}
+            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(takes).parameters.values()):
+                break
     return hints
 
 

@@ -39,7 +39,8 @@ def spelled(line: str) -> str:
 
 def own(line: str) -> tuple[str, dict[str, Any]] | None:
     """Returns a path and what is to be added to the mapping there, where Hydra knows no such keys; else None."""
-    return _own(line)
+    found: tuple[str, dict[str, Any]] | None = _own(line)
+    return found
 
 
 def choices(line: str) -> list[str]:
@@ -103,9 +104,10 @@ def _hydra(line: str) -> "Override | None":
     from hydra.errors import HydraException
 
     try:
-        return _parser().parse_override(line)
+        read: Override = _parser().parse_override(line)
     except HydraException:
         return None
+    return read
 
 
 @functools.cache
