@@ -1,14 +1,19 @@
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import optuna
 import pytest
+from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from medfit import doctor, sweep
+from medfit.errors import UserError
 from medfit.search import trials
 from medfit.study import storage
 from medfit.tracking.run import create_run
-from medfit.tracking.store import Store
+from medfit.tracking.store import Store, _experiment
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
 
@@ -45,6 +50,110 @@ def test_what_killed_processes_left_running_is_ended_in_study_and_tracking(compo
     assert client.get_run(alone).info.status == "KILLED"
     assert Store(cfg).running() == []
     assert "All is well." in capsys.readouterr().out
+
+
+@pytest.fixture
+def logged(compose):
+    """Logs a finished run with an artifact into a folder's store, and returns its id."""
+
+    def log(folder):
+        run = create_run(Store(compose(f"output_dir={folder}")), "breast_cancer", "one", {"kind": "run"})
+        run.log_files({"note.txt": folder.name})
+        run.end("FINISHED")
+        return run.id
+
+    return log
+
+
+def read(folder, run_id, to):
+    to.mkdir(exist_ok=True)
+    found = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").download_artifacts(run_id, "note.txt", str(to))
+    return Path(found).read_text()
+
+
+def test_a_moved_folder_is_told_and_mended(compose, output_dir, logged, tmp_path, capsys):
+    before = logged(output_dir)
+    moved = output_dir.rename(tmp_path / "mövéd runs")
+    _experiment.cache_clear()
+    with pytest.raises(UserError, match="copied or moved; medfit doctor mends that"):
+        logged(moved)
+    assert not output_dir.exists()
+    doctor.main(compose(f"output_dir={moved}"))
+    assert "Mended    the artifacts of 'breast_cancer' are looked for here" in capsys.readouterr().out
+    _experiment.cache_clear()
+    assert read(moved, before, tmp_path / "got") == "runs"
+    assert read(moved, logged(moved), tmp_path / "got") == moved.name
+    doctor.main(compose(f"output_dir={moved}"))
+    assert "All is well." in capsys.readouterr().out
+    assert not output_dir.exists()
+
+
+def test_a_copied_folder_has_what_was_written_to_the_old_place_since(compose, output_dir, logged, tmp_path):
+    before = logged(output_dir)
+    copy = Path(shutil.copytree(output_dir, tmp_path / "copy"))
+    since = MlflowClient(f"sqlite:///{copy / 'mlflow.db'}").create_run(
+        MlflowClient(f"sqlite:///{copy / 'mlflow.db'}").get_experiment_by_name("breast_cancer").experiment_id
+    )
+    (tmp_path / "note.txt").write_text("since")
+    MlflowClient(f"sqlite:///{copy / 'mlflow.db'}").log_artifact(since.info.run_id, str(tmp_path / "note.txt"))
+    doctor.main(compose(f"output_dir={copy}"))
+    assert read(copy, since.info.run_id, tmp_path / "got") == "since"
+    assert (copy / "artifacts" / "breast_cancer" / since.info.run_id).is_dir()
+    assert read(output_dir, before, tmp_path / "got") == "runs"
+
+
+def test_artifacts_that_are_gone_are_told(compose, output_dir, logged, capsys):
+    run_id = logged(output_dir)
+    shutil.rmtree(output_dir / "artifacts")
+    doctor.main(compose())
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"1 finished runs have no artifacts, as {run_id}" in said
+    assert "All is well." not in said
+
+
+def test_a_deleted_experiment_is_told_with_the_way_out(compose, output_dir, client, logged, capsys):
+    logged(output_dir)
+    number = client.get_experiment_by_name("breast_cancer").experiment_id
+    client.delete_experiment(number)
+    _experiment.cache_clear()
+    with pytest.raises(UserError, match=f"mlflow experiments restore --experiment-id {number}"):
+        logged(output_dir)
+    doctor.main(compose())
+    assert f"restore --experiment-id {number}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_study_of_another_program_is_left_alone(compose, capsys):
+    cfg = compose(*SMALL, "sweep.name=theirs")
+    with storage.quiet():
+        theirs = optuna.create_study(storage=storage.open_storage(cfg), study_name="theirs")
+        theirs.add_trial(optuna.create_trial(value=0.5))
+        theirs.ask()
+    doctor.main(cfg)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the study 'theirs' was not begun by medfit" in said
+    assert storage.load(cfg, "theirs").trials[1].state is TrialState.RUNNING
+    with pytest.raises(UserError, match="'theirs' was not begun by medfit"):
+        sweep.sweep(cfg)
+    assert len(storage.load(cfg, "theirs").trials) == 2
+
+
+@pytest.mark.slow
+def test_a_database_that_is_gone_is_told(compose, output_dir):
+    def doctored():  # a process of its own: this one holds the databases open
+        command = [sys.executable, "-m", "medfit", "doctor", f"output_dir={output_dir}"]
+        return " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+    sweep.sweep(compose(*SMALL))
+    for file in list(output_dir.glob("mlflow.db*")):
+        file.rename(output_dir / f"away-{file.name}")
+    said = doctored()
+    assert "has no runs in" in said and "All is well." not in said
+    for file in list(output_dir.glob("away-*")):
+        file.replace(output_dir / file.name.removeprefix("away-"))
+    for file in list(output_dir.glob("optuna.db*")):
+        file.unlink()
+    said = doctored()
+    assert "has runs, but is not in" in said and "All is well." not in said
 
 
 def test_what_still_runs_is_left_alone(compose, client):

@@ -85,13 +85,23 @@ def read(client, run, name, folder):
 
 
 @pytest.mark.slow
-def test_figures_tables_and_a_summary_become_artifacts_of_the_run(trained, asked, client):
+def test_figures_tables_and_a_summary_become_artifacts_of_the_run(trained, asked, client, output_dir, tmp_path):
     run = trained(*TABLE)
-    explain(asked(run, methods="[feature_ablation,integrated_gradients]", num_samples=10, num_cases=2))
-    assert artifacts(client, run) == {
+    asked_for = {"methods": "[feature_ablation,integrated_gradients]", "num_samples": 10, "num_cases": 2}
+    summary = explain(asked(run, **asked_for))
+    about_all = {
         *(f"val_{m}.{end}" for m in ("feature_ablation", "integrated_gradients") for end in ("png", "csv")),
-        *("val_agreement.csv", "val_case_1.png", "val_case_2.png", "summary.json"),
+        *("val_agreement.csv", "summary.json"),
     }
+    assert artifacts(client, run) == about_all
+    assert json.loads(read(client, run, "summary.json", tmp_path))["cases"] == []  # whose titles show values
+    kept = output_dir / "explanations" / run
+    assert {file.name for file in kept.iterdir()} == {"val_case_1.png", "val_case_2.png", "val_cases.json"}
+    assert json.loads((kept / "val_cases.json").read_text()) == summary["cases"]
+    assert kept.stat().st_mode & 0o077 == 0
+    explain(asked(run, **asked_for, log_cases="true"))
+    assert artifacts(client, run) == about_all | {"val_case_1.png", "val_case_2.png"}
+    assert len(json.loads(read(client, run, "summary.json", tmp_path))["cases"]) == 2
 
 
 @pytest.mark.slow
@@ -123,7 +133,7 @@ def test_same_seed_gives_the_same_numbers_under_the_same_names(trained, asked, c
 @pytest.mark.slow
 def test_patients_are_told_by_the_hashes_of_the_runs_predictions(trained, asked, client, tmp_path):
     run = trained(*TABLE)
-    explain(asked(run, **FAST))
+    explain(asked(run, **FAST, log_cases="true"))
     summary = json.loads(read(client, run, "summary.json", tmp_path))
     known = pd.read_csv(client.download_artifacts(run, "predictions/val.csv", str(tmp_path))).patient
     assert {case["patient"] for case in summary["cases"]} <= set(known)
@@ -198,7 +208,7 @@ def test_images_are_explained(trained, asked, client, dimensions):
     fixed = ["dataset=pneumonia_mnist", "regime=smoke", "regime.accelerator=cpu", "preprocessing.scaling=none"]
     run = trained(*fixed, "model.depth=10", "model.width=4", data="Squares", dimensions=dimensions)
     explain(asked(run, num_samples=2, num_cases=1))
-    assert artifacts(client, run) == {"val_grad_cam.png", "val_occlusion.png", "val_case_1.png", "summary.json"}
+    assert artifacts(client, run) == {"val_grad_cam.png", "val_occlusion.png", "summary.json"}
 
 
 @pytest.mark.slow
@@ -211,7 +221,7 @@ def test_masks_are_explained(trained, asked, client, tmp_path, more):
     summary = explain(asked(run, num_samples=2, num_cases=1))
     assert artifacts(client, run) == {
         *(f"val_{method}.{end}" for method in ("grad_cam", "occlusion") for end in ("png", "csv")),
-        *("val_case_1.png", "summary.json"),
+        *("summary.json"),
     }
     assert "within the region" in summary["methods"]["occlusion"]["gist"]
 

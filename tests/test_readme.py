@@ -1,12 +1,14 @@
 import re
+import shlex
 import shutil
 import sys
 
 import pytest
 
 import medfit.models
-from medfit.__main__ import main
+from medfit.__main__ import expand, main
 from medfit.config import folders
+from medfit.config.compose import _compose, _spelled_out
 from medfit.errors import UserError
 from medfit.train import train
 
@@ -63,3 +65,41 @@ def test_the_worked_callback_logs_its_metric_by_the_readmes_command(output_dir, 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", README))
 def test_what_the_readme_links_to_is_there(path):
     assert (folders.ROOT / path).exists()
+
+
+CONTEXTS = [  # what a line may be added to
+    [],
+    ["dataset=table"],
+    ["dataset=ecg5000", "preprocessing=series"],
+    ["dataset=mni_slices", "preprocessing=image", "task=segmentation"],
+    ["dataset=image_masks", "preprocessing=patches", "task=segmentation"],
+    ["dataset=image_classes", "preprocessing=image"],
+    ["model=gan", "task=adversarial"],
+]
+
+
+def typed_lines():
+    """Yields the overrides of each line in the README's tables and blocks, as a shell hands them to medfit."""
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
+    for code in [*inline, *re.findall(r"^(?:make|medfit) .*$", README, re.MULTILINE)]:
+        words = shlex.split(code, comments=True)
+        if words[:1] == ["make"]:
+            words = [part for word in words if word.startswith("ARGS=") for part in shlex.split(word[5:])]
+        lines = [word for word in words if re.match(r"\+?[a-z_/]+(\.\w+)*=", word) and "<" not in word]
+        if lines and "model=gru" not in lines:
+            yield lines
+
+
+def composes(context, lines):
+    try:
+        _compose([spelled for line in [*context, *lines] for spelled in _spelled_out(line)])
+    except UserError:
+        return False
+    return True
+
+
+@pytest.mark.mostly_slow(fast=8)
+@pytest.mark.parametrize("lines", list(typed_lines()), ids=" ".join)
+def test_a_line_of_the_readme_is_read_as_it_stands(lines):
+    for combination in expand(lines):
+        assert any(composes(context, combination) for context in CONTEXTS)

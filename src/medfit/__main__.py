@@ -121,22 +121,9 @@ def _named(command: str, arguments: list[str]) -> list[str]:
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
     """Yields each combination of overrides, as ``model=mlp,linear`` means two."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from medfit.config import typed
 
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException as error:
-        raise UserError(f"cannot read the override '{error.override}'; write it as key=value") from error
-    if nameless := [o.input_line for o in parsed if not o.key_or_group]:
-        raise UserError(f"cannot read the override '{nameless[0]}'; write it as key=value")
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override()
-        else [str(o.input_line)]
-        for o in parsed
-    ]
-    return (list(combination) for combination in itertools.product(*choices))
+    return (list(lines) for lines in itertools.product(*(typed.choices(typed.spelled(line)) for line in overrides)))
 
 
 def _usage() -> str:

@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from medfit.errors import UserError
 from medfit.study.storage import open_storage
 from medfit.terminal.console import say
-from medfit.terminal.serving import HOST, free_port, open_page
+from medfit.terminal.serving import HOST, free_port, open_page, own_pages_only
 
 
 def main(cfg: DictConfig) -> None:
@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     path = page(studies, cfg)
     port = free_port(cfg.tracking.ui_port)
     # in this process: a storage's address may hold a password, which a command line would show to every user here
-    with make_server(HOST, port, wsgi(studies), _Server, _Handler) as server:
+    with make_server(HOST, port, own_pages_only(wsgi(studies), port), _Server, _Handler) as server:
         open_page(f"http://{HOST}:{port}{path}")
         say("Ctrl-C ends it.")
         server.serve_forever()

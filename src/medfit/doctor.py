@@ -1,14 +1,15 @@
 """``medfit doctor``: ends what killed processes left running, and sees that studies and runs agree."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 import optuna
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
 from medfit.search import trials
-from medfit.study import repair, storage
+from medfit.study import checkup, repair, storage
 from medfit.terminal.console import say, show_table
+from medfit.tracking import moved
 from medfit.tracking.store import Store
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
@@ -16,11 +17,16 @@ RUNNING = COLUMNS.index("running")
 
 
 def main(cfg: DictConfig) -> None:
-    """Repairs the studies and the runs of a storage and a store, and says what was found."""
+    """Repairs the studies and the runs of a storage and a store; says what was found, and what to do about the rest."""
     store = Store(cfg)  # sends what was kept
+    mended = moved.mend(store)
     studies = list(_studies(cfg))
+    found = list(checkup.of_store(cfg, store, [study.study_name for study in studies]))
     rows, wrong = [], []
     for study in studies:
+        if amiss := list(checkup.of_study(study, store)):
+            found += amiss
+            continue
         ended = len(repair.repair(study, cfg)) + repair.end_stale_runs(study, store)
         wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
         rows.append([study.study_name, *map(str, (*_counts(study), ended))])
@@ -33,9 +39,20 @@ def main(cfg: DictConfig) -> None:
     say(f"Runs      {closed} that nobody worked on were ended; {elsewhere} run on other machines")
     if kept := store.kept():
         say(f"Kept      {kept} runs wait for the tracking server")
-    for words in wrong:
-        say(f"Disagree  {words}")
-    say("All is well." if not wrong else f"{len(wrong)} trials and runs disagree.")
+    _conclude(mended, found, wrong)
+
+
+def _conclude(mended: Sequence[str], found: Sequence[str], wrong: Sequence[str]) -> None:
+    """Says what was mended, what needs the user, and which trials and runs don't agree."""
+    for heading, lines in (("Mended", mended), ("Wrong", found), ("Disagree", wrong)):
+        for words in lines:
+            say(f"{heading:<9} {words}")
+    if wrong:
+        say(f"{len(wrong)} trials and runs disagree.")
+    if found:
+        say(f"{len(found)} things are wrong that medfit can't mend.")
+    if not wrong and not found:
+        say("All is well.")
 
 
 def close_abandoned(store: Store, busy: Container[str] = ()) -> tuple[int, int]:

@@ -1,16 +1,20 @@
 """``medfit explain``: why a finished run predicts what it predicts, and whether the explanations are to be trusted."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig
 from pydantic import Field
 
+from medfit.config import folders
 from medfit.config.instantiate import build
 from medfit.data.dataset import Dataset
-from medfit.errors import UserError, suggest
+from medfit.errors import UserError, blame, suggest
 from medfit.terminal.console import say, show_table
+from medfit.tracking.run import write_files
 from medfit.tracking.store import Store
 
 FOLDER = "explanations"
@@ -28,6 +32,8 @@ class Explain:
         num_cases: Single cases to show.
         num_samples: Of the split, drawn for the summary; None for 100 rows, 60 series, 24 images, or 4 with masks.
         seed: Of that draw, and of each method: the same numbers every time.
+        log_cases: Whether single cases, which show patients' values and images, are logged to the store, too; they
+            are always in ``explanations/<run>`` in the output folder.
     """
 
     run: str | None = None
@@ -36,10 +42,11 @@ class Explain:
     num_cases: Annotated[int, Field(ge=0)] = 3
     num_samples: Annotated[int, Field(ge=2)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    log_cases: bool = False
 
 
 def explain(cfg: DictConfig) -> dict[str, Any]:
-    """Explains a run, logs the explanations to it, and returns their summary as it is logged.
+    """Explains a run, logs the explanations to it, and returns their summary; single cases stay in a local folder.
 
     Args:
         cfg: As :func:`medfit.config.compose.compose` gives it; says which run, whose own config tells all else.
@@ -62,7 +69,6 @@ def explain(cfg: DictConfig) -> dict[str, Any]:
     found = {method: family.attribute(method, family.task, questions) for method in methods}
     checks = _checks(finished, family, questions, found)
     cases, shown = _cases(family, methods, asked.num_cases)
-    files = _files(family, questions, found) | shown
     summary = {
         "run": asked.run,
         "split": asked.split,
@@ -81,8 +87,11 @@ def explain(cfg: DictConfig) -> dict[str, Any]:
         "cases": cases,
         "notes": family.notes,
     }
+    _keep_cases(cfg, asked.run, {**shown, f"{asked.split}_cases.json": json.dumps(cases)})
+    logged = _files(family, questions, found) | (shown if asked.log_cases else {})
+    logged["summary.json"] = summary | {"cases": cases if asked.log_cases else []}
     run = finished.run
-    run.log_files({f"{FOLDER}/{name}": content for name, content in {**files, "summary.json": summary}.items()})
+    run.log_files({f"{FOLDER}/{name}": content for name, content in logged.items()})
     run.log_metrics(_metrics(checks), 0)
     run.flush()
     return summary
@@ -103,7 +112,22 @@ def main(cfg: DictConfig) -> None:
     for name, about in summary["methods"].items():
         if not about["depends_on_weights"]:
             say(f"Warning   {name} explains untrained models much as this one: it may show the input, not the model")
+    if summary["cases"]:
+        say(f"Cases     {cases_folder(cfg, summary['run'])} (on this machine alone, but for explain.log_cases=true)")
     say(f"Results   the run's page in medfit ui, artifacts below {FOLDER}/")
+
+
+def cases_folder(cfg: DictConfig, run_id: str) -> Path:
+    """Returns where the single cases of a run lie, on this machine alone."""
+    return folders.output_dir(cfg) / FOLDER / run_id
+
+
+def _keep_cases(cfg: DictConfig, run_id: str, files: dict[str, Any]) -> None:
+    """Writes single cases into the run's local folder, for its owner alone to read."""
+    folder = cases_folder(cfg, run_id)
+    with blame("output_dir", OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_files(folder, files)
 
 
 def _family(dataset: Dataset) -> Any:

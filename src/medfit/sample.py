@@ -16,6 +16,7 @@ from medfit.config.instantiate import build
 from medfit.config.stored import read_config
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
+from medfit.tracking.paths import restored
 from medfit.tracking.store import Store
 
 CHECKPOINT, SHAPES = "checkpoint/best.ckpt", "checkpoint/shapes.json"
@@ -84,7 +85,7 @@ def load(store: Store, run_id: str) -> Any:
     from medfit.training.parts import make_task
 
     with TemporaryDirectory() as folder:
-        cfg = read_config(store.artifact(run_id, "config.yaml", folder, RUN).read_text())
+        cfg = read_config(restored(store.artifact(run_id, "config.yaml", folder, RUN).read_text(), store.folder))
         if not hasattr(build(cfg.task).func, "sample"):
             raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
         shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())

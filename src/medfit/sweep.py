@@ -81,8 +81,8 @@ class Sweep:
     pruner: Any
     engine: Any
     space: dict[str, Any]
-    objective: str | list[str]
-    direction: Direction | list[Direction]
+    objective: str | Annotated[list[str], Field(min_length=1)]
+    direction: Direction | Annotated[list[Direction], Field(min_length=1)]
     num_trials: Count
     name: str | None = None
     storage: str | None = None
@@ -150,6 +150,9 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
     Raises:
         UserError: a mistake.
     """
+    for part in ("sampler", "pruner", "engine"):
+        if cfg.sweep[part] is None:
+            raise UserError(f"sweep.{part}: is needed; choose one by sweep/{part}=...")
     engine = build(cfg.sweep.engine)
     engine.check(cfg)
     names = objective_names(cfg.sweep)

@@ -278,3 +278,8 @@ def test_a_wrong_choice_among_many_is_told_in_a_short_line():
     with pytest.raises(UserError) as caught:
         compose(["dataset=image_clases"])
     assert str(caught.value) == "dataset=image_clases: there is no such choice; did you mean 'image_classes'?"
+
+
+def test_results_are_for_their_owner_alone(tmp_path):
+    cfg = OmegaConf.create({"output_dir": str(tmp_path / "new")})
+    assert folders.output_dir(cfg).stat().st_mode & 0o777 == 0o700

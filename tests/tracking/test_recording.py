@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 
 from medfit.config import folders
 from medfit.errors import StoreError, UserError
+from medfit.tracking import recording
 from medfit.tracking.recording import pseudonyms, start_run
 from medfit.tracking.store import Store
 from medfit.train import train
@@ -210,3 +212,20 @@ def test_an_image_of_each_epoch_is_kept_with_its_step(compose, client):
     names = [Path(file.path).name for file in client.list_artifacts(run.info.run_id, "images")]
     steps = sorted(re.search(r"^samples\+step\+(\d+)\+", name)[1] for name in names if name.endswith(".png"))
     assert steps == ["0", "1"]
+
+
+@pytest.mark.parametrize("content", ["", "  \n", "short"])
+def test_a_key_that_keeps_nothing_secret_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(recording, "SALT_TRIES", 2)
+    (tmp_path / "salt").write_text(content)
+    with pytest.raises(UserError, match="holds no key for patients' pseudonyms"):
+        recording.pseudonyms(tmp_path, "data", ["a"])
+
+
+def test_a_key_that_another_process_is_about_to_write_is_waited_for(tmp_path):
+    (tmp_path / "salt").touch()
+    writing = threading.Timer(0.1, (tmp_path / "salt").write_text, ["0" * 64])
+    writing.start()
+    [found] = recording.pseudonyms(tmp_path, "data", ["a"])
+    writing.join()
+    assert [found] == recording.pseudonyms(tmp_path, "data", ["a"])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from medfit.config import folders, schema, signatures
+from medfit.config import folders, schema, signatures, typed
 from medfit.config.instantiate import load_dataset
-from medfit.config.overrides import OWN_NODES, as_override
+from medfit.config.overrides import OWN_NODES, as_override, unresolved
 from medfit.errors import UserError, suggest
 
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
@@ -25,7 +25,12 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     Raises:
         UserError: an override, a key or a value that medfit does not know.
     """
-    overrides = [spelled for line in overrides for spelled in _spelled_out(line)]
+    with schema.told():
+        return _checked([spelled for line in overrides for spelled in _spelled_out(typed.spelled(line))])
+
+
+def _checked(overrides: Sequence[str]) -> DictConfig:
+    """Returns the checked config of overrides that are spelled out, with the choices that data and model make."""
     plain = [line for line in overrides if not line.startswith("task.")]
     try:
         cfg = _compose(plain)
@@ -57,9 +62,10 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
 
     experiment, rest = _split_experiment(overrides)
     _check_choices(rest)
-    lines = [f"hydra.searchpath={as_override([f'file://{folders.EXPERIMENTS.parent}'])}", *rest, *own]
+    readable = [line for line in rest if not typed.own(line)]
+    lines = [f"hydra.searchpath={as_override([f'file://{folders.EXPERIMENTS.parent}'])}", *readable, *own]
     if experiment:
-        lines.append(f"experiments={_experiment_file(experiment)}")
+        lines.append(f"experiments={as_override(_experiment_file(experiment))}")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(folders.CONF), version_base="1.3"):
         try:
@@ -76,7 +82,9 @@ def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
         cfg.experiment = experiment and experiment.split("/")[0]
         cfg.best = bool(experiment and experiment.endswith("/best"))
         cfg.choices = chosen
-        cfg.overrides = list(rest)
+        cfg.overrides = unresolved(rest)
+    for added in filter(None, map(typed.own, rest)):
+        typed.add(cfg, *added)
     return cfg
 
 
@@ -87,6 +95,8 @@ def _spelled_out(line: str) -> list[str]:
     """
     key, _, value = line.partition("=")
     where = key.lstrip("+~")
+    if typed.own(line):
+        return [line]
     if not key.startswith("~") and where.startswith(("evaluate.subgroups", *OWN_NODES)):
         return [f"++{where}={value}"]
     path = where.removeprefix("sweep.space.")
@@ -139,7 +149,8 @@ def _split_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     rest = [line for line in overrides if not line.startswith("experiment=")]
     named = [line.removeprefix("experiment=") for line in overrides if line.startswith("experiment=")]
     if named:
-        return (None if named[-1] in ("", "null") else named[-1]), rest
+        name = typed.value(named[-1])  # of quotes; a name like 2024_05 is no number
+        return (None if name in ("", None) else name if isinstance(name, str) else named[-1]), rest
     own_data = any(line.startswith("dataset=") for line in rest)
     return (None if own_data else DEFAULT_EXPERIMENT), rest
 

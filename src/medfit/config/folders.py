@@ -12,14 +12,14 @@ EXPERIMENTS = ROOT / "experiments"
 
 
 def output_dir(cfg: DictConfig) -> Path:
-    """Returns where local results go, made if need be.
+    """Returns where local results go, made if need be, for its owner alone to read.
 
     Raises:
         UserError: the folder can't be made or written to.
     """
     path: Path = ROOT / cfg.output_dir
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.touch()
         probe.unlink(missing_ok=True)  # another process's probe is the same file

@@ -1,24 +1,33 @@
 """Config values as Hydra's command line spells them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 OWN_NODES = ("regime.trainer.", "regime.callbacks.")  # paths below which users name the keys, and the targets
 WORD = re.compile(r"(?i)(?!(null|true|false|nan|inf)$|[-\d_e]+$)[\w/-]+", re.ASCII)  # no quotes needed
+NAME = re.compile(r"[\w-]+", re.ASCII)
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields each value below a node with its config path; interpolations and empty nodes are left out."""
-    if isinstance(node, DictConfig) and not node._is_none():
+    """Yields each value below a node with its config path; interpolations and empty nodes are left out.
+
+    A mapping with keys that can be part of no path is a value.
+    """
+    if isinstance(node, DictConfig) and not node._is_none() and all(map(is_name, node)):
         for key in node:
             here = f"{path}.{key!s}" if path else str(key)
             if not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
                 yield from leaves(node[key], here)
-    elif not isinstance(node, DictConfig) or node._is_none():
-        yield path, OmegaConf.to_container(node) if OmegaConf.is_list(node) else node
+    else:
+        yield path, OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+
+
+def is_name(key: Any) -> bool:
+    """Tells whether a key may be part of a config path; others, as ``Age (years)``, stay within their mapping."""
+    return NAME.fullmatch(str(key)) is not None
 
 
 def as_override(value: Any) -> str:
@@ -31,11 +40,17 @@ def as_override(value: Any) -> str:
         case list() | tuple():
             return "[" + ",".join(map(as_override, value)) + "]"
         case dict():
-            return "{" + ",".join(f"{k}:{as_override(v)}" for k, v in value.items()) + "}"
+            keys = (k if is_name(k) else as_override(str(k)) for k in value)
+            return "{" + ",".join(f"{k}:{as_override(v)}" for k, v in zip(keys, value.values(), strict=True)) + "}"
         case str() if not WORD.fullmatch(value):
             return "'" + re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", r"\'"), value) + "'"
         case _:
             return str(value)
+
+
+def unresolved(lines: Iterable[str]) -> list[str]:
+    """Returns overrides as a config keeps them: their interpolations are the lines' own, none of the list."""
+    return [line.replace("${", "\\${") for line in lines]
 
 
 def plain(value: Any) -> Any:

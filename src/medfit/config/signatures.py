@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medfit.config import file_cache
+from medfit.config import allowed, file_cache
 
 FILE = "signatures"
 PLAIN = sys.stdlib_module_names | {"annotated_types", "pydantic", "pydantic_core", "typing_extensions"}
@@ -119,13 +119,16 @@ def of(target: str) -> Signature:
     """Returns what a class or a function takes, given its dotted name.
 
     Raises:
+        UserError: a config may not call it.
         Exception: there is no such class or function, or its module can't be imported.
     """
     if _memory and (found := _memory.get(target)):
         return found
     from hydra.utils import get_object
 
-    signature = _asked(get_object(target))
+    found = get_object(target)
+    allowed.check_object(target, found, "_target_")
+    signature = _asked(found)
     if _memory:
         _memory.learn(target, signature)
     return signature
@@ -135,10 +138,21 @@ def _asked(target: Callable[..., Any]) -> Signature:
     parameters = dict(inspect.signature(target).parameters)
     try:
         owner = target.__init__ if inspect.isclass(target) else target
-        hints = typing.get_type_hints(owner, include_extras=True)
+        hints = {**_passed_on(target), **typing.get_type_hints(owner, include_extras=True)}
     except (NameError, TypeError):
         hints = {}
     return Signature(parameters, hints)
+
+
+def _passed_on(target: Any) -> dict[str, Any]:
+    """Returns the types of what a class passes on to those above it by ``**kwargs``."""
+    hints: dict[str, Any] = {}
+    for owner in target.__mro__ if inspect.isclass(target) else ():
+        if takes := vars(owner).get("__init__"):
+            hints = {**typing.get_type_hints(takes, include_extras=True), **hints}
+            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(takes).parameters.values()):
+                break
+    return hints
 
 
 class _Writer(pickle.Pickler):

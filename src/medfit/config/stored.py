@@ -5,6 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from medfit.config import allowed
+
 MOVED = {  # module, class or function: where it is now
     "datasets": "data.datasets",
     "preprocessing": "data.preprocessing",
@@ -24,10 +26,14 @@ def read_config(text: str) -> DictConfig:
 
     Args:
         text: YAML, as a run's ``config.yaml`` holds it.
+
+    Raises:
+        UserError: it has a target that a config may not call: whoever can write to a server could have put it there.
     """
     cfg = OmegaConf.create(text)
     assert isinstance(cfg, DictConfig)
     _move_targets(cfg)
+    allowed.check_all(OmegaConf.to_container(cfg), "")
     return cfg
 
 

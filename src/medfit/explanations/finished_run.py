@@ -15,6 +15,7 @@ from medfit.config.stored import read_config
 from medfit.errors import UserError
 from medfit.tasks.base import Task
 from medfit.tasks.supervised import Supervised
+from medfit.tracking.paths import restored
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.training.parts import Parts, make_task, prepare
@@ -44,7 +45,7 @@ class FinishedRun:
     def __init__(self, store: Store, run_id: str, split: str) -> None:
         self.store, self.id = store, run_id
         with TemporaryDirectory() as folder:
-            self.cfg = read_config(self._file("config.yaml", folder).read_text())
+            self.cfg = read_config(restored(self._file("config.yaml", folder).read_text(), store.folder))
             self._check_task()
             weights = torch.load(self._file(CHECKPOINT, folder), weights_only=True, map_location="cpu")
             if split == "test":

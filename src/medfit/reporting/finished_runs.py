@@ -71,6 +71,8 @@ class Record:
     def read(self, path: str) -> bytes | None:
         """Returns an artifact; None if there is none."""
         folder = path.rpartition("/")[0]
+        if folder == "explanations" and (kept := self.store.folder / folder / self.id / Path(path).name).is_file():
+            return kept.read_bytes()
         if path not in self.names(folder):
             return None
         with TemporaryDirectory() as temporary:
@@ -80,6 +82,11 @@ class Record:
         """Returns what a JSON artifact holds; nothing if there is none."""
         content = self.read(path)
         return json.loads(content) if content else {}
+
+    def kept_cases(self) -> list[dict[str, str]]:
+        """Returns what is told of the single cases that lie on this machine alone, one dict each."""
+        found = sorted((self.store.folder / "explanations" / self.id).glob("*_cases.json"))
+        return [case for path in found for case in json.loads(path.read_text())]
 
     def config(self) -> dict[str, Any]:
         """Returns the run's whole config."""

@@ -98,7 +98,8 @@ def of_explanations(facts: ReportData) -> tuple[list[Picture], dict[str, str]]:
     if (run := facts.explained) is None:
         return [], {}
     summary = run.json("explanations/summary.json")
-    cases = {f"explanations/{case['file']}": public(case["title"]) for case in summary.get("cases", [])}
+    listed = summary.get("cases", []) or (run.kept_cases() if facts.cases else [])
+    cases = {f"explanations/{case['file']}": public(case["title"]) for case in listed}
     methods = [path for path in run.names("explanations") if path.endswith(".png") and path not in cases]
     some = list(cases)[:MOST_CASES] if facts.cases else []
     pictures = _pictures(run, [*methods[:MOST_METHODS], *some], cases)

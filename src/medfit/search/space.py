@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from math import isfinite
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -208,6 +209,10 @@ def _distribution(given: dict[str, Any], where: str) -> BaseDistribution:
     low, high = given["low"], given["high"]
     if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
         raise UserError(f"{where}: low and high must be numbers, not {low!r} and {high!r}")
+    if not all(map(isfinite, (low, high))):
+        raise UserError(f"{where}: low and high must be finite, not {low} and {high}")
+    if "log" in given:
+        given["log"] = schema.as_bool(f"{where}.log", given["log"])
     make: Any = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
     with blame(where), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*not divisible by `step`")  # high is then the last step
@@ -230,6 +235,8 @@ def _check_ends(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
                 schema.check(changed)
             except UserError as error:
                 raise UserError(f"sweep.space.{path}: {error}") from error
+            if isinstance(end, float) and isinstance(OmegaConf.select(changed, path), int):
+                raise UserError(f"sweep.space.{path}: takes whole numbers; give them without a point, not {end}")
 
 
 def _ends(distribution: Any) -> tuple[Any, ...]:

@@ -8,9 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from medfit.config import folders
+from medfit.config import folders, schema
 from medfit.config.compose import change
-from medfit.config.overrides import as_override, plain
+from medfit.config.overrides import as_override, plain, unresolved
 from medfit.search.space import Entry, groups_of, values_of
 
 MOST_READ = 64
@@ -28,6 +28,7 @@ def suggest_config(trial: Trial, cfg: DictConfig, space: Mapping[str, Entry]) ->
     for path, entry in _entries(base).items():
         if applies(entry, cfg):
             OmegaConf.update(cfg, path, plain(_suggest(trial, path, entry.distribution)))
+    schema.check_sections(cfg, space)
     return cfg
 
 
@@ -38,6 +39,7 @@ def set_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     for path, value in values.items():
         if path not in known:
             OmegaConf.update(cfg, path, plain(value))
+    schema.check_sections(cfg, values)
     return cfg
 
 
@@ -98,4 +100,4 @@ def _entries(cfg: DictConfig) -> dict[str, Entry]:
 
 @functools.lru_cache(maxsize=64)
 def _composed(experiment: str | None, best: bool, overrides: tuple[str, ...], lines: tuple[str, ...]) -> DictConfig:
-    return change(OmegaConf.create({"experiment": experiment, "best": best, "overrides": overrides}), lines)
+    return change(OmegaConf.create({"experiment": experiment, "best": best, "overrides": unresolved(overrides)}), lines)

@@ -54,8 +54,14 @@ def check_unchanged(study: optuna.Study, new: Conditions, cfg: DictConfig, space
     """Stores a new study's conditions; compares an old one's with those that it was begun under.
 
     Raises:
-        UserError: they differ, and ``sweep.accept_changes`` does not say that this is meant; or Optuna can't mix them.
+        UserError: they differ, and ``sweep.accept_changes`` does not say that this is meant; or Optuna can't mix them;
+            or another program has begun the study.
     """
+    if is_foreign(study):
+        raise UserError(
+            f"sweep: the study '{study.study_name}' was not begun by medfit, whose trials don't go with its own; "
+            "sweep.name=<another> begins a new one"
+        )
     old = _of_today(study.user_attrs.get(ATTR))
     if changed := differences(old, new) if old else []:
         rest = [f"{len(changed) - MOST_TOLD} more"] if len(changed) > MOST_TOLD else []
@@ -71,6 +77,11 @@ def check_unchanged(study: optuna.Study, new: Conditions, cfg: DictConfig, space
         study.set_user_attr("changes", mixed)
     if study.user_attrs.get(ATTR) != new:
         study.set_user_attr(ATTR, new)
+
+
+def is_foreign(study: optuna.Study) -> bool:
+    """Tells whether a study has trials, but not what medfit notes with each study before its first one."""
+    return not study.user_attrs.get(ATTR) and bool(study.get_trials(deepcopy=False))
 
 
 def differences(old: Conditions, new: Conditions) -> list[str]:

@@ -4,6 +4,8 @@ import os
 import socket
 import sys
 import webbrowser
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -33,3 +35,26 @@ def open_page(url: str) -> None:
     say(url)
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open(url)
+
+
+def own_pages_only(app: Callable[..., Iterable[bytes]], port: int) -> Callable[..., Iterable[bytes]]:
+    """Returns a WSGI application that answers its own pages alone, as MLflow's server does.
+
+    A page of elsewhere, opened in the same browser, could else read and remove studies: by its own Origin, or by a
+    name of its own for this machine (DNS rebinding).
+
+    Args:
+        app: To be protected.
+        port: Where it is served.
+    """
+    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+    origins = {f"http://{host}" for host in hosts}
+
+    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        origin = environ.get("HTTP_ORIGIN")
+        if environ.get("HTTP_HOST") in hosts and (origin is None or origin in origins):
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"This address answers its own pages alone."]
+
+    return checked

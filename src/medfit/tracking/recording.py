@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,10 +18,12 @@ from pydantic import Field
 
 from medfit.config.overrides import OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError
-from medfit.tracking import provenance
+from medfit.tracking import paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
+
+SHORTEST_SALT, SALT_TRIES = 16, 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def start_run(
         proof: Of the split.
         tags: ``kind`` (run, trial, sweep, seed, evaluation), ``mlflow.parentRunId`` and what else tells it apart.
         resume: The id of a run to go on with, if the store has it.
+
+    A server is told names of files, not where they lie.
     """
     store = Store(cfg)
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
@@ -61,8 +66,9 @@ def start_run(
     tags = {**chosen, "task.targets": dataset.task, **tags}
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        run.log_params(chosen | dict(params(cfg)))
-        run.log_dataset(dataset, proof, _facts(cfg))
+        names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+        run.log_params(chosen | {path: _named(value, names) for path, value in params(cfg)})
+        run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
         yield run
     except BaseException as error:
@@ -121,21 +127,43 @@ def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
     """Returns a keyed hash of each sample's patient, alike in all runs of this folder and of no use elsewhere.
 
     The key, ``salt``, lies in the output folder, is readable to its owner alone and is never logged.
+
+    Raises:
+        UserError: the key is empty or too short to keep anything secret.
     """
-    path = folder / "salt"
+    salt = _salt(folder / "salt")
+    return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+
+
+def _salt(path: Path) -> bytes:
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
     except FileExistsError:
         pass
-    salt = path.read_text().encode()
-    return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+    for _ in range(SALT_TRIES):  # another process may be about to write it
+        if len(salt := path.read_bytes().strip()) >= SHORTEST_SALT:
+            return salt
+        time.sleep(0.01)
+    raise UserError(
+        f"output_dir: '{path}' holds no key for patients' pseudonyms, which anybody could guess without; put back the "
+        "key that was there, or remove the file: later runs' pseudonyms then differ from earlier runs'"
+    )
 
 
-def _facts(cfg: DictConfig) -> dict[str, Any]:
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a value with names in the place of full paths."""
+    if isinstance(value, str):
+        return paths.hidden(value, names)
+    if isinstance(value, Mapping):
+        return {key: _named(item, names) for key, item in value.items()}
+    return [_named(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
     code = provenance.code()
     facts: dict[str, Any] = {
-        "config.yaml": without_passwords(OmegaConf.to_yaml(cfg)),
+        "config.yaml": paths.hidden(without_passwords(OmegaConf.to_yaml(cfg)), names),
         "environment.json": provenance.environment(),
     }
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})

@@ -1,10 +1,12 @@
 """The MLflow store and its runs: below :mod:`medfit.tracking.run`, and with it the only place that writes to MLflow."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from omegaconf import DictConfig
 
@@ -59,10 +61,44 @@ class Store:
             return self._open()
 
     def experiment_id(self, name: str) -> str:
-        """Returns the experiment's id; makes the experiment at its first run."""
+        """Returns the experiment's id; makes the experiment at its first run.
+
+        Raises:
+            UserError: it was deleted, or the folder of its artifacts was copied or moved.
+        """
         location = (self.folder / "artifacts" / name).as_uri() if self.local else None
         with self._guarded():
-            return _experiment_id(self.client, name, location)
+            experiment = _experiment(self.client, name, location)
+        if experiment.lifecycle_stage == "deleted":
+            raise UserError(deleted(experiment, self.uri))
+        if self.moved_from(experiment):
+            raise UserError(
+                f"output_dir: the artifacts of '{name}' would go to {experiment.artifact_location}, where this folder "
+                "was before it was copied or moved; medfit doctor mends that"
+            )
+        return str(experiment.experiment_id)
+
+    def moved_from(self, experiment: Any) -> Path | None:
+        """Returns the output folder that an experiment's artifacts went to, if it is not the database's any more."""
+        own = self.uri == f"sqlite:///{self.folder / 'mlflow.db'}"
+        location = urlsplit(experiment.artifact_location or "")
+        then = Path(url2pathname(location.path))
+        if not own or location.scheme != "file" or then.parent.name != "artifacts" or then.name != experiment.name:
+            return None
+        folder = then.parents[1]
+        same = folder == self.folder or (folder.exists() and folder.samefile(self.folder))
+        return None if same else folder
+
+    def experiments(self, view: int = 1) -> list[Any]:
+        """Returns the experiments of one of MLflow's ``ViewType``: those that there are (1), or were deleted (2)."""
+        return self._pages(
+            lambda token: self.client.search_experiments(view_type=view, max_results=PAGE, page_token=token)
+        )
+
+    def runs_of_kind(self, kinds: Iterable[str]) -> "list[mlflow.entities.Run]":
+        """Returns the runs of some kinds in all experiments."""
+        wanted = [f"tags.kind = {_quoted(kind)}" for kind in kinds]
+        return [run for query in wanted for run in self._search(self._experiments(), query)]
 
     def count(self, experiment_id: str, kind: str) -> int:
         """Returns how many runs of a kind an experiment has."""
@@ -184,8 +220,7 @@ class Store:
         )
 
     def _experiments(self) -> list[str]:
-        found = self._pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
-        return [experiment.experiment_id for experiment in found]
+        return [experiment.experiment_id for experiment in self.experiments()]
 
     def _pages(self, ask: Callable[[str | None], Any]) -> list[Any]:
         with self._guarded():
@@ -200,20 +235,30 @@ class Store:
         return guarded(f"tracking.uri: the store '{without_passwords(self.uri)}'")
 
 
+def deleted(experiment: Any, uri: str) -> str:
+    """Returns what a user can do about an experiment that was deleted in MLflow's pages."""
+    return (
+        f"the experiment '{experiment.name}' was deleted in MLflow, which takes no runs for it: bring it back by "
+        f"MLFLOW_TRACKING_URI={without_passwords(uri)} mlflow experiments restore --experiment-id "
+        f"{experiment.experiment_id}, or remove it for good by mlflow gc --backend-store-uri {without_passwords(uri)} "
+        f"--experiment-ids {experiment.experiment_id}"
+    )
+
+
 def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 @functools.lru_cache(maxsize=64)
-def _experiment_id(client: Any, name: str, location: str | None) -> str:
+def _experiment(client: Any, name: str, location: str | None) -> Any:
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):
-        return found.experiment_id
+        return found
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.get_experiment(client.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         found = client.get_experiment_by_name(name)  # another process's, of this moment
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:
             raise
-        return found.experiment_id
+        return found

@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from medfit.__main__ import expand
+from medfit.config import typed
+from medfit.config.compose import _split_experiment, compose
+from medfit.config.overrides import as_override
+from medfit.errors import UserError
+
+NAMES = ["données.csv", "a b (1).csv", "a=b.csv", "x#y[1].csv", "~/x.csv", "it's.csv", "[1] a.csv", r"C:\d x\y.csv"]
+NAMES += ["{a}b.csv", "50%.csv", "a;b|c.csv", '"x" y.csv', "患者.csv", "a&b (2) [v3].csv", "x!.csv", "a: b.csv"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Overrides of a small table whose columns have names as clinics give them."""
+    path = tmp_path / "Étude (1) = [neu] #2.csv"
+    head = "Age (years),CK-MB [U/L],Hb.A1c %,y\n"
+    path.write_text(head + "".join(f"{i % 40 + 30},{i % 7},{i % 5},{i % 2}\n" for i in range(40)))
+    return ["dataset=table", f"dataset.path={path}", "dataset.target=y"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_is_typed_as_it_is_called(name):
+    [[line]] = expand([f"dataset.path={name}"])
+    assert typed.value(line.partition("=")[2]) == name
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1))
+def test_whatever_text_is_spelled_is_read_back(text):
+    line = f"dataset.path={as_override(text)}"
+    assert typed.spelled(line) == line
+    assert typed.value(line.partition("=")[2]) == text
+
+
+@given(st.text(alphabet="ab(){}[]:,='\"\\ é#~%$", max_size=12))
+def test_no_text_is_more_than_a_line_for_the_user(text):
+    try:
+        spelled = typed.spelled(f"dataset.path={text}")
+    except UserError as error:
+        assert "cannot read the override" in str(error)
+    else:
+        assert typed.choices(spelled)
+
+
+@pytest.mark.slow
+def test_columns_are_named_as_the_table_names_them(table):
+    cfg = compose(
+        [
+            *table,
+            "dataset.kinds.Age (years)=categorical",
+            "dataset.kinds.Hb.A1c %=categorical",
+            "dataset.exclude=[CK-MB [U/L]]",
+            "evaluate.subgroups.Age (years)=[40,60]",
+        ]
+    )
+    assert cfg.dataset.kinds == {"Age (years)": "categorical", "Hb.A1c %": "categorical"}
+    assert cfg.dataset.exclude == ["CK-MB [U/L]"]
+    assert cfg.evaluate.subgroups == {"Age (years)": [40, 60]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{Age (years): numeric, CK-MB [U/L]: [1, 2]}", {"Age (years)": "numeric", "CK-MB [U/L]": [1, 2]}),
+        ("{'a:b': x, \"c,d\": y}", {"a:b": "x", "c,d": "y"}),
+        ("[Age (years),it's,'a,b']", ["Age (years)", "it's", "a,b"]),
+        ("{1: é}", {1: "é"}),
+        ("[1, é, null, true]", [1, "é", None, True]),
+        ("[]é[]", "[]é[]"),
+    ],
+)
+def test_lists_and_mappings_of_odd_names_are_read(text, value):
+    assert typed.value(text) == value
+    assert typed.value(as_override(value)) == value
+
+
+def test_a_kind_is_given_by_its_path():
+    cfg = compose(["dataset=breast_cancer"])
+    typed.add(cfg, "dataset.kinds", {"stage": "categorical"})
+    assert OmegaConf.to_container(cfg.dataset.kinds) == {"stage": "categorical"}
+    assert typed.own("dataset.kinds.stage=categorical") == ("dataset.kinds", {"stage": "categorical"})
+    assert typed.own("regime.optimizer.lr=1") is None
+
+
+def test_several_values_are_several_runs_for_odd_names_too():
+    assert list(expand(["dataset.kinds.Age (years)=numeric,categorical"])) == [
+        ["dataset.kinds.Age (years)=numeric"],
+        ["dataset.kinds.Age (years)=categorical"],
+    ]
+
+
+@pytest.mark.parametrize("line", ["fôo=3", "model.widths=[1", "dataset.path={a", "x y=1"])
+def test_what_is_no_override_is_told(line):
+    with pytest.raises(UserError, match="cannot read the override"):
+        list(expand([line]))
+
+
+def test_an_experiment_that_looks_like_a_number_keeps_its_name():
+    assert _split_experiment(["experiment=2024_05"]) == ("2024_05", [])
+    assert _split_experiment(["experiment='Étude 1'"]) == ("Étude 1", [])
+    assert _split_experiment(["experiment=null"]) == _split_experiment(["experiment="]) == (None, [])
+
+
+@pytest.mark.slow
+def test_an_experiment_may_have_any_name(experiments):
+    folder = experiments / "Étude 1"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /dataset: breast_cancer\nseed: 4\n"
+    )
+    (folder / "best.yaml").write_text("# @package _global_\ndefaults:\n  - Étude 1/config\nregime:\n  epochs: 3\n")
+    cfg = compose(["experiment=Étude 1"])
+    assert (cfg.experiment, cfg.seed) == ("Étude 1", 4)
+    best = compose(["experiment=Étude 1/best"])
+    assert (best.best, best.seed, best.regime.epochs) == (True, 4, 3)
