@@ -236,7 +236,7 @@ def test_the_other_tables_have_a_page_of_their_own(monkeypatch, tmp_path, capsys
 
 def test_the_guide_has_the_figures_of_the_other_tables():
     page = interval_coverage.RESULTS.with_name("coverage_readouts.md").read_text()
-    found = re.findall(r"^\| ([\w, ]+) \| ([\w ]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", GUIDE, re.MULTILINE)
+    found = re.findall(r"^\| ([\w,% ]+) \| ([\w ]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", GUIDE, re.MULTILINE)
     assert len(found) == len(coverage_readouts.READOUTS)
     for name, method, *shares in found:
         for number, share in zip(interval_coverage.NUM_PATIENTS, shares, strict=True):
