@@ -9,7 +9,7 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench test lint clean
+.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -57,6 +57,9 @@ noise: .venv/.ready  ## sweep pure noise, and see what is reported (ARGS="--seed
 
 bench: .venv/.ready  ## measure speed beside loops by hand, some twenty minutes (ARGS="--only sweep start --repeats 5")
 	@.venv/bin/python benchmarks/bench.py $(ARGS)
+
+mutants: .venv/.ready  ## plant faults in the code that scores and stores, for hours (ARGS="--only evidence/odds.py")
+	@.venv/bin/python benchmarks/mutants.py $(ARGS)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones, in a fifth of the time)
 	@.venv/bin/pytest -n 2 $(ARGS)

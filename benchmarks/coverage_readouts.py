@@ -20,6 +20,7 @@ SLOPE = 0.7
 HARDER = 0.8  # the distance of the other model's cases
 SPREAD = 15.0  # of blood pressure, in mmHg
 NUM_MODELS = 300  # of which validation patients choose one
+NUM_NEW = 20  # patients that a prediction interval is tried on
 NUM_LARGE = 1_000_000
 Ends = tuple[float, float, float]  # of an interval, and what it should hold
 
@@ -71,6 +72,8 @@ def gains(metric: str) -> Callable[..., Iterator[Ends]]:
 
     def simulate(rng: np.random.Generator, num_patients: int, settings: Settings) -> Iterator[Ends]:
         one, other = _two_models(rng, num_patients)
+        if metric == "auroc":  # which resamples nothing
+            settings = replace(settings, num_resamples=100)
         row = compare([Unit(0, 0, one, one)], [Unit(0, 0, other, other)], [metric], settings).iloc[0]
         yield row.low, row.high, _gain(metric)
 
@@ -106,7 +109,7 @@ def limits(measure: str) -> Callable[..., Iterator[Ends]]:
     truth = {"bias": BIAS, "upper limit": BIAS + agreement.Z * SD, "lower limit": BIAS - agreement.Z * SD}
 
     def simulate(rng: np.random.Generator, num_patients: int, settings: Settings) -> Iterator[Ends]:
-        table = agreement.bland_altman([numbers(rng, num_patients)], settings.num_resamples).set_index("measure")
+        table = agreement.bland_altman([numbers(rng, num_patients)]).set_index("measure")
         yield table.low[measure], table.high[measure], truth[measure]
 
     return simulate
@@ -134,7 +137,7 @@ def new_patients(num_models: int = 1) -> Callable[..., Iterator[Ends]]:
         tried = [numbers(rng, num_patients) for _ in range(num_models - 1)]
         best = min([val, *tried], key=lambda made: float(np.abs(made.preds - made.target).mean()))
         width = agreement.conformal([test], [best], settings.coverage).half_width[0]
-        yield -width, width, BIAS + SD * rng.normal()
+        yield from ((-width, width, error) for error in rng.normal(BIAS, SD, NUM_NEW))
 
     return simulate
 
@@ -158,10 +161,10 @@ READOUTS = [
     Readout("PPV", "Wilson", rates("ppv")),
     Readout("NPV", "Wilson", rates("npv")),
     Readout("PPV at a prevalence", "ends of two rates", rates("ppv at a prevalence of 0.1"), highest=1),
-    Readout("Calibration slope", "percentile", line("slope")),
-    Readout("Calibration intercept", "percentile", line("intercept")),
+    Readout("Calibration slope", "BCa", line("slope")),
+    Readout("Calibration intercept", "BCa", line("intercept")),
     Readout("Points of the calibration curve", "Wilson", curve, highest=1),
-    Readout("Bias", "BCa", limits("bias")),
+    Readout("Bias", "Student", limits("bias")),
     Readout("Upper limit of agreement", "MOVER", limits("upper limit")),
     Readout("Lower limit of agreement", "MOVER", limits("lower limit")),
     Readout("Measured means of tenths", "Student", tenths),
@@ -220,3 +223,37 @@ def _chances(rng: np.random.Generator, num_patients: int, slope: float) -> Predi
     target = alike(rng, patient) < stats.norm.ppf(expit(odds))
     preds = expit(odds / slope)
     return Predictions(named("binary"), ["ill"], patient, target[:, None].astype(float), preds[:, None])
+
+
+def measured(readout: Readout, num_patients: int, num_studies: int, settings: Settings, seed: int) -> list[np.ndarray]:
+    """Returns the ends of each study's intervals and what they should hold, in the shape (intervals, 3).
+
+    Args:
+        readout: The kind of study.
+        num_patients: Of each.
+        num_studies: To draw.
+        settings: Of the evaluation.
+        seed: Of the studies.
+    """
+    rng = np.random.default_rng([seed, num_patients])
+    return [np.array(list(readout.simulate(rng, num_patients, settings))) for _ in range(num_studies)]
+
+
+def row(readout: Readout, num_patients: int, found: list[np.ndarray]) -> tuple[list[str], str | None]:
+    """Returns a line of the table, and what is wrong with the interval, if anything is.
+
+    Args:
+        readout: The kind of study.
+        num_patients: Of each.
+        found: Of each study, as :func:`measured` returns them; an interval that is none holds nothing.
+    """
+    shares = np.array([((low <= truth) & (truth <= high)).mean() for low, high, truth in (s.T for s in found)])
+    whole = np.concatenate(found)
+    width = float(np.nanmedian(whole[:, 1] - whole[:, 0]))
+    sides = [100 * float((whole[:, 1] < whole[:, 2]).mean()), 100 * float((whole[:, 0] > whole[:, 2]).mean())]
+    held, error = float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(len(shares)))
+    line = [readout.name, str(num_patients), readout.method, f"{100 * held:.1f} ± {100 * error:.1f}", f"{width:.3g}"]
+    noise = 2 * error  # of few studies
+    wrong = not readout.lowest - noise <= held <= readout.highest + noise
+    told = f"{readout.name}, {num_patients} patients: {readout.method} covers the truth in {100 * held:.1f} %"
+    return [*line, *(f"{side:.1f}" for side in sides)], told if wrong else None

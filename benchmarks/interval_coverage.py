@@ -1,7 +1,8 @@
 """The coverage benchmark: how often 95 % intervals hold the truth, in simulated studies where it is known.
 
 ``make coverage ARGS="--studies 1000 --seed 0"``. Patients are measured once to four times, alike within the patient.
-``--only DeLong --patients 60`` tries one interval on studies of one size, and leaves the page of results as it is.
+``--only DeLong --patients 60`` tries one interval on studies of one size, and leaves the page of results as it is;
+``--only readouts`` tries what stands in an evaluation's other tables, and writes their page.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import coverage_readouts
 import numpy as np
 from coverage_designs import ALIKE, DESIGNS, Design, mean_dice
 
@@ -26,6 +28,7 @@ RESULTS = Path(__file__).with_name("results") / "coverage.md"
 NUM_PATIENTS = (60, 120, 300)
 LOWEST, HIGHEST = 0.93, 0.97
 ROWS = "rows resampled"
+READOUTS = "readouts"
 ROW_RESAMPLES = 500  # they are many rows, and the interval is there to be worse
 COLUMNS = ["metric", "patients", "interval", "covers the truth, %", "mean width", "below it, %", "above it, %"]
 HEAD = """# How often intervals hold the truth
@@ -34,6 +37,14 @@ HEAD = """# How often intervals hold the truth
 which correlate with {alike:g}. Intervals resample patients, {resamples} times; those marked * are what
 `medfit evaluate` gives, and have to cover the truth in {lowest:.0f} to {highest:.0f} % of the studies. For contrast,
 *{rows}* is the percentile interval where each measurement counts as a patient ({row_resamples} resamples).
+
+"""
+READOUTS_HEAD = """# How often the intervals of an evaluation's other tables hold the truth
+
+{studies} simulated studies a line, patients measured one to four times (two of their measurements correlate with
+{alike:g}), {resamples} resamples where an interval resamples. Each interval is held against the truth of its own study:
+the rate at the threshold that was chosen there, the coverage of the width that was found there. *±* is the standard
+error from the number of studies; *below*, *above*: intervals that lie below or above the truth.
 
 """
 
@@ -130,14 +141,49 @@ def rows(design: Design, num_patients: int, ends: Mapping[str, np.ndarray]) -> t
 def main(argv: Sequence[str] | None = None) -> int:
     """Simulates studies, and returns 1 if an interval that medfit gives covers too little or too much."""
     arguments = _parser().parse_args(argv)
-    table, problems = examine(arguments)
+    whole, problems = tuple(arguments.patients) == NUM_PATIENTS, []
+    if arguments.only != READOUTS:
+        table, wrong = examine(arguments)
+        problems += _told(table, wrong)
+        if whole and not arguments.only:
+            arguments.results.parent.mkdir(exist_ok=True)
+            arguments.results.write_text(page(arguments, table, wrong))
+    if arguments.only in (None, READOUTS):
+        table, wrong = examine_readouts(arguments)
+        problems += _told(table, wrong)
+        if whole:
+            path = arguments.results.with_name("coverage_readouts.md")
+            path.write_text(page_of_readouts(arguments, table, wrong))
+    return 1 if problems else 0
+
+
+def _told(table: list[list[str]], problems: list[str]) -> list[str]:
     show_table("How often 95 % intervals hold the truth", COLUMNS, table)
     for problem in problems:
         say(problem)
-    if not arguments.only and tuple(arguments.patients) == NUM_PATIENTS:
-        arguments.results.parent.mkdir(exist_ok=True)
-        arguments.results.write_text(page(arguments, table, problems))
-    return 1 if problems else 0
+    return problems
+
+
+def examine_readouts(arguments: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
+    """Returns a row for each interval of an evaluation's other tables and size of studies, and what is wrong."""
+    table, problems, settings = list[list[str]](), list[str](), Settings(num_resamples=arguments.resamples)
+    for readout in coverage_readouts.READOUTS:
+        for number in arguments.patients:
+            found = coverage_readouts.measured(readout, number, arguments.studies, settings, arguments.seed)
+            line, wrong = coverage_readouts.row(readout, number, found)
+            table, problems = [*table, line], [*problems, *([wrong] if wrong else [])]
+            print(wrong or f"{readout.name}, {number} patients: ok", flush=True)
+    return table, problems
+
+
+def page_of_readouts(arguments: argparse.Namespace, table: Sequence[Sequence[str]], problems: Sequence[str]) -> str:
+    """Returns the page of results of an evaluation's other tables."""
+    head = READOUTS_HEAD.format(studies=arguments.studies, resamples=arguments.resamples, alike=ALIKE)
+    columns = [*COLUMNS[:4], "median width", *COLUMNS[5:]]
+    lines = [columns, ["---", "---:", "---", *["---:"] * 4], *table]
+    asked = f"--only readouts --studies {arguments.studies} --resamples {arguments.resamples} --seed {arguments.seed}"
+    notes = [f'Begun with `make coverage ARGS="{asked}"`.', *problems]
+    return head + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n- " + "\n- ".join(notes) + "\n"
 
 
 def examine(arguments: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
@@ -201,7 +247,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resamples", type=int, default=Settings().num_resamples, help="of the patients of a study")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patients", type=int, nargs="+", default=list(NUM_PATIENTS), help="of a study")
-    parser.add_argument("--only", choices=list(METHODS), metavar="INTERVAL", help=f"of {', '.join(METHODS)}")
+    known = [*METHODS, READOUTS]
+    parser.add_argument("--only", choices=known, metavar="INTERVAL", help=f"of {', '.join(known)}")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the table is written")
     return parser
 

@@ -9,10 +9,12 @@ import pytest
 from medfit.config import folders
 from medfit.config.compose import compose
 from medfit.evidence.intervals import Interval
+from medfit.evidence.settings import Settings
 
 sys.path.append(str(folders.ROOT / "benchmarks"))
 
 import coverage_designs
+import coverage_readouts
 import interval_coverage
 import noise
 
@@ -103,6 +105,7 @@ def test_the_exit_status_tells_whether_what_users_get_covers_enough_and_not_too_
         return Interval(6.5, 6.0 + shift, 7.0 + shift, "BCa")
 
     monkeypatch.setattr(interval_coverage, "DESIGNS", [MAE])
+    monkeypatch.setattr(interval_coverage.coverage_readouts, "READOUTS", [])
     monkeypatch.setattr(interval_coverage, "NUM_PATIENTS", (10,))
     monkeypatch.setattr(interval_coverage, "methods", lambda design, only: {"BCa": misses_now_and_then})
     monkeypatch.setattr(interval_coverage, "mean_dice", lambda by_patient: coverage_designs.Truth(0.8, 0.001))
@@ -192,3 +195,49 @@ def test_a_setting_of_the_guide_composes(compose, override):
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):#]+)\)", GUIDE))
 def test_what_the_guide_links_to_is_there(path):
     assert (folders.ROOT / "docs" / path).exists()
+
+
+@pytest.mark.mostly_slow
+@pytest.mark.parametrize("readout", coverage_readouts.READOUTS, ids=lambda readout: readout.name)
+def test_an_interval_of_the_other_tables_holds_its_truth_now_and_then_at_least(readout, monkeypatch):
+    monkeypatch.setattr(coverage_readouts, "NUM_LARGE", 4000)
+    found = coverage_readouts.measured(readout, 40, 8, Settings(num_resamples=100), 0)
+    line, _ = coverage_readouts.row(readout, 40, found)
+    assert float(line[3].split(" ")[0]) > 60
+    for cached in (coverage_readouts._gain, coverage_readouts._mean_area):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(("missed", "wrong"), [(0, True), (4, False), (20, True)])
+def test_an_interval_of_the_other_tables_that_covers_too_little_or_too_much_is_told(missed, wrong):
+    readout = coverage_readouts.Readout("Rate", "Wilson", lambda *_: iter(()))
+    found = [np.array([[0.0, 1.0, 2.0 if study < missed else 0.5]]) for study in range(100)]
+    line, told = coverage_readouts.row(readout, 60, found)
+    assert line[3].split(" ")[0] == f"{100 - missed:.1f}" and (told is not None) is wrong
+    assert line[5:] == [f"{missed:.1f}", "0.0"]
+
+
+def test_no_interval_holds_nothing():
+    readout = coverage_readouts.Readout("Rate", "Wilson", lambda *_: iter(()))
+    found = [np.array([[0.0, 1.0, 0.5], [np.nan, np.nan, 0.5]]) for _ in range(10)]
+    assert coverage_readouts.row(readout, 60, found)[0][3].startswith("50.0")
+
+
+def test_the_other_tables_have_a_page_of_their_own(monkeypatch, tmp_path, capsys):
+    bias = next(readout for readout in coverage_readouts.READOUTS if readout.name == "Bias")
+    monkeypatch.setattr(coverage_readouts, "READOUTS", [bias])
+    monkeypatch.setattr(interval_coverage, "NUM_PATIENTS", (10,))
+    own = ["--only", "readouts", "--studies", "20", "--patients", "10", "--results", str(tmp_path / "coverage.md")]
+    interval_coverage.main(own)
+    assert not (tmp_path / "coverage.md").exists()
+    page = (tmp_path / "coverage_readouts.md").read_text()
+    assert "| Bias | 10 | Student | " in page and "--only readouts --studies 20" in page
+
+
+def test_the_guide_has_the_figures_of_the_other_tables():
+    page = interval_coverage.RESULTS.with_name("coverage_readouts.md").read_text()
+    found = re.findall(r"^\| ([\w,% ]+) \| ([\w ]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", GUIDE, re.MULTILINE)
+    assert len(found) == len(coverage_readouts.READOUTS)
+    for name, method, *shares in found:
+        for number, share in zip(interval_coverage.NUM_PATIENTS, shares, strict=True):
+            assert f"| {name} | {number} | {method} | {share} ± " in page

@@ -52,7 +52,7 @@ def baselines(task: str, third: Third | None = None, num_outputs: int = 1) -> di
     return found | more[third]
 
 
-class PatientRidge(RegressorMixin, BaseEstimator):
+class PatientRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ridge regression whose strength is chosen on patients that it was not fitted on, each whole.
 
     Where each patient has one row, by leaving out one at a time, in closed form; else in five folds of patients.

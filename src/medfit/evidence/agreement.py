@@ -69,20 +69,37 @@ class Moments:
 def _moments(units: Sequence[Predictions], errors: Sequence[np.ndarray]) -> Moments:
     """Returns the means over trainings of the errors' mean and standard deviation, and how each patient moves them."""
     patients = np.unique(np.concatenate([unit.patient for unit in units]))
-    mean, sd, moved = 0.0, 0.0, np.zeros((2, len(patients)))
-    for unit, error in zip(units, errors, strict=True):
+    moved, least, folds = np.zeros((2, len(patients))), 0.0, 0.0
+    sds = [float(error.std(ddof=1)) if len(error) > 1 else np.nan for error in errors]
+    for unit, error, own_sd in zip(units, errors, sds, strict=True):
         of_patient = np.searchsorted(patients, unit.patient)
-        gap, own_sd = error - error.mean(), float(error.std(ddof=1)) if len(error) > 1 else np.nan
-        mean, sd = mean + error.mean() / len(units), sd + own_sd / len(units)
+        gap = error - error.mean()
         squares = (gap**2 - (gap**2).mean()) / (2 * own_sd) if own_sd > 0 else np.zeros_like(gap)
         parts = [np.bincount(of_patient, part, len(patients)) for part in (gap, squares)]
         moved += np.stack(parts) / (len(error) * len(units))
+        least += _least_error(gap, of_patient) ** 2 / len(units)
+        folds += len(np.unique(of_patient)) / len(patients) / len(units)
     spread = moved @ moved.T * len(patients) / max(len(patients) - 1, 1)
-    errors_of = np.sqrt(np.diag(spread))
-    correlation = spread[0, 1] / errors_of.prod() if errors_of.all() else 0.0
-    return Moments(
-        float(mean), sd, float(errors_of[0]), float(errors_of[1] / sd) if sd > 0 else 0.0, correlation, len(patients)
-    )
+    of_mean, of_sd = np.sqrt(np.diag(spread))
+    correlation = spread[0, 1] / (of_mean * of_sd) if of_mean * of_sd > 0 else 0.0
+    mean, sd = float(np.mean([error.mean() for error in errors])), float(np.mean(sds))
+    of_log = max(float(of_sd) / sd, np.sqrt(least * folds)) if sd > 0 else 0.0
+    return Moments(mean, sd, float(of_mean), float(of_log), float(correlation), len(patients))
+
+
+def _least_error(gap: np.ndarray, patient: np.ndarray) -> float:
+    """Returns the standard error of log SD where errors are normal: few patients seldom show the tails that make it.
+
+    Args:
+        gap: Errors less their mean, in the shape (rows,).
+        patient: The number of each row's patient.
+    """
+    counts, sums = np.bincount(patient), np.bincount(patient, gap)
+    pairs, square = (counts * (counts - 1)).sum(), (gap**2).mean()
+    if square <= 0:
+        return 0.0
+    alike = float(np.clip((sums**2).sum() - (gap**2).sum(), 0, pairs * square) / (pairs * square)) if pairs else 0.0
+    return float(np.sqrt((counts + counts * (counts - 1) * alike**2).sum() / 2) / len(gap))
 
 
 def deciles(units: Sequence[Predictions]) -> pd.DataFrame:

@@ -150,8 +150,7 @@ def _intervals(
     }
     drawn = resample(statistics, len(patients), strata, num_resamples, num_rows=max(map(len, units)))
     return {
-        name: {"estimate": found.estimate, "low": found.low, "high": found.high}
-        for name, found in drawn.percentile().items()
+        name: {"estimate": found.estimate, "low": found.low, "high": found.high} for name, found in drawn.bca().items()
     }
 
 

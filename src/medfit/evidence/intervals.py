@@ -65,15 +65,16 @@ class Resamples:
 
     def __sub__(self, other: "Resamples") -> "Resamples":
         """Returns the differences of the statistics that both have, under the same draws of the same patients."""
-        if self.patients is not None and not np.array_equal(self.patients, other.patients):
+        own, its = self.patients, other.patients
+        if own is not None and its is not None and not np.array_equal(own, its):
             raise ValueError("models can be compared on the same patients in the same order alone")
         names = [name for name in self.names if name in other.names]
-        own, its = ([of.names.index(name) for name in names] for of in (self, other))
+        here, there = ([of.names.index(name) for name in names] for of in (self, other))
         return Resamples(
             names,
-            self.estimate[own] - other.estimate[its],
-            self.values[:, own] - other.values[:, its],
-            self.without[:, own] - other.without[:, its],
+            self.estimate[here] - other.estimate[there],
+            self.values[:, here] - other.values[:, there],
+            self.without[:, here] - other.without[:, there],
             self.num_patients,
             self.patients,
         )
