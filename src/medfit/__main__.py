@@ -72,7 +72,7 @@ def _interrupt_again(number: signal.Signals, unraisable: "sys.UnraisableHookArgs
 
 
 def _run(command: str, overrides: list[str]) -> int:
-    from medfit.errors import suggest
+    from medfit.errors import suggest  # late: a quick start
 
     if command not in COMMANDS:
         raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}; see medfit --help")
@@ -80,7 +80,7 @@ def _run(command: str, overrides: list[str]) -> int:
     if {"-h", "--help"} & set(overrides):
         print(_command_help(command))
         return 0
-    from medfit.workers import fork_server
+    from medfit.workers import fork_server  # late: a quick start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: runs KILLED, servers stopped
     if command == "sweep" and "sweep.workers=0" not in overrides:
@@ -98,7 +98,7 @@ def _run(command: str, overrides: list[str]) -> int:
 
 
 def _composed(overrides: list[str]) -> "DictConfig":
-    from medfit.config.compose import compose
+    from medfit.config.compose import compose  # late: a quick start
     from medfit.workers import fork_server
 
     try:
@@ -110,7 +110,7 @@ def _composed(overrides: list[str]) -> "DictConfig":
 
 def _named(command: str, arguments: list[str]) -> list[str]:
     """Returns a command's arguments with the runs that are given by themselves as an override, in their order."""
-    from medfit.config.overrides import as_override
+    from medfit.config.overrides import as_override  # late: a quick start
 
     runs = [argument for argument in arguments if "=" not in argument and not argument.startswith(("-", "~"))]
     if command not in NAMED or not runs:
@@ -121,7 +121,7 @@ def _named(command: str, arguments: list[str]) -> list[str]:
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
     """Yields each combination of overrides, as ``model=mlp,linear`` means two."""
-    from medfit.config import typed
+    from medfit.config import typed  # late: a quick start
 
     return (list(lines) for lines in itertools.product(*(typed.choices(typed.spelled(line)) for line in overrides)))
 
@@ -141,7 +141,7 @@ medfit COMMAND --help lists what can be chosen. Examples:
 
 
 def _command_help(command: str) -> str:
-    from medfit.config import help
+    from medfit.config import help  # late: a quick start
 
     return f"medfit {command}: {COMMANDS[command]}\n\n{help.describe()}"
 

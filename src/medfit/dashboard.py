@@ -15,7 +15,7 @@ from medfit.terminal.serving import HOST, free_port, open_page, own_pages_only
 
 def main(cfg: DictConfig) -> None:
     """Serves the studies until Ctrl-C; says the link, and opens it where there is a display."""
-    from optuna_dashboard import wsgi
+    from optuna_dashboard import wsgi  # late: a quick start
 
     studies = open_storage(cfg)
     path = page(studies, cfg)

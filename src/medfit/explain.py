@@ -57,7 +57,7 @@ def explain(cfg: DictConfig) -> dict[str, Any]:
     asked: Explain = build(cfg.explain)
     if not asked.run:
         raise UserError("explain.run is needed: give explain.run=<id of an MLflow run>, which medfit ui shows")
-    from medfit.explanations.finished_run import FinishedRun
+    from medfit.explanations.finished_run import FinishedRun  # late: a quick start
 
     finished = FinishedRun(Store(cfg), asked.run, asked.split)
     kind = _family(finished.parts.datamodule.dataset)
@@ -136,7 +136,7 @@ def _family(dataset: Dataset) -> Any:
     Raises:
         UserError: nothing does.
     """
-    from hydra.utils import get_object
+    from hydra.utils import get_object  # late: a quick start
 
     if dataset.kind.explainer is None:
         raise UserError(f"explain.run: the run's data are {dataset.kind.samples}, which nothing explains yet")
@@ -155,7 +155,7 @@ def _methods(asked: Explain, kind: Any) -> list[str]:
 
 def _checks(finished: Any, family: Any, questions: Sequence[Any], found: dict[str, Any]) -> dict[str, Any]:
     """Returns each method's randomisation test, on questions from all over the summary."""
-    from medfit.explanations.sanity import compare
+    from medfit.explanations.sanity import compare  # late: a quick start
 
     step = max(1, len(questions) // family.num_checked)
     places = range(0, len(questions), step)[: family.num_checked]

@@ -45,7 +45,7 @@ def report(cfg: DictConfig) -> Report:
     Raises:
         UserError: no experiment is named, or nothing has been run.
     """
-    from medfit.reporting import collect, markdown, page
+    from medfit.reporting import collect, markdown, page  # late: a quick start
 
     if not cfg.experiment:
         raise UserError("report needs an experiment: medfit report experiment=<name>")

@@ -80,9 +80,9 @@ def load(store: Store, run_id: str) -> Any:
     Raises:
         UserError: no such run, one without weights, or no generator.
     """
-    import torch
+    import torch  # late: a quick start
 
-    from medfit.training.parts import make_task
+    from medfit.training.parts import make_task  # late: a quick start
 
     with TemporaryDirectory() as folder:
         cfg = read_config(restored(store.artifact(run_id, "config.yaml", folder, RUN).read_text(), store.folder))
@@ -103,7 +103,7 @@ def main(cfg: DictConfig) -> None:
 
 def _labels(task: Any, asked: Sample) -> Any:
     """Returns the class numbers of all images, or None."""
-    import torch
+    import torch  # late: a quick start
 
     if asked.label is None:
         return task.draw_labels(asked.num_samples, asked.seed)
@@ -128,9 +128,9 @@ def _record(path: Path, about: dict[str, Any]) -> None:
 
 
 def _write_png(folder: Path, images: np.ndarray, stem: str) -> list[Path]:
-    from PIL import Image
+    from PIL import Image  # late: a quick start
 
-    from medfit.plots.generation import as_pixels, tile
+    from medfit.plots.generation import as_pixels, tile  # late: a quick start
 
     files = _names(folder, len(images), stem, "png")
     for file, image in zip(files, images, strict=True):
@@ -141,7 +141,7 @@ def _write_png(folder: Path, images: np.ndarray, stem: str) -> list[Path]:
 
 def _write_nifti(folder: Path, images: np.ndarray, stem: str) -> list[Path]:
     """Writes (columns, rows from the bottom, 1[, channels]), which viewers show upright, 1 mm a pixel."""
-    import nibabel
+    import nibabel  # late: a quick start
 
     files = _names(folder, len(images), stem, "nii.gz")
     for file, image in zip(files, images, strict=True):

@@ -75,7 +75,7 @@ def train(
 
 def main(cfg: DictConfig) -> None:
     """Trains one model and says how it went and where the results lie."""
-    from medfit.terminal.console import say, show_table
+    from medfit.terminal.console import say, show_table  # late: a quick start
     from medfit.terminal.epoch_bar import EpochBar
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:

@@ -56,7 +56,7 @@ def change(cfg: DictConfig, lines: Sequence[str]) -> DictConfig:
 
 def _compose(overrides: Sequence[str], own: Sequence[str] = ()) -> DictConfig:
     """Lets Hydra compose, and adds what was asked for: ``experiment``, ``choices`` and ``overrides``."""
-    from hydra import compose, initialize_config_dir
+    from hydra import compose, initialize_config_dir  # late: a quick start
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import ConfigCompositionException, HydraException
 

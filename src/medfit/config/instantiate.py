@@ -16,7 +16,7 @@ def build(node: Any, **kwargs: Any) -> Any:
     Raises:
         UserError: the node's class refused a value, or a config may not call it.
     """
-    from hydra.errors import InstantiationException
+    from hydra.errors import InstantiationException  # late: a quick start
     from hydra.utils import instantiate
 
     _check_calls(node)
@@ -34,7 +34,7 @@ def build(node: Any, **kwargs: Any) -> Any:
 
 def _check_calls(node: Any) -> None:
     """Refuses, at the last moment, all that a config may not call: values may have been set since it was checked."""
-    from hydra.utils import get_object
+    from hydra.utils import get_object  # late: a quick start
 
     if not isinstance(node, DictConfig | ListConfig):
         return

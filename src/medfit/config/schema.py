@@ -187,7 +187,7 @@ def _parameter(signature: Signature, name: str) -> "TypeAdapter[Any] | None":
 
 def _adapter(hint: Any) -> "TypeAdapter[Any] | None":
     """Returns what checks values of a type; None for a type that pydantic does not know."""
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter  # late: a quick start
 
     try:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))

@@ -124,7 +124,7 @@ def of(target: str) -> Signature:
     """
     if _memory and (found := _memory.get(target)):
         return found
-    from hydra.utils import get_object
+    from hydra.utils import get_object  # late: a quick start
 
     found = get_object(target)
     allowed.check_object(target, found, "_target_")
@@ -161,7 +161,7 @@ class _Writer(pickle.Pickler):
     def persistent_id(self, obj: Any) -> tuple[str, str] | None:
         if not isinstance(obj, type) or obj.__module__.partition(".")[0] in PLAIN:
             return None
-        from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+        from pydantic import ConfigDict, PydanticUserError, TypeAdapter  # late: a quick start
 
         try:
             checked = TypeAdapter(obj, config=ConfigDict(arbitrary_types_allowed=True)).core_schema["type"]

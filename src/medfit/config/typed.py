@@ -101,7 +101,7 @@ def _key(text: str) -> str | int:
 
 @functools.lru_cache(maxsize=1024)
 def _hydra(line: str) -> "Override | None":
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException  # late: a quick start
 
     try:
         read: Override = _parser().parse_override(line)
@@ -112,7 +112,7 @@ def _hydra(line: str) -> "Override | None":
 
 @functools.cache
 def _parser() -> Any:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # late: a quick start
 
     return OverridesParser.create()
 

@@ -44,7 +44,7 @@ def validated(path: str, adapter: "TypeAdapter[Any] | None", given: Any) -> Any:
     Raises:
         UserError: a value of another type or out of its range.
     """
-    from pydantic import PydanticUserError, ValidationError
+    from pydantic import PydanticUserError, ValidationError  # late: a quick start
 
     if adapter is None or "_target_" in str(given):
         return given

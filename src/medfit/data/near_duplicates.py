@@ -62,7 +62,7 @@ def _alike(made: Prints, one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
 
 def _near(made: Prints, one: np.ndarray, other: np.ndarray) -> int:
     """Counts rows with a near neighbour, searched in few dimensions and compared in all."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # late: a quick start
 
     one = one[np.unique(made.digests[one], return_index=True)[1]]
     if not len(one) or not len(other):

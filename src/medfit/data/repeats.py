@@ -200,7 +200,7 @@ def beside(points: np.ndarray, groups: np.ndarray) -> Iterator[str]:
         points: Rows in the shape (rows, columns), in standard deviations.
         groups: The patient of each row.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # late: a quick start
 
     points, groups = points[:MOST_BESIDE_ROWS], groups[:MOST_BESIDE_ROWS]
     steps = np.diff(points, axis=0)

@@ -123,13 +123,13 @@ class Split:
         return rows[np.isin(code, chosen)]
 
     def _share(self, strata: np.ndarray | None, num_patients: int, share: float) -> np.ndarray:
-        from sklearn.model_selection import train_test_split
+        from sklearn.model_selection import train_test_split  # late: a quick start
 
         everyone = np.arange(num_patients)
         return train_test_split(everyone, test_size=share, random_state=self.seed, stratify=strata)[1]
 
     def _fold(self, strata: np.ndarray | None, num_patients: int, name: str) -> np.ndarray:
-        from sklearn.model_selection import KFold, StratifiedKFold
+        from sklearn.model_selection import KFold, StratifiedKFold  # late: a quick start
 
         key, keys = ("fold", "num_folds") if name == "test" else ("val_fold", "val_folds")
         fold, num_folds = getattr(self, key), getattr(self, keys)

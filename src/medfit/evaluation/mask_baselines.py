@@ -47,7 +47,7 @@ class Otsu:
 
 def bands(values: np.ndarray, num_bands: int) -> np.ndarray:
     """Returns the band of each voxel, from 0 for the darkest; all of an image of one value are in the first."""
-    from skimage.filters import threshold_multiotsu
+    from skimage.filters import threshold_multiotsu  # late: a quick start
 
     levels = LEVELS[num_bands]
     try:  # the limits are the middles of a band's last level, whose upper half would be in the next
@@ -93,7 +93,7 @@ class MeanMask:
 
 def resized(values: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Returns a map of another size: linear between places, smoothed before it shrinks."""
-    from skimage.transform import resize
+    from skimage.transform import resize  # late: a quick start
 
     values = values.astype(np.float32)
     return values if values.shape == tuple(size) else resize(values, tuple(size), order=1, mode="edge")

@@ -174,7 +174,7 @@ def _platt(preds: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.n
 
 
 def _isotonic(preds: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    from sklearn.isotonic import IsotonicRegression
+    from sklearn.isotonic import IsotonicRegression  # late: a quick start
 
     fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(preds, target)
     return fitted.predict

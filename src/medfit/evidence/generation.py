@@ -90,7 +90,7 @@ def transfer(
         test: The same of the real samples.
         num_classes: Of the data set.
     """
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # late: a quick start
     from sklearn.metrics import roc_auc_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -62,7 +62,7 @@ def mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _distances(preds: np.ndarray, target: np.ndarray, spacing_mm: Sequence[float]) -> list[float]:
-    import torch
+    import torch  # late: a quick start
     from monai.metrics.utils import get_edge_surface_distance
 
     if not preds.any() or not target.any():

@@ -21,7 +21,7 @@ def integrated_gradients(net: nn.Module, x: Tensor, baseline: Tensor, target: in
         baseline: In the same shape.
         target: The output's number.
     """
-    from captum.attr import IntegratedGradients
+    from captum.attr import IntegratedGradients  # late: a quick start
 
     padding = x.isnan()
     baseline = baseline.masked_fill(padding, torch.nan)
@@ -52,7 +52,7 @@ def occlusion(
         window: Its size along each axis of an input.
         stride: From one place to the next; what several windows cover has their mean.
     """
-    from captum.attr import Occlusion
+    from captum.attr import Occlusion  # late: a quick start
 
     with torch.no_grad():
         made = Occlusion(net).attribute(

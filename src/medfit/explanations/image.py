@@ -74,7 +74,7 @@ def grad_cam(net: nn.Module, x: Tensor, target: int) -> Tensor:
         x: In the shape (1, channels, *size).
         target: The output's number.
     """
-    from captum.attr import LayerAttribution, LayerGradCam
+    from captum.attr import LayerAttribution, LayerGradCam  # late: a quick start
 
     layer = deepest(net, x)
     made = LayerGradCam(net, layer).attribute(x.clone().requires_grad_(), target, relu_attributions=True)

@@ -146,7 +146,7 @@ class Masks(Family):
 
     def _by_distance(self, question: Question, values: np.ndarray) -> pd.DataFrame:
         """Returns mean sizes, as shares of the largest, by whole mm from the region's border, below 0 inside."""
-        from scipy.ndimage import distance_transform_edt
+        from scipy.ndimage import distance_transform_edt  # late: a quick start
 
         region = self.windows[question.row].preds == question.target
         spacing = self.data.data.source.spacing(question.row)[-region.ndim :]

@@ -48,7 +48,7 @@ def compare(trained: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Returns Spearman's rank correlation; 0 where one of the two says nothing, all its values being alike."""
-    from scipy.stats import spearmanr
+    from scipy.stats import spearmanr  # late: a quick start
 
     a, b = np.ravel(a), np.ravel(b)
     if np.ptp(a) == 0 or np.ptp(b) == 0:

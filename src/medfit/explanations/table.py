@@ -44,7 +44,7 @@ class Table(Family):
     dataset: TableDataset
 
     def __init__(self, *args: Any) -> None:
-        from medfit.explanations.raw_table import RawTable
+        from medfit.explanations.raw_table import RawTable  # late: a quick start
 
         super().__init__(*args)
         self.train = self.data.rows["train"]
@@ -106,7 +106,7 @@ class Table(Family):
 
     def _feature_ablation(self, task: Task, questions: Sequence[Question]) -> Attributions:
         """Puts each feature's typical value in its place; a mask tells where, as NaN could not be replaced."""
-        from captum.attr import FeatureAblation
+        from captum.attr import FeatureAblation  # late: a quick start
 
         rows = torch.from_numpy(self.raw.matrix[[q.row for q in questions]])
 
@@ -139,7 +139,7 @@ class Table(Family):
 
     def _lime(self, task: Task, questions: Sequence[Question]) -> Attributions:
         """Fits a linear model to predictions around a row (Ribeiro et al., KDD 2016)."""
-        from lime.lime_tabular import LimeTabularExplainer
+        from lime.lime_tabular import LimeTabularExplainer  # late: a quick start
 
         filled = np.where(np.isnan(self.raw.matrix), self.raw.typical, self.raw.matrix)
         explainer = LimeTabularExplainer(
@@ -213,14 +213,14 @@ class Table(Family):
 
 def _shap_library() -> Any:
     """Imports SHAP, its loops left to Python: to compile them takes longer than they do."""
-    import numba
+    import numba  # late: a quick start
 
     settings: Any = numba.config
     plain, settings.DISABLE_JIT = settings.DISABLE_JIT, True
     try:
         with warnings.catch_warnings():  # its own plots, not used here, call what matplotlib is about to change
             warnings.filterwarnings("ignore", "The set_(bad|over|under) function", PendingDeprecationWarning)
-            import shap
+            import shap  # late: a quick start
     finally:
         settings.DISABLE_JIT = plain
     return shap

@@ -64,7 +64,7 @@ def overlay(shown: Overlay, names: Sequence[str], title: str) -> Figure:
         names: Of the classes, the background first.
         title: Above it.
     """
-    from matplotlib import colormaps
+    from matplotlib import colormaps  # late: a quick start
 
     figure = Figure(figsize=(3 * SIZE_IN, SIZE_IN + 0.6), layout="constrained")
     figure.suptitle(title)

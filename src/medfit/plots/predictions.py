@@ -82,14 +82,14 @@ def _curves(curve, preds, target, names, xlabel, ylabel, diagonal=False) -> Figu
 
 
 def _roc(axes: Axes, preds: np.ndarray, target: np.ndarray, name: str) -> None:
-    from sklearn.metrics import roc_auc_score, roc_curve
+    from sklearn.metrics import roc_auc_score, roc_curve  # late: a quick start
 
     x, y, _ = roc_curve(target, preds)
     axes.plot(x, y, label=f"{name}, area {roc_auc_score(target, preds):.3f}")
 
 
 def _precision_recall(axes: Axes, preds: np.ndarray, target: np.ndarray, name: str) -> None:
-    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from sklearn.metrics import average_precision_score, precision_recall_curve  # late: a quick start
 
     precision, recall, _ = precision_recall_curve(target, preds)
     axes.step(recall, precision, where="post", label=f"{name}, area {average_precision_score(target, preds):.3f}")

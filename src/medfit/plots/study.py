@@ -13,7 +13,7 @@ def study_page(study: optuna.Study) -> str:
 
     With several objectives, the Pareto front, and all but the importances for each.
     """
-    from optuna import visualization as v
+    from optuna import visualization as v  # late: a quick start
     from plotly.offline import get_plotlyjs
 
     names = study.metric_names or [f"objective {index}" for index in range(len(study.directions))]
@@ -30,7 +30,7 @@ def study_page(study: optuna.Study) -> str:
 
 
 def _of_objective(study: optuna.Study, index: int, name: str) -> list[Any]:
-    from optuna import visualization as v
+    from optuna import visualization as v  # late: a quick start
 
     plots: list[Any] = [v.plot_optimization_history, v.plot_slice, v.plot_parallel_coordinate]
     if len(study.directions) > 1:

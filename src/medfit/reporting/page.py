@@ -35,7 +35,7 @@ def render(facts: ReportData) -> str:
     Args:
         facts: Of the experiment.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, StrictUndefined  # late: a quick start
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     return environment.from_string(TEMPLATE.read_text()).render(**context(facts))

@@ -66,7 +66,7 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResu
     Raises:
         UserError: a mistake.
     """
-    from medfit.training.parts import prepare
+    from medfit.training.parts import prepare  # late: a quick start
 
     parts = None
     for variant in variants_of(cfg, space):

@@ -65,7 +65,7 @@ def load(
 @contextmanager
 def guarded(address: str) -> Iterator[None]:
     """Tells a storage's own errors in a line."""
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError  # late: a quick start
 
     try:
         yield
@@ -161,7 +161,7 @@ class _Connection(sqlite3.Connection):
 @contextmanager
 def _server_lock(address: str) -> Iterator[None]:
     """Locks a PostgreSQL database for those who ask, from any machine; one that is lost in here keeps it a minute."""
-    from sqlalchemy import NullPool, create_engine, text
+    from sqlalchemy import NullPool, create_engine, text  # late: a quick start
 
     with create_engine(address, poolclass=NullPool).connect() as connection:
         if connection.dialect.name == "postgresql":

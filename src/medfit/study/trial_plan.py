@@ -40,7 +40,7 @@ def halved(cfg: DictConfig) -> DictConfig:
     """Returns a config whose steps need half the memory: half the batch, and gradients added up over twice as many."""
     size = cfg.regime.batch_size
     if size is None:
-        from medfit.training.parts import prepare
+        from medfit.training.parts import prepare  # late: a quick start
 
         size = prepare(cfg).datamodule.batch_size
     return set_values(cfg, {"regime.batch_size": -(-size // 2), "regime.accumulate": 2 * cfg.regime.accumulate})

@@ -47,7 +47,7 @@ class FeatureSpace(nn.Module):
         Args:
             images: Of the training split, in the shape (images, channels, height, width).
         """
-        from sklearn.decomposition import PCA
+        from sklearn.decomposition import PCA  # late: a quick start
 
         x = self._raw(images).numpy()
         fitted = x[:: -(-len(x) // MOST_FITTED)]

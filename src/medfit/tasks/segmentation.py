@@ -107,7 +107,7 @@ class Segmentation(Supervised):
             x: In the shape (batch, channels, *size); a volume for a 2D network is a batch of its own, and has its
                 slices along the first axis.
         """
-        from monai.inferers.utils import sliding_window_inference
+        from monai.inferers.utils import sliding_window_inference  # late: a quick start
 
         sliced = x.ndim - 2 > len(self.window)
         parts = x[0].movedim(1, 0).split(SLICES_AT_ONCE) if sliced else [x]
@@ -233,7 +233,7 @@ class Segmentation(Supervised):
 
 
 def _loss(name: Loss, false_negative_weight: float, focus: float) -> Callable[[Tensor, Tensor], Tensor]:
-    from monai import losses
+    from monai import losses  # late: a quick start
 
     match name:
         case "dice_cross_entropy":

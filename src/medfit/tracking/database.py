@@ -35,7 +35,7 @@ def import_mlflow() -> None:
 @functools.lru_cache(maxsize=8)
 def client(uri: str, file: int | None = None) -> Any:
     """Returns MLflow's client, and for a database's file, told by its number, one that has opened it."""
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient  # late: a quick start
 
     made = MlflowClient(uri)
     if file is not None:
@@ -45,7 +45,7 @@ def client(uri: str, file: int | None = None) -> Any:
 
 def make(uri: str) -> int:
     """Makes a SQLite database where there is none; returns the file's number on the disk, 0 for one in memory."""
-    from sqlalchemy import make_url
+    from sqlalchemy import make_url  # late: a quick start
 
     path = Path(make_url(uri).database or ":memory:")
     if path.name == ":memory:":
@@ -73,7 +73,7 @@ def _make_file(path: Path) -> None:
 
 def _filled(folder: Path) -> Path:
     """Returns a database with MLflow's tables: a copy of those it made once for all, if they are what it expects."""
-    import mlflow
+    import mlflow  # late: a quick start
 
     name = f"mlflow-{mlflow.__version__}"
     if content := file_cache.read(name):
@@ -92,6 +92,6 @@ def _filled(folder: Path) -> Path:
 
 
 def _make_tables(path: Path) -> None:
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient  # late: a quick start
 
     MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)

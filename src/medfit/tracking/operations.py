@@ -68,7 +68,7 @@ def guarded(place: str) -> Iterator[None]:
 
 def trouble() -> tuple[type[Exception], ...]:
     """Returns the kinds of errors that MLflow, its database and its connections raise."""
-    from mlflow.exceptions import MlflowException
+    from mlflow.exceptions import MlflowException  # late: a quick start
     from sqlalchemy.exc import SQLAlchemyError
 
     return MlflowException, SQLAlchemyError, sqlite3.Error, OSError
@@ -76,7 +76,7 @@ def trouble() -> tuple[type[Exception], ...]:
 
 def refused(error: Exception) -> bool:
     """Tells whether a store answered and refuses what it was asked, however often it is asked."""
-    from mlflow.exceptions import MlflowException
+    from mlflow.exceptions import MlflowException  # late: a quick start
 
     status = 500
     if isinstance(error, MlflowException) and error.error_code not in NOT_FOR_GOOD:
@@ -101,7 +101,7 @@ def _log_batch(
     metrics: Sequence[Sequence[Any]] = (),
     tags: Sequence[Sequence[Any]] = (),
 ) -> None:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, Param, RunTag  # late: a quick start
 
     while params or metrics or tags:
         client.log_batch(
@@ -123,7 +123,7 @@ def _log_files(client: Any, run_id: str, files: Path) -> None:
 
 
 def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str, str]) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # late: a quick start
     from mlflow.exceptions import MlflowException
 
     entity = DatasetInput(Dataset(**dataset), [InputTag(*pair) for pair in tags.items()])

@@ -59,7 +59,7 @@ def environment() -> dict[str, Any]:
 
 @functools.cache
 def _environment() -> dict[str, Any]:
-    import psutil
+    import psutil  # late: a quick start
     import torch
 
     cuda = torch.cuda.is_available()

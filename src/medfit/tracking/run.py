@@ -88,7 +88,7 @@ class Run:
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:
         """Logs an image of a step, which MLflow shows with a slider over the steps."""
-        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
+        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image  # late: a quick start
 
         # not by client.log_image, which names a file anew each time: an image sent twice would be there twice
         path = f"images/{name.replace('/', '~')}+step+{step}+timestamp+{now_ms()}+{uuid.uuid4()}"
@@ -181,7 +181,7 @@ def _write(path: Path, content: Any) -> None:
         return
     match content:
         case dict():
-            import torch
+            import torch  # late: a quick start
 
             torch.save(content, path)
         case Path():

@@ -118,7 +118,7 @@ class Store:
         Raises:
             UserError: there is no such run.
         """
-        from mlflow.exceptions import MlflowException
+        from mlflow.exceptions import MlflowException  # late: a quick start
 
         try:
             return self.client.get_run(run_id)
@@ -132,7 +132,7 @@ class Store:
         Raises:
             UserError: there is no such run, or it has no such artifact.
         """
-        from mlflow.exceptions import MlflowException
+        from mlflow.exceptions import MlflowException  # late: a quick start
 
         status = self.find(run_id, where).info.status.lower()
         try:
@@ -251,7 +251,7 @@ def _quoted(value: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _experiment(client: Any, name: str, location: str | None) -> Any:
-    from mlflow.exceptions import MlflowException
+    from mlflow.exceptions import MlflowException  # late: a quick start
 
     if found := client.get_experiment_by_name(name):
         return found

@@ -25,7 +25,7 @@ def plots(task: "Task", outputs: Mapping[str, tuple[Any, ...]], history: History
         outputs: By split, what the task's ``figures`` takes.
         history: ``train/loss`` and ``val/loss`` as (epoch, value).
     """
-    from medfit.plots.predictions import learning_curves
+    from medfit.plots.predictions import learning_curves  # late: a quick start
 
     figures = {
         f"plots/{split}_{name}.png": figure
@@ -64,9 +64,9 @@ def draw(cfg: DictConfig, weights: Path, curve: History, folder: Path) -> dict[s
         curve: ``train/loss`` and ``val/loss`` as (epoch, value).
         folder: For the plots' files.
     """
-    import torch
+    import torch  # late: a quick start
 
-    from medfit.training.parts import prepare
+    from medfit.training.parts import prepare  # late: a quick start
     from medfit.training.trainer import make_trainer, predictions
 
     parts = prepare(cfg)

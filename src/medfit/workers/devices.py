@@ -27,7 +27,7 @@ class Device:
         This is before CUDA is first used, except by the first worker, which may have checked the config: it goes on
         with the first GPU, which is the one that :func:`assign` gives it.
         """
-        import threadpoolctl
+        import threadpoolctl  # late: a quick start
         import torch
 
         if self.gpu is not None:
@@ -59,7 +59,7 @@ def visible_gpus() -> list[str]:
     """Returns the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if provenance.remembers_no_gpu():
         return []
-    import torch
+    import torch  # late: a quick start
 
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     count = torch.cuda.device_count()

@@ -72,7 +72,7 @@ class Ray:
             job_supervisor.JobSupervisor(study, plan, display, actors, command, self.num_actors).run()
 
     def _check_room(self) -> None:
-        import ray
+        import ray  # late: a quick start
 
         has = ray.cluster_resources()
         for name, wanted in {"CPU": self.num_cpus, "GPU": self.num_gpus}.items():
@@ -105,7 +105,7 @@ class Actors:
     """The actors of a command, as :class:`medfit.workers.job_supervisor.Jobs` asks for."""
 
     def __init__(self, plan: TrialPlan, study: str, command: str, **options: Any) -> None:
-        import ray
+        import ray  # late: a quick start
 
         self._plan, self._study, self._command = ray.put(plan), study, command
         self._make: Any = ray.remote(**options)(Actor)
@@ -122,7 +122,7 @@ class Actors:
 
     def outcome(self, job: Handle) -> JobOutcome:
         """Returns how an actor ended."""
-        import ray
+        import ray  # late: a quick start
 
         try:
             return ray.get(job.result)
@@ -134,7 +134,7 @@ class Actors:
 
     def cancel(self, job: Handle) -> None:
         """Ends an actor."""
-        import ray
+        import ray  # late: a quick start
 
         with contextlib.suppress(ray.exceptions.RayError):
             ray.kill(job.actor)
@@ -145,7 +145,7 @@ class Actors:
 
 
 def _is_there(reference: Any) -> bool:
-    import ray
+    import ray  # late: a quick start
 
     return bool(ray.wait([reference], timeout=0)[0])
 
@@ -156,7 +156,7 @@ def _connected(address: str | None) -> Iterator[None]:
     os.environ.update(PRIVATE)
     if address is None and "ray" not in sys.modules:  # which reads them once, when it is imported
         os.environ.update(ON_LOOPBACK, RAY_AUTH_TOKEN=secrets.token_hex(32))
-    import ray
+    import ray  # late: a quick start
 
     before = signal.getsignal(signal.SIGTERM)
     options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": MEMORY} if address is None else {}

@@ -103,7 +103,7 @@ class Job:
 
     def __call__(self) -> JobOutcome:
         """Runs trials; lets submitit put the job into the queue again if it is cut off."""
-        from submitit import JobEnvironment
+        from submitit import JobEnvironment  # late: a quick start
 
         again = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]  # the job is preempted, or out of time
         stop = JobStop(self.command, {signal.SIGTERM: ENDS, again: ENDS}, self.minutes)
@@ -117,7 +117,7 @@ class Job:
 
     def checkpoint(self) -> Any:
         """Returns what submitit is to run when the job's turn comes again: the same, for the study knows the rest."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # late: a quick start
 
         return DelayedSubmission(self)
 
@@ -126,7 +126,7 @@ class Batch:
     """The jobs of a command, as :class:`medfit.workers.job_supervisor.Jobs` asks for."""
 
     def __init__(self, engine: Submitit, folder: Path, job: Job) -> None:
-        from submitit import AutoExecutor
+        from submitit import AutoExecutor  # late: a quick start
 
         logging.getLogger("submitit").setLevel(logging.CRITICAL)  # what goes wrong is told by us
         self._job, self._on_slurm = job, engine.cluster == "slurm"
@@ -148,7 +148,7 @@ class Batch:
         Raises:
             UserError: the cluster refused them.
         """
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
+        from submitit.core.utils import FailedJobError, FailedSubmissionError  # late: a quick start
 
         self._asked = 0.0
         try:

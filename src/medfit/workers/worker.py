@@ -68,7 +68,7 @@ def _is_needed(study: optuna.Study, trial: optuna.Trial, num_trials: int) -> boo
 
 
 def _run(study: optuna.Study, trial: optuna.Trial, plan: TrialPlan, report: Report) -> FrozenTrial:
-    from medfit.study.trial import run_trial
+    from medfit.study.trial import run_trial  # late: a quick start
 
     try:
         run_trial(trial, plan, report)

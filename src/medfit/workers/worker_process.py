@@ -31,7 +31,7 @@ def main(connection: Connection, plan: TrialPlan, name: str, device: Device, fol
             connection.send((kind, content))
 
     console.file = _Lines(send)  # type: ignore[assignment]
-    from medfit.workers import worker
+    from medfit.workers import worker  # late: a quick start
 
     last = 0.0
 

@@ -72,6 +72,7 @@ def test_a_heart_rate_from_a_signal_is_a_regression(frame, tmp_path):
         ({"layout": "long", "patient": "who"}, "dataset.layout=long: give dataset.time, and dataset.patient or"),
         ({"time": "t1"}, "dataset.time: moments are of the long layout; give dataset.layout=long"),
         ({"split": "who", "test_path": "x.csv"}, "dataset.test_path: the column of dataset.split says already"),
+        ({"labels": "t.csv"}, "dataset.labels: a table of labels goes with a folder (dataset.path)"),
         ({"test_path": "no.csv"}, "dataset.test_path: there is no file 'no.csv'"),
         ({"layout": "long", "time": "t1", "series": "t9"}, "dataset.series: there is no column 't9'"),
     ],
@@ -202,14 +203,26 @@ def test_uneven_steps_are_told(long, capsys):
     assert "; steps of 'time' are uneven in 1 of 4 series" in " ".join(capsys.readouterr().out.split())
 
 
+def test_columns_that_are_the_same_throughout_a_series_are_no_channels(long, capsys):
+    table = moments()
+    data = long(table.assign(age=table.who.str[1].astype(int) + 60, sex="f"))
+    assert data.channels == ["ppg", "ecg"] and sorted(data.facts) == ["age", "sex", "site"]
+    told = "; age, sex: the same in all rows of a series, and so no channel"
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
 WRONG_LONG = {
+    "no channel": (lambda t: t.assign(ppg=1, ecg=2), "dataset.channels: no column changes within a series"),
     "a target that changes": (lambda t: t.assign(ill=np.arange(40) % 2), "column 'ill' changes within 4 of 4 series"),
     "a moment twice": (lambda t: pd.concat([t, t.head(3)]), "column 'time' gives 3 moments twice within one 'who'"),
     "no moment": (lambda t: t.assign(time=t.time.where(t.time != 0.05)), "holds neither a number nor a date"),
     "words for moments": (lambda t: t.assign(time="noon"), "holds neither a number nor a date (as 2024-01-31 12:00"),
     "no patient": (lambda t: t.assign(who=t.who.where(t.who != "p1")), "column 'who' is missing in data row"),
-    "words among channels": (lambda t: t.assign(note="x"), "column 'note' holds words, no point in time"),
-    "a row a patient": (lambda t: t.query("time == 0.05"), "each series has a single moment in 'time'"),
+    "words among channels": (
+        lambda t: t.assign(note=np.where(t.time == 0, "x", "y")),
+        "column 'note' holds words, no point in time",
+    ),
+    "a row a patient": (lambda t: t.query("time == 0.05"), "each 'who' has a single row, and so a single moment"),
 }
 
 
@@ -256,3 +269,72 @@ def test_eight_points_are_a_series(tmp_path):
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 8))).add_prefix("x").assign(ill=[0, 1] * 6)
     table.to_csv(tmp_path / "t.csv", index=False)
     assert SeriesTable(str(tmp_path / "t.csv"), "ill").x.shape == (12, 1, 8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A file of moments for each of four patients, and a table that says more of them."""
+    (tmp_path / "ppg").mkdir()
+    for who, rows in moments(length=12).groupby("who"):
+        rows.sort_values("time").drop(columns=["who", "site"]).to_csv(tmp_path / "ppg" / f"{who}.csv", index=False)
+    return tmp_path / "ppg"
+
+
+def values_of(data):
+    return [series[0].tolist() for series in data.x]
+
+
+def test_a_folder_holds_a_series_a_file(folder):
+    data = SeriesTable(str(folder), "ill", time="time")
+    assert values_of(data) == [list(range(12 * number, 12 * number + 12)) for number in range(4)]
+    assert data.channels == ["ppg", "ecg"] and data.y[:, 0].tolist() == [0, 1, 0, 1] and data.name == "ppg"
+
+
+def test_without_moments_the_rows_of_a_file_are_in_order(folder):
+    assert values_of(SeriesTable(str(folder), "ill", exclude=["time"])) == values_of(
+        SeriesTable(str(folder), "ill", time="time")
+    )
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_table_may_say_what_a_folders_files_are(folder, inside, capsys):
+    labels = folder / "labels.csv" if inside else folder.parent / "labels.csv"
+    labels.write_text("file,sick,who,age\np3.csv,yes,a,60\np1,no,a,60\np0,no,b,71\n")
+    options = {"labels": str(labels), "record": "file", "patient": "who", "time": "time", "exclude": ["ill"]}
+    data = SeriesTable(str(folder), "sick", **options)
+    assert dict(zip([series[0] for series in values_of(data)], data.groups, strict=True)) == {
+        36: "a",
+        12: "a",
+        0: "b",
+    }
+    assert [int(series[0] == 36) for series in values_of(data)] == data.y[:, 0].tolist()
+    assert data.channels == ["ppg", "ecg"] and sorted(data.facts.age) == [60, 60, 71]
+    assert "; 1 files have no row in dataset.labels" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"layout": "wide"}, "dataset.layout=wide: the rows of a folder's files are moments"),
+        ({"series": "time"}, "dataset.series, dataset.test_path: in a folder (dataset.path) each file is a series"),
+        ({"labels": "no.csv"}, "dataset.labels: there is no file 'no.csv'"),
+        ({"labels": "twice"}, "dataset.labels: column 'ecg' is in"),
+        ({"labels": "other"}, "dataset.labels: column 'record', 1 rows (first is data row 1): no such recording"),
+        ({}, "dataset.path: 'p2.csv' has other columns than 'p0.csv', as 'ecg'"),
+    ],
+)
+def test_a_folder_is_refused_with(folder, options, told):
+    if not options:
+        (folder / "p2.csv").write_text("time,ppg,ill\n0,1,0\n")
+    for name, text in (("twice", "record,ecg\np0,1\n"), ("other", "record,age\np9,1\n")):
+        (folder.parent / f"{name}.csv").write_text(text)
+        if options.get("labels") == name:
+            options = {"labels": str(folder.parent / f"{name}.csv")}
+    with pytest.raises(UserError) as caught:
+        SeriesTable(str(folder), "ill", **options)
+    assert str(caught.value).startswith(told)
+
+
+def test_a_folder_without_tables_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"^dataset.path: '.*' holds no files that end with .csv, "):
+        SeriesTable(str(tmp_path), "ill")

@@ -14,7 +14,7 @@ class BreastCancer(Records):
     """
 
     def __init__(self) -> None:
-        from sklearn.datasets import load_breast_cancer
+        from sklearn.datasets import load_breast_cancer  # late: a quick start
 
         data = load_breast_cancer(as_frame=True)
         super().__init__(

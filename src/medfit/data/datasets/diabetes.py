@@ -14,7 +14,7 @@ class Diabetes(Records):
     """
 
     def __init__(self) -> None:
-        from sklearn.datasets import load_diabetes
+        from sklearn.datasets import load_diabetes  # late: a quick start
 
         data = load_diabetes(as_frame=True, scaled=False)
         super().__init__(

@@ -69,7 +69,7 @@ class EdfRecords(Recordings):
 @contextmanager
 def _reader(file: Path, name: str) -> Iterator[Any]:
     """Gives an open file, and tells of its reader's errors as the file's."""
-    from pyedflib import EdfReader
+    from pyedflib import EdfReader  # late: a quick start
 
     if (promised := promised_bytes(file)) and (held := file.stat().st_size) != promised:  # the reader would print it
         raise unreadable(file, name, OSError(f"{file.name}: holds {held} bytes, its header says {promised}"))

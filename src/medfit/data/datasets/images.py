@@ -79,7 +79,7 @@ class Images(Samples):
                     yield np.ascontiguousarray(array).tobytes()
 
     def _read_all(self) -> Iterator[Image]:
-        import psutil
+        import psutil  # late: a quick start
 
         room = RESIDENT_SHARE * psutil.virtual_memory().available
         for index, read in enumerate(self._readers):

@@ -67,6 +67,7 @@ class MNITissue(Images):
 
 def _maps(resolution_mm: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns T1 as float32 and the classes as uint8, both in the shape (slices, rows, columns)."""
+    # late: a quick start
     from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
 
     t1, grey, white = (

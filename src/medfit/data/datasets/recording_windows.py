@@ -112,7 +112,7 @@ def _check(file: str, channel: str, signal: np.ndarray) -> None:
 
 def resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:
     """Returns a signal at another rate, missing where it was."""
-    from medfit.data.preprocessing.signal_cleaning import fill, resample
+    from medfit.data.preprocessing.signal_cleaning import fill, resample  # late: a quick start
 
     gaps = np.isnan(signal)
     x = resample(fill(signal[None], "interpolate").astype(np.float64), old, new)[0]

@@ -117,7 +117,7 @@ def _columns(
     arrays: dict[str, np.ndarray], roles: Mapping[str, Sequence[str]], file: Path, num_samples: int
 ) -> pd.DataFrame:
     """Returns the arrays of targets, patients and splits as columns, several of an array that holds several."""
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for role, names in roles.items():
         for name in names:
             values = pick(arrays, name, file, f"dataset.{role}")

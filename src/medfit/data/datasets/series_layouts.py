@@ -72,7 +72,7 @@ def long(
     table: pd.DataFrame,
     others: Sequence[str],
     channels: Sequence[str] | None,
-    time: str,
+    time: str | None,
     by: str,
     steady: Sequence[str],
 ) -> Laid:
@@ -81,8 +81,8 @@ def long(
     Args:
         table: With a column for each channel.
         others: Columns that are no channels.
-        channels: The columns of the channels; None for all that have no other part.
-        time: The column of moments, numbers or dates.
+        channels: The columns of the channels; None for all that have no other part, and change within some series.
+        time: The column of moments, numbers or dates; None where they are in order.
         by: The column that tells series apart.
         steady: Of the other columns those that must say the same of all rows of a series; the rest is left out where it
             does not.
@@ -91,12 +91,20 @@ def long(
         UserError: a moment that is missing, no time or given twice in a series, or a column that should be steady and
             changes within a series.
     """
-    names = list(channels or (name for name in table if name not in {*others, time, by}))
-    check_numeric(table[names])
     if table[by].isna().any():
         raise UserError(f"dataset: column '{by}' is missing in data row {first_row(table[by].isna())}")
-    moments, is_date = _moments(table[time])
+    moments, is_date = (np.arange(len(table)), False) if time is None else _moments(table[time])
     codes = pd.factorize(table[by])[0]
+    if len(set(codes)) == len(codes):
+        raise UserError(
+            f"dataset.layout: each '{by}' has a single row, and so a single moment; what tells series apart?"
+        )
+    rest = [name for name in table if name not in {*others, time, by}]
+    same = [name for name in rest if not _changes(table[name], codes).any()] if channels is None else []
+    names = [name for name in rest if name not in same] if channels is None else list(channels)
+    if not names:
+        raise UserError("dataset.channels: no column changes within a series, as a channel does")
+    check_numeric(table[names])
     order = np.lexsort((moments, codes))
     if (twice := (np.diff(moments[order]) == 0) & (np.diff(codes[order]) == 0)).any():
         raise UserError(
@@ -106,9 +114,11 @@ def long(
     for column in steady:
         _check_steady(table[column], codes)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    rate, told = _rate([np.diff(each) for each in np.split(moments[order], cuts)], time, is_date)
+    steps = [np.diff(each) for each in np.split(moments[order], cuts)]
+    rate, told = _rate(steps, time, is_date) if time else (None, "")
     x = [part.T.copy() for part in np.split(table[names].to_numpy(dtype=np.float32)[order], cuts)]
-    kept = [name for name in dict.fromkeys([*steady, *others]) if not _changes(table[name], codes).any()]
+    told += f"; {', '.join(same)}: the same in all rows of a series, and so no channel" if same else ""
+    kept = [name for name in dict.fromkeys([*steady, *others, *same]) if not _changes(table[name], codes).any()]
     firsts = table.iloc[np.unique(codes, return_index=True)[1]]
     return Laid(firsts[kept].reset_index(drop=True), x, names, rate, told)
 
@@ -168,10 +178,7 @@ def _check_steady(column: pd.Series, codes: np.ndarray) -> None:
 
 def _rate(steps: Sequence[np.ndarray], time: str, is_date: bool) -> tuple[float | None, str]:
     """Returns the rate of moments that are dates, and what to say of steps that are uneven."""
-    every = np.concatenate(steps)
-    if not len(every):
-        raise UserError(f"dataset.time: each series has a single moment in '{time}'; is dataset.series right?")
-    usual = float(np.median(every))
+    usual = float(np.median(np.concatenate(steps)))
     uneven = sum(bool((np.abs(step / usual - 1) > EVEN).any()) for step in steps)
     told = f"; steps of '{time}' are uneven in {uneven} of {len(steps)} series, whose points are taken as they follow"
     return (1 / usual if is_date else None), told if uneven else ""

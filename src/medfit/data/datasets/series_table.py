@@ -10,6 +10,7 @@ from pydantic import Field
 from medfit.data.datasets.roles import check_columns, take_roles
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.series_layouts import long, wide
+from medfit.data.datasets.table_folder import FILE, read_folder
 from medfit.data.readers.files import read_table
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -26,14 +27,16 @@ class SeriesTable(Series):
     :class:`medfit.data.datasets.table.Table` does.
 
     Args:
-        path: Of the file, relative to where the command is run.
+        path: Of the file, relative to where the command is run; or of a folder with a file of moments for each patient.
         target: Its column, or several.
         test_path: Of a second file with the same columns, whose series are the test split.
+        labels: Of a folder's files, a table with a row for each; None where the files hold the targets.
+        record: Its column of the files' names, with or without folder and ending.
         patient: The column that says whose series it is; None where each series is a patient's.
         exclude: Columns that are no points in time.
         split: The column that says ``train``, ``val`` or ``test``.
         layout: ``wide`` or ``long``; None for ``wide``, unless the table looks long, or has fewer than eight points.
-        time: The column of moments in the long layout, numbers or dates.
+        time: The column of moments in the long layout, numbers or dates; in a folder None where rows are in order.
         series: The column that tells series apart in the long layout; None for ``patient``.
         channels: Names of the channels, None for ``signal``; in the long layout the columns of the channels, None for
             all that have no other part.
@@ -52,6 +55,8 @@ class SeriesTable(Series):
         path: str,
         target: str | list[str],
         test_path: str | None = None,
+        labels: str | None = None,
+        record: str = "record",
         patient: str | None = None,
         exclude: Sequence[str] = (),
         split: str | None = None,
@@ -68,32 +73,49 @@ class SeriesTable(Series):
         decimal: Literal[".", ","] = ".",
         encoding: str = "utf-8",
     ) -> None:
-        _check_options(layout, time, series or patient, split and test_path)
+        file = Path(path).expanduser()
+        in_folder, by = file.is_dir(), series or patient or ""
+        _check_options(layout, time, in_folder, by, split and test_path)
         text = {"encoding": encoding, "decimal": decimal, "missing_values": missing_values, "header": header}
-        table, split = _read(path, test_path, **text), PART if test_path else split
+        if in_folder:
+            _check_folder(layout, series, test_path)
+            table, added, left = read_folder(file, labels, record, **text)
+            layout, by, exclude = "long", FILE, [*exclude, *added]
+        elif labels:
+            raise UserError("dataset.labels: a table of labels goes with a folder (dataset.path)")
+        else:
+            table, left = _read(path, test_path, **text), ""
+        split = PART if test_path else split
         named = {"target": target, "patient": patient, "split": split, "exclude": exclude, "time": time}
         check_columns(table, {**named, "series": series, **({"channels": channels} if layout == "long" else {})})
         roles = [*([target] if isinstance(target, str) else target), *(name for name in (patient, split) if name)]
-        if layout == "long" and time:
-            laid = long(table, [*roles, *exclude], channels, time, series or patient or "", roles)
+        if layout == "long":
+            laid = long(table, [*roles, *exclude], channels, time, by, roles)
         else:
             laid = wide(table, [*roles, *exclude], channels, sure=layout == "wide")
         rest, about, told = take_roles(laid.rows, target, patient, split, target_kind, positive)
-        about["facts"], file = rest, Path(path).expanduser()
+        about["facts"] = rest
         about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own", "units": units}
         x = [laid.x[row] for row in rest.index]
         rate = sampling_rate_hz or laid.rate_hz
         super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
-        say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}")
+        say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}{left}")
 
 
-def _check_options(layout: str | None, time: str | None, by: str | None, twice_split: Any) -> None:
-    if layout == "long" and not (time and by):
+def _check_options(layout: str | None, time: str | None, in_folder: bool, by: str, two_splits: Any) -> None:
+    if layout == "long" and not in_folder and not (time and by):
         raise UserError("dataset.layout=long: give dataset.time, and dataset.patient or dataset.series")
-    if layout != "long" and time:
+    if layout != "long" and not in_folder and time:
         raise UserError("dataset.time: moments are of the long layout; give dataset.layout=long")
-    if twice_split:
+    if two_splits:
         raise UserError("dataset.test_path: the column of dataset.split says already which series are for testing")
+
+
+def _check_folder(layout: str | None, series: str | None, test_path: str | None) -> None:
+    if layout == "wide":
+        raise UserError("dataset.layout=wide: the rows of a folder's files are moments; give the path of a file")
+    if series or test_path:
+        raise UserError("dataset.series, dataset.test_path: in a folder (dataset.path) each file is a series")
 
 
 def _read(path: str, test_path: str | None, **text: Any) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def _wfdb(file: Path, name: str) -> Iterator[ModuleType]:
     """Gives the package, and tells of its errors as the file's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own use of pandas and numpy
-        import wfdb
+        import wfdb  # late: a quick start
 
         try:
             yield wfdb

@@ -31,7 +31,7 @@ class SeriesKind(Kind[SeriesDataset]):
 
 def _chunks(x: Any) -> Iterator[np.ndarray]:
     """Yields series in the shape (samples, channels, length), all of one length."""
-    from scipy.ndimage import zoom
+    from scipy.ndimage import zoom  # late: a quick start
 
     if not isinstance(x, np.ndarray):
         length = min(int(np.median([series.shape[1] for series in x])), VALUES)
@@ -42,7 +42,7 @@ def _chunks(x: Any) -> Iterator[np.ndarray]:
 
 def _shape_of(x: np.ndarray) -> np.ndarray:
     """Returns each series without its offset, trend and scale, in the shape (samples, values)."""
-    from scipy.signal import detrend
+    from scipy.signal import detrend  # late: a quick start
 
     x = x.astype(float)
     x = np.where(np.isnan(x), np.nanmean(x, axis=2, keepdims=True), x)

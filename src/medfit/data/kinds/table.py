@@ -73,7 +73,7 @@ def _standard(column: pd.Series, kind: str) -> np.ndarray:
 
 def _chance_of(points: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
     """Returns the chance of columns that no others add up to, as items do to their total, in levels of rounding."""
-    from scipy.linalg import qr
+    from scipy.linalg import qr  # late: a quick start
 
     kept = np.arange(points.shape[1])
     if len(kept) <= MOST_LEFT_OUT:

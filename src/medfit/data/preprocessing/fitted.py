@@ -72,7 +72,7 @@ def load(folder: Path) -> Fitted:
     Raises:
         UserError: the folder holds none, or one that is not medfit's.
     """
-    from hydra.utils import get_class
+    from hydra.utils import get_class  # late: a quick start
 
     try:
         values = json.loads((folder / FILE).read_text())

@@ -141,7 +141,7 @@ class FittedImages(Fitted):
         Raises:
             UserError: as :func:`apply`.
         """
-        import psutil
+        import psutil  # late: a quick start
 
         self.check_features(samples.channels)
         assert self.shape is not None

@@ -94,7 +94,7 @@ def resize(x: np.ndarray, size: Sequence[int], nearest: bool = False) -> np.ndar
         size: The new one.
         nearest: Whether to take the nearest value instead, as for masks.
     """
-    from monai.transforms import Resize
+    from monai.transforms import Resize  # late: a quick start
 
     if tuple(x.shape[1:]) == tuple(size):
         return x

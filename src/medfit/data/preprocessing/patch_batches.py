@@ -54,7 +54,7 @@ class Patches:
     evaluation_batch = 1  # that are explained at once
 
     def __init__(self, source: Source, fitted: FittedPatches) -> None:
-        import psutil
+        import psutil  # late: a quick start
 
         self.source, self.fitted, self.kept = source, fitted, dict[int, ImageAndMask]()
         self._native = dict[int, Tensor]()  # masks as they were read, of images that are resampled

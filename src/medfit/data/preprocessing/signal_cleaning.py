@@ -82,7 +82,7 @@ class Cleaning:
         if self.detrend:
             x = signal.detrend(x, axis=2)
         if self.moving_average:
-            from scipy.ndimage import uniform_filter1d
+            from scipy.ndimage import uniform_filter1d  # late: a quick start
 
             x = uniform_filter1d(x, self.moving_average, axis=2, mode="nearest")
         if self.difference and x.shape[2] == 1:

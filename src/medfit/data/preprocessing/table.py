@@ -108,7 +108,7 @@ class TablePreprocessing:
         return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y))
 
     def _steps(self, train: np.ndarray) -> Any:
-        from sklearn.decomposition import PCA
+        from sklearn.decomposition import PCA  # late: a quick start
         from sklearn.feature_selection import SelectKBest, VarianceThreshold
         from sklearn.pipeline import Pipeline
 
@@ -122,7 +122,7 @@ class TablePreprocessing:
         return Pipeline(steps)
 
     def _columns(self, num_rows: int) -> Any:
-        from sklearn.compose import ColumnTransformer
+        from sklearn.compose import ColumnTransformer  # late: a quick start
         from sklearn.impute import MissingIndicator, SimpleImputer
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
@@ -159,7 +159,7 @@ class TablePreprocessing:
         )
 
     def _numeric(self, num_rows: int) -> list[Any]:
-        from sklearn.impute import KNNImputer, SimpleImputer
+        from sklearn.impute import KNNImputer, SimpleImputer  # late: a quick start
 
         scaler = self._scaler(num_rows)
         if self.missing == "knn":
@@ -171,7 +171,7 @@ class TablePreprocessing:
         return imputer.set_params(add_indicator=self.missing_indicator)
 
     def _scaler(self, num_rows: int) -> Any:
-        from sklearn.preprocessing import (
+        from sklearn.preprocessing import (  # late: a quick start
             FunctionTransformer,
             MinMaxScaler,
             QuantileTransformer,
@@ -190,7 +190,7 @@ class TablePreprocessing:
         }[self.scaling]
 
     def _relevance(self) -> Any:
-        from sklearn.feature_selection import f_classif
+        from sklearn.feature_selection import f_classif  # late: a quick start
 
         return f_classif if self.dataset.strata is not None else _correlation
 
@@ -204,7 +204,7 @@ class TablePreprocessing:
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Ranks features as the F-test does, whose own value turns negative where a correlation rounds to above 1."""
-    from sklearn.feature_selection import r_regression
+    from sklearn.feature_selection import r_regression  # late: a quick start
 
     return np.abs(r_regression(x, y))
 
@@ -233,7 +233,7 @@ class FittedTable(Fitted):
 
     def save(self, folder: Path) -> None:
         """Writes plain values as JSON, and scikit-learn's pipeline by skops."""
-        import skops.io
+        import skops.io  # late: a quick start
 
         super().save(folder)
         skops.io.dump(self.steps, folder / STEPS_FILE)
@@ -245,6 +245,6 @@ class FittedTable(Fitted):
     @classmethod
     def read(cls, folder: Path, values: dict[str, Any]) -> Self:
         """Returns what was stored; a pipeline with types other than scikit-learn's and medfit's is refused."""
-        import skops.io
+        import skops.io  # late: a quick start
 
         return cls(**values, steps=skops.io.load(folder / STEPS_FILE, trusted=TRUSTED))

@@ -54,7 +54,7 @@ def _read_numpy(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_matlab(file: Path) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat  # late: a quick start
 
     arrays = loadmat(file, squeeze_me=True)
     return {name: np.atleast_1d(value) for name, value in arrays.items() if not name.startswith("__")}

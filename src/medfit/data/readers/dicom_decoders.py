@@ -28,7 +28,7 @@ def decode_frame(source: bytes, runner: Any) -> bytes:
         source: Compressed.
         runner: pydicom's, which is told how many bits a value takes.
     """
-    import imagecodecs
+    import imagecodecs  # late: a quick start
 
     decode = getattr(imagecodecs, DECODERS[runner.transfer_syntax])
     pixels = np.ascontiguousarray(decode(source))
@@ -40,7 +40,7 @@ def decode_frame(source: bytes, runner: Any) -> bytes:
 
 def register() -> None:
     """Tells pydicom of these decoders, once in a process."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels import get_decoder  # late: a quick start
     from pydicom.uid import UID
 
     for kind in DECODERS:

@@ -39,7 +39,7 @@ def _is_dicom(path: Path) -> bool:
 
 def header(path: Path) -> Any:
     """Returns a file's DICOM header, which names the patient: nothing of it may be told."""
-    import pydicom
+    import pydicom  # late: a quick start
 
     with whole(path, "DICOM"):
         return pydicom.dcmread(path, stop_before_pixels=True)
@@ -126,7 +126,7 @@ def _step(name: str, places: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 def _pixels(path: Path) -> tuple[np.ndarray, Any]:
     """Returns float32 (rows, columns, channels) and the header."""
-    import pydicom
+    import pydicom  # late: a quick start
     from pydicom.pixels import apply_color_lut, apply_modality_lut
 
     if not _is_dicom(path):

@@ -162,7 +162,7 @@ def _read_binary(path: Path, suffix: str, sheet: str | int | None, skip_rows: in
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    from pyarrow.parquet import read_schema
+    from pyarrow.parquet import read_schema  # late: a quick start
 
     _check_names(path, read_schema(path).names)
     table = pd.read_parquet(path)
@@ -193,7 +193,7 @@ def _sheet(path: Path, names: list[str], sheet: str | int | None) -> str:
 
 
 def _read_arff(path: Path) -> pd.DataFrame:
-    from scipy.io import arff
+    from scipy.io import arff  # late: a quick start
 
     table = pd.DataFrame(arff.loadarff(path)[0])
     return table.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)

@@ -35,11 +35,11 @@ def read_flat(path: Path, numbers: bool = False) -> np.ndarray:
 
 
 def _read_with_pillow(path: Path, kind: str, numbers: bool) -> np.ndarray:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps  # late: a quick start
 
     bits, colour_type = _png_header(path) if kind == "PNG" else (8, 0)
     if bits == 16 and colour_type in (2, 4, 6):  # Pillow would cut colours to 8 bits
-        from imagecodecs import png_decode
+        from imagecodecs import png_decode  # late: a quick start
 
         return png_decode(path.read_bytes())
     with Image.open(path, formats=[kind]) as image:
@@ -68,7 +68,7 @@ def _png_header(path: Path) -> tuple[int, int]:
 
 def _read_tiff(path: Path, numbers: bool) -> np.ndarray:
     """Returns (rows, columns) or (rows, columns, channels)."""
-    import tifffile
+    import tifffile  # late: a quick start
 
     logging.getLogger("tifffile").addHandler(_SILENT)
     with tifffile.TiffFile(path) as file:

@@ -17,7 +17,7 @@ def read_itk(path: Path) -> RawImage:
         UserError: SimpleITK is not installed, or the file is damaged or of another number of dimensions.
     """
     try:
-        import SimpleITK
+        import SimpleITK  # late: a quick start
     except ImportError as error:
         raise UserError(
             f"{path.name}: is read by SimpleITK; run 'pip install SimpleITK', or turn it into NIfTI"

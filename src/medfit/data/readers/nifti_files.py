@@ -18,7 +18,7 @@ def read_nifti(path: Path) -> RawImage:
     Raises:
         UserError: the file is damaged, has other than two to four axes, or holds no plain numbers.
     """
-    import nibabel as nib
+    import nibabel as nib  # late: a quick start
     from nibabel.imageglobals import LoggingOutputSuppressor
 
     with whole(path, "NIfTI"), LoggingOutputSuppressor():

@@ -61,7 +61,7 @@ def turned(name: str, data: np.ndarray, affine: np.ndarray) -> RawImage:
     Raises:
         UserError: an affine that says no place in space.
     """
-    from nibabel import orientations
+    from nibabel import orientations  # late: a quick start
     from nibabel.affines import voxel_sizes
 
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
