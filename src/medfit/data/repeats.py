@@ -23,6 +23,8 @@ FEWEST_OF_EACH = 5  # levels above and below the mean, so that chance can't make
 AGREE = 0.9  # share of the variance that lies between levels
 SMOOTH = 0.5  # correlation of neighbouring levels' means: beyond, the column is a measurement that tells the other
 MOST_COLUMNS = 32  # of which each two are tried
+MOST_TRIED = 10_000  # pairs of a column and a covariate, so that thousands of columns take seconds
+FEWEST_OTHERS = 4
 MOST_ROWS = 20_000  # that columns are tried on
 BESIDE = 5  # rows in the file, before or after
 MOST_BESIDE_ROWS = 5_000
@@ -140,7 +142,8 @@ def _why(name: Any, found: Levels, columns: Mapping[Any, Cells], targets: list[n
         return ", by its name"
     if any(agrees(found, target) for target in targets):
         return " and the rows of a value agree in the target"
-    some = list(columns)[:: max(1, len(columns) // MOST_COLUMNS)] if many else []
+    most = min(MOST_COLUMNS, max(FEWEST_OTHERS, MOST_TRIED // len(columns)))
+    some = list(columns)[:: max(1, len(columns) // most)] if many else []
     others = [f"'{other}'" for other in some if other != name and agrees(found, columns[other].numbers)]
     return f" and the rows of a value agree in {', '.join(others[:3])}" if len(others) > 1 else ""
 
