@@ -81,7 +81,7 @@ CONTEXTS = [  # what a line may be added to
 def typed_lines():
     """Yields the overrides of each line in the README's tables and blocks, as a shell hands them to medfit."""
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
-    for code in [*inline, *re.findall(r"^(?:make|medfit) .*$", README, re.MULTILINE)]:
+    for code in [*inline, *re.findall(r"^(?:make|medfit) (?:train|sweep|evaluate|report)\b.*$", README, re.MULTILINE)]:
         words = shlex.split(code, comments=True)
         if words[:1] == ["make"]:
             words = [part for word in words if word.startswith("ARGS=") for part in shlex.split(word[5:])]

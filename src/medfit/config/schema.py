@@ -104,6 +104,8 @@ def _check_node(node: Any, path: str, later: Later) -> None:
             _check_node(item, f"{path}[{index}]", later)
     if not isinstance(node, DictConfig) or node._is_none():
         return
+    if OmegaConf.is_missing(node, "_target_"):
+        raise UserError(f"{path}._target_ is needed: give {path}._target_=...")
     if "_target_" in node:
         allowed.check(node._target_, f"{path}._target_")
         _check_call(node, path, _signature(node._target_, path), later)
