@@ -21,7 +21,6 @@ FOLDERS = ("evidence", "data/preprocessing")  # under src/medfit, whose modules'
 TESTS = {  # where they have not
     "data/splits.py": ["tests/data/test_splits.py"],
     "evidence/associations.py": ["tests/data/test_leaks.py"],
-    "evidence/odds.py": ["tests/evidence/test_calibration.py"],
     "evidence/predictions.py": ["tests/evidence/test_targets.py", "tests/evidence/test_stored_predictions.py"],
     "evidence/readouts.py": ["tests/evidence/test_summary.py"],
     "evidence/segmentation.py": ["tests/evidence/test_segmentation_scores.py"],
