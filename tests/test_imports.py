@@ -1,3 +1,4 @@
+import ast
 import os
 import re
 import shutil
@@ -59,3 +60,21 @@ def test_a_new_room_needs_a_place(copied):
 def test_statistics_import_no_torch(copied):
     append(copied, "evidence/paired.py", "\n\ndef tensor():\n    import torch\n\n    return torch\n")
     assert broken(copied) == {"Statistics need no torch"}
+
+
+def uncommented(text):
+    """Yields the first line of each group of imports within a function that no comment stands beside or above."""
+    lines, last, seen = text.splitlines(), 0, {}
+    for function in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)):
+        seen |= {node.lineno: node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)}
+    for number, node in sorted(seen.items()):
+        begins, last = number != last + 1, node.end_lineno
+        if begins and not any("#" in line for line in lines[number - 2 : number]):
+            yield number
+
+
+def test_an_import_within_a_function_says_why():
+    assert list(uncommented("def f():\n    import a  # late\n    import b\n\n    import c\n")) == [5]
+    paths = sorted((ROOT / "src" / "medfit").rglob("*.py"))
+    assert len(paths) > 200
+    assert [f"{path.name}:{line}" for path in paths for line in uncommented(path.read_text())] == []
