@@ -37,9 +37,9 @@ OTHERS += [[True], {"a": 1}, {"1": "x"}, {1: "x"}, "2026-01-01", "é"]
 
 
 def paths(cfg: DictConfig) -> list[str]:
-    """Returns the config paths of all that a signature is asked of."""
-    added = ("choices", "overrides", "experiment", "best")
-    return [path for path, _ in leaves(cfg) if path.split(".")[0] not in added]
+    """Returns the config paths of all that a signature is asked of; the space is read by the search itself."""
+    left_out = ("choices", "overrides", "experiment", "best", "sweep.space")
+    return [path for path, _ in leaves(cfg) if not path.startswith(left_out)]
 
 
 def near_misses(cfg: DictConfig, path: str) -> None:

@@ -140,8 +140,18 @@ def _asked(target: Callable[..., Any]) -> Signature:
         owner = target.__init__ if inspect.isclass(target) else target
         hints = {**_passed_on(target), **typing.get_type_hints(owner, include_extras=True)}
     except (NameError, TypeError):
-        hints = {}
+        hints = _one_by_one(target.__init__ if inspect.isclass(target) else target)
     return Signature(parameters, hints)
+
+
+def _one_by_one(function: Any) -> dict[str, Any]:
+    """Returns the types that can be read, where others name what is imported for type checkers alone."""
+    bare, hints = inspect.unwrap(function), {}
+    for name, hint in getattr(bare, "__annotations__", {}).items():
+        with suppress(Exception):
+            one = type("One", (), {"__annotations__": {name: hint}})
+            hints |= typing.get_type_hints(one, globalns=getattr(bare, "__globals__", {}), include_extras=True)
+    return hints
 
 
 def _passed_on(target: Any) -> dict[str, Any]:
