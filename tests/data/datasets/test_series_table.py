@@ -237,7 +237,7 @@ def test_a_long_table_is_refused_with(long, what):
 def refused_layout(table, tmp_path, **options):
     table.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(UserError) as caught:
-        SeriesTable(str(tmp_path / "t.csv"), "ill", patient="who", **options)
+        SeriesTable(str(tmp_path / "t.csv"), "ill", **{"patient": "who", **options})
     return str(caught.value)
 
 
@@ -251,6 +251,8 @@ def test_a_long_table_is_recognised_and_its_layout_offered(tmp_path, time):
             f"dataset.layout: column '{time}' tells moments or counts rows, and is no point in time;"
         )
         assert f"dataset.layout=long dataset.time={time} dataset.patient=..." in told
+    told = refused_layout(table, tmp_path, patient=None)
+    assert f"dataset.layout=long dataset.time={time} dataset.patient=who" in told
 
 
 def test_fewer_than_eight_points_are_no_series_without_a_word(tmp_path):

@@ -50,11 +50,11 @@ def wide(table: pd.DataFrame, others: Sequence[str], channels: Sequence[str] | N
     """
     names, rows = list(channels or ("signal",)), table[list(dict.fromkeys(others))]
     signals = table.drop(columns=rows.columns)
+    if not sure:
+        _check_wide(signals, signals.select_dtypes("number").shape[1] // len(names))
     check_numeric(signals)
     if signals.shape[1] == 0 or signals.shape[1] % len(names):
         raise UserError(f"dataset.channels: {signals.shape[1]} columns can't be shared out among {len(names)} channels")
-    if not sure:
-        _check_wide(signals, signals.shape[1] // len(names))
     x, told = until_end(signals.to_numpy(dtype=np.float32).reshape(len(table), len(names), -1))
     return Laid(rows.reset_index(drop=True), x, names, told=told)
 
@@ -135,8 +135,10 @@ def check_numeric(table: pd.DataFrame) -> None:
 def _check_wide(signals: pd.DataFrame, length: int) -> None:
     """Refuses a table whose rows look like moments, not like series."""
     time = time_column(signals)
+    words = signals.columns.difference(signals.select_dtypes("number").columns, sort=False)
+    whose = words[0] if len(words) == 1 else "..."
     way_out = (
-        f"if a row is a moment, give dataset.layout=long dataset.time={time or '...'} dataset.patient=...; "
+        f"if a row is a moment, give dataset.layout=long dataset.time={time or '...'} dataset.patient={whose}; "
         "if it is a series, dataset.layout=wide"
     )
     if time is not None:
@@ -189,7 +191,7 @@ def time_column(table: pd.DataFrame) -> str | None:
     for name in table:
         if str(name).strip().lower() in TIMES:
             return str(name)
-    for name in table:
+    for name in table.select_dtypes("number"):
         with np.errstate(invalid="ignore"):  # of infinite values, which are refused later
             steps = np.diff(table[name].to_numpy(dtype=float))
             usual = np.median(steps) if len(steps) >= FEWEST_ROWS else 0
