@@ -46,7 +46,8 @@ def test_a_pairs_gain_is_the_difference_of_the_scores(compose, client, tmp_path)
             )
         )
     assert table.loc["brier", "gain"] == pytest.approx(scores[1] - scores[0], abs=1e-6)
-    assert (table.p_holm >= table.p - 1e-12).all()
+    known = table.dropna(subset="p")  # the calibration error has none
+    assert len(known) == len(table) - 1 and (known.p_holm >= known.p - 1e-12).all()
 
 
 @pytest.mark.slow

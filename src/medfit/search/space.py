@@ -30,7 +30,7 @@ NOT_OF_A_TRAINING = (
     "compare.",
     "report.",
     "dataset.strict",
-    "choices.",
+    "choices",
     "overrides",
     "experiment",
     "best",
