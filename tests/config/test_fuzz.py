@@ -11,6 +11,7 @@ from medfit.config.overrides import leaves
 from medfit.errors import UserError
 from medfit.search.values import set_values
 
+OR_WORDS = {"sample.label", "sweep.pruner.min_resource"}  # numbers, or a word by their signature: a class, "auto"
 WORDS = {"no": False, "off": False, "false": False, "n": False, "0": False, "yes": True, "on": True, "true": True}
 NUMBERS = ["3", "1e-3", "2.0", "-1", "nan", "inf", "0x10", " 7 "]
 OTHERS = [
@@ -69,7 +70,7 @@ def means(path: str, original: object, given: object, held: object) -> None:
         assert not isinstance(given, bool), told
         assert repr(float(held)) == repr(float(given)), told  # type: ignore[arg-type]
         assert math.isfinite(held) or not isinstance(original, int | float), told
-    if type(original) is int and path != "sample.label":
+    if type(original) is int and path not in OR_WORDS:
         assert not isinstance(held, str), told
 
 
