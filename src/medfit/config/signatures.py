@@ -146,7 +146,7 @@ def _asked(target: Callable[..., Any]) -> Signature:
 
 def _one_by_one(function: Any) -> dict[str, Any]:
     """Returns the types that can be read, where others name what is imported for type checkers alone."""
-    bare, hints = inspect.unwrap(function), {}
+    bare, hints = inspect.unwrap(function), dict[str, Any]()
     for name, hint in getattr(bare, "__annotations__", {}).items():
         with suppress(Exception):
             one = type("One", (), {"__annotations__": {name: hint}})
