@@ -221,7 +221,7 @@ def test_masks_are_explained(trained, asked, client, tmp_path, more):
     summary = explain(asked(run, num_samples=2, num_cases=1))
     assert artifacts(client, run) == {
         *(f"val_{method}.{end}" for method in ("grad_cam", "occlusion") for end in ("png", "csv")),
-        *("summary.json"),
+        "summary.json",
     }
     assert "within the region" in summary["methods"]["occlusion"]["gist"]
 
