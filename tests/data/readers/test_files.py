@@ -280,9 +280,9 @@ def test_compressed_text_is_read(file, name):
     assert read(file(gzip.compress(text.encode()), name)).to_dict("list") == HELD
 
 
-@pytest.mark.parametrize("content", [b"age,ill\n1,0\n", gzip.compress(b"age,ill\n1,0\n2,1\n")[:-12]])
-def test_compressed_text_cut_off_or_plain_is_told(file, content):
-    path = file(content, "table.csv.gz")
+@pytest.mark.parametrize("compress", [bytes, lambda text: gzip.compress(text)[:-12]], ids=["plain", "cut off"])
+def test_compressed_text_cut_off_or_plain_is_told(file, compress):
+    path = file(compress(b"age,ill\n1,0\n2,1\n"), "table.csv.gz")
     assert refusal(path).startswith(f"dataset.path: '{path}' is not a whole gzip file (")
 
 
