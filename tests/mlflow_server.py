@@ -34,7 +34,8 @@ def free_port() -> int:
 class Server:
     """MLflow's own pages in a thread, that can be switched off and on."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.is_on = False

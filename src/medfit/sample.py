@@ -85,7 +85,7 @@ def load(store: Store, run_id: str) -> Any:
     from medfit.training.parts import make_task  # late: a quick start
 
     with TemporaryDirectory() as folder:
-        cfg = read_config(restored(store.artifact(run_id, "config.yaml", folder, RUN).read_text(), store.folder))
+        cfg = restored(read_config(store.artifact(run_id, "config.yaml", folder, RUN).read_text()), store.folder)
         if not hasattr(build(cfg.task).func, "sample"):
             raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
         shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())

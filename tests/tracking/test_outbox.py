@@ -1,7 +1,5 @@
 import json
 import time
-import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
@@ -27,29 +25,6 @@ def writes_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each write is done when its call returns."""
     put = BackgroundWriter.put
     monkeypatch.setattr(BackgroundWriter, "put", lambda own, write: (put(own, write), own.drain()))
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    with warnings.catch_warnings(action="ignore"):
-        import mlflow.server.fastapi_app  # a search does, and warns
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(mlflow.server.BACKEND_STORE_URI_ENV_VAR, f"sqlite:///{folder / 'server.db'}")
-        patch.setenv(mlflow.server.ARTIFACT_ROOT_ENV_VAR, "mlflow-artifacts:/")
-        patch.setenv(mlflow.server.ARTIFACTS_DESTINATION_ENV_VAR, str(folder / "artifacts"))
-        patch.setenv(mlflow.server.SERVE_ARTIFACTS_ENV_VAR, "true")
-        server = Server()
-        yield server
-        server.off()
-
-
-@pytest.fixture
-def server(pages: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # its waits are MLflow's to test
-    yield pages
-    if not pages.is_on:
-        pages.on()
 
 
 @pytest.fixture

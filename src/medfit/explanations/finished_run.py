@@ -45,7 +45,7 @@ class FinishedRun:
     def __init__(self, store: Store, run_id: str, split: str) -> None:
         self.store, self.id = store, run_id
         with TemporaryDirectory() as folder:
-            self.cfg = read_config(restored(self._file("config.yaml", folder).read_text(), store.folder))
+            self.cfg = restored(read_config(self._file("config.yaml", folder).read_text()), store.folder)
             self._check_task()
             weights = torch.load(self._file(CHECKPOINT, folder), weights_only=True, map_location="cpu")
             if split == "test":

@@ -3,16 +3,19 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from medfit.config.overrides import leaves
 
 FILE = "paths.json"  # in the output folder: what each name stands for
+TEXTS = (".csv", ".diff", ".html", ".json", ".md", ".svg", ".txt", ".yaml")  # files that may tell a path
 
 
 def names(cfg: DictConfig, folder: Path, key: bytes) -> dict[str, str]:
@@ -32,18 +35,56 @@ def names(cfg: DictConfig, folder: Path, key: bytes) -> dict[str, str]:
     return made
 
 
-def hidden(text: str, known: Mapping[str, str]) -> str:
-    """Returns a text with names in the place of full paths."""
-    for path, name in known.items():
-        text = text.replace(path, name)
-    return text
+def known(folder: Path) -> dict[str, str]:
+    """Returns the names by paths that an output folder keeps."""
+    return {path: name for name, path in _kept(folder / FILE).items()}
 
 
-def restored(text: str, folder: Path) -> str:
-    """Returns a text with the full paths that the output folder knows, in the place of their names."""
-    for name, path in _kept(folder / FILE).items():
-        text = text.replace(name, path)
-    return text
+def hidden(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a text, a list or a mapping of texts with names in the place of full paths, however they are spelled."""
+    if not names:
+        return value
+    by_spelling = {spelling: name for path, name in names.items() for spelling in _spellings(path)}
+    spellings = "|".join(map(re.escape, sorted(by_spelling, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<!\w)(?:{spellings})(?!\w)")  # /data is no part of /data2, nor of /mnt/data
+    return _changed(value, lambda text: pattern.sub(lambda found: by_spelling[found[0]], text))
+
+
+def hide_in_files(folder: Path, names: Mapping[str, str]) -> None:
+    """Writes names in the place of full paths into the texts below a folder."""
+    for file in folder.rglob("*") if names else ():
+        if file.suffix in TEXTS:
+            text = file.read_text()
+            if (told := hidden(text, names)) != text:
+                file.write_text(told)
+
+
+def restored(cfg: DictConfig, folder: Path) -> DictConfig:
+    """Returns a config with the full paths that the output folder knows, in the place of their names."""
+    kept = _kept(folder / FILE)
+
+    def with_paths(text: str) -> str:
+        for name, path in kept.items():
+            text = text.replace(name, path)
+        return text
+
+    made = OmegaConf.create(_changed(OmegaConf.to_container(cfg), with_paths))
+    assert isinstance(made, DictConfig)
+    return made
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """Returns a value with each text of it changed; keys stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _changed(item, change) for key, item in value.items()}
+    return [_changed(item, change) for item in value] if isinstance(value, list) else value
+
+
+def _spellings(path: str) -> set[str]:
+    """Returns a path as texts have it: plain, in JSON, in an address, in an override's quotes."""
+    return {path, json.dumps(path)[1:-1], quote(path), path.replace("'", "\\'"), path.replace("'", "''")}
 
 
 def _paths(value: Any) -> Iterable[str]:

@@ -5,7 +5,6 @@ import hmac
 import os
 import secrets
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import Field
 
 from medfit.config.overrides import OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError
-from medfit.tracking import paths, provenance
+from medfit.tracking import failures, paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
@@ -67,7 +66,7 @@ def start_run(
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
         names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
-        run.log_params(chosen | {path: _named(value, names) for path, value in params(cfg)})
+        run.log_params(chosen | {path: paths.hidden(value, names) for path, value in params(cfg)})
         run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
         yield run
@@ -151,19 +150,10 @@ def _salt(path: Path) -> bytes:
     )
 
 
-def _named(value: Any, names: Mapping[str, str]) -> Any:
-    """Returns a value with names in the place of full paths."""
-    if isinstance(value, str):
-        return paths.hidden(value, names)
-    if isinstance(value, Mapping):
-        return {key: _named(item, names) for key, item in value.items()}
-    return [_named(item, names) for item in value] if isinstance(value, list) else value
-
-
 def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
-    code = provenance.code()
+    code, told = provenance.code(), paths.hidden(OmegaConf.to_container(cfg), names)
     facts: dict[str, Any] = {
-        "config.yaml": paths.hidden(without_passwords(OmegaConf.to_yaml(cfg)), names),
+        "config.yaml": without_passwords(OmegaConf.to_yaml(OmegaConf.create(told))),
         "environment.json": provenance.environment(),
     }
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})
@@ -174,7 +164,6 @@ def _end_badly(run: Run, error: BaseException) -> None:
     killed = isinstance(error, KeyboardInterrupt | SystemExit)
     with suppress(UserError):
         if not killed:
-            run.set_tag("failure", f"{type(error).__name__}: {error}"[:500])
-            run.log_files({"failure.txt": "".join(traceback.format_exception(error))})
+            failures.log(run, error)
     with suppress(UserError):
         run.end("KILLED" if killed else "FAILED")

@@ -14,7 +14,7 @@ from medfit.config import folders
 from medfit.config.overrides import without_passwords
 from medfit.errors import UserError
 from medfit.terminal.console import say
-from medfit.tracking import database, process, provenance
+from medfit.tracking import database, failures, paths, process, provenance
 from medfit.tracking.operations import guarded, now_ms, perform, refused, trouble
 from medfit.tracking.outbox import Outbox
 
@@ -172,17 +172,28 @@ class Store:
             PROCESS: process.identity(),
             **tags,
         }
+        if not self.local:
+            name, tags = paths.hidden([name, tags], paths.known(self.folder))
         with self._guarded(), self._whole():
             return self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
 
     def close(self, run_id: str, status: str, failure: str | None = None) -> None:
-        """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED."""
+        """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED; a server is told no error's words."""
         if failure:
-            self.write(run_id, "tag", ["failure", failure[:500]])
+            told = failure if self.local else failures.outline(failure)
+            self.write(run_id, "tag", ["failure", told[: failures.LONGEST]])
         self.write(run_id, "end", [status, now_ms()])
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:
-        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it while a server is away."""
+        """Writes to a run (:func:`medfit.tracking.operations.perform`); keeps it while a server is away.
+
+        A server is told names of files, not where they lie.
+        """
+        if not self.local and operation not in ("metrics", "end"):
+            names = paths.known(self.folder)
+            payload = paths.hidden(payload, names)
+            if operation == "files":
+                paths.hide_in_files(files, names)
         with self._guarded(), self._whole():
             if self.local:
                 perform(self.client, run_id, operation, payload, files)
