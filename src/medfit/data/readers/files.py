@@ -21,9 +21,9 @@ GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # 7.589: a number, or thousan
 def read_table(
     path: Path,
     *,
-    encoding: str,
-    decimal: str,
-    missing_values: MissingValues,
+    encoding: str = "utf-8",
+    decimal: str = ".",
+    missing_values: MissingValues = ("?",),
     header: bool = True,
     thousands: Thousands | None = None,
     missing_in: Mapping[str, MissingValues] | None = None,
