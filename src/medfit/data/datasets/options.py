@@ -116,18 +116,20 @@ class TableReader:
             UserError: no target or two, columns that are not there, cells that can't be read as the options say, or a
                 time to an event.
         """
-        options = self._options
-        check_columns(table, {key: options.get(key) for key in ("missing_in", "parse")})
-        table, units = parsed(
-            table, options.get("parse") or {}, options.get("decimal", "."), options.get("thousands")
-        )  # fmt: skip
+        table, units = self.parsed(table)
         table, targets = self._targets(table, target)
         check_columns(table, {"target": targets})
-        if options.get("time_to_event", "refuse") == "refuse":
+        if self._options.get("time_to_event", "refuse") == "refuse":
             check_follow_up(table, targets, table.columns if left_out is None else left_out)
-        if options.get("fold_case"):
+        if self._options.get("fold_case"):
             table = table.apply(lambda column: column if column.name in [*apart] else folded(column))
         return Asked(table, targets, units)
+
+    def parsed(self, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Returns a whole table whose spelled numbers are numbers, where the options say so, and their units."""
+        options = self._options
+        check_columns(table, {key: options.get(key) for key in ("missing_in", "parse")})
+        return parsed(table, options.get("parse") or {}, options.get("decimal", "."), options.get("thousands"))
 
     def _targets(self, table: pd.DataFrame, target: Targets) -> tuple[pd.DataFrame, list[str]]:
         rule = self._options.get("target_rule")

@@ -66,7 +66,8 @@ class Table(Records):
             source=f"{file.name}, the user's own", facts=table.drop(columns=x.columns), **about,
         )  # fmt: skip
         counts = pd.Series(list(all_kinds.values())).value_counts()
-        say(f"{file.name}: {told}; features: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+        features = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        say(f"{file.name}: {told}; features: {features} (medfit inspect shows each column)")
         suspects.tell(whole[targets], whole[x.columns], all_kinds)
 
 
