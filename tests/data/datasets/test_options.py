@@ -32,7 +32,8 @@ def series(folder, path, **options):
 
 def in_folder(folder, path, **options):
     for number in range(NUM):
-        pd.DataFrame({"ecg": SIGNALS[number]}).to_csv(folder / "rows" / f"r{number}.csv", index=False)
+        text = "Exported\n" * options.get("skip_rows", 0) + pd.DataFrame({"ecg": SIGNALS[number]}).to_csv(index=False)
+        (folder / "rows" / f"r{number}.csv").write_text(text)
     return SeriesTable(str(folder / "rows"), labels=path, channels=["ecg"], **options)
 
 

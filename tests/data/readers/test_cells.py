@@ -47,7 +47,9 @@ def test_grouped_numbers_are_read_whole(number, marks):
     assert found == float(f"{number}.25")
 
 
-@pytest.mark.parametrize("cells", [["7.589", "533"], ["289.000", "215.000"], ["3.14", "2,5"], ["1.2.3", "4"]])
+@pytest.mark.parametrize(
+    "cells", [["7.589", "533"], ["289.000", "215.000"], ["3.14", "2,5"], ["1.2.3", "4"], ["1.234,5", "2,5"]]
+)
 def test_points_beside_a_decimal_comma_are_refused(cells):
     message = (
         r"^dataset.decimal: column 'c' holds \d numbers with points, though the decimal mark is ',' \(first in data"

@@ -80,20 +80,20 @@ class SeriesTable(Series):
         else:
             table, left = _read(path, test_path, read), ""
         split = PART if test_path else split
+        check_columns(table, {"exclude": exclude})
         table, targets, found_units = reader.ask(table, target, [patient, split, series, time, record, FILE])
-        named = {"patient": patient, "split": split, "exclude": exclude, "time": time, "series": series}
+        named = {"patient": patient, "split": split, "time": time, "series": series}
         check_columns(table, {**named, **({"channels": channels} if layout == "long" else {})})
         roles = [*targets, *(name for name in (patient, split) if name)]
+        others = [*roles, *(name for name in exclude if name in table)]  # a rule has taken its column's place
         if layout == "long":
-            laid = long(table, [*roles, *exclude], channels, time, by, roles)
+            laid = long(table, others, channels, time, by, roles)
         else:
-            laid = wide(table, [*roles, *exclude], channels, sure=layout == "wide")
+            laid = wide(table, others, channels, sure=layout == "wide")
         rest, about, told = reader.roles(laid.rows, targets, patient, split)
-        about["facts"] = rest
-        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own"}
+        about |= {"facts": rest, "name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own"}
         about["units"] = found_units | dict(units or {})
-        x = [laid.x[row] for row in rest.index]
-        rate = sampling_rate_hz or laid.rate_hz
+        x, rate = [laid.x[row] for row in rest.index], sampling_rate_hz or laid.rate_hz
         super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
         say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}{left}")
         suspects.tell(laid.rows[targets])

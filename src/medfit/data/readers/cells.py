@@ -112,7 +112,7 @@ def numbers_in(cells: pd.Series, decimal: str = ".", thousands: str | None = Non
 
 def _refuse_points(rest: pd.Series, numbers: pd.Series, decimal: str) -> None:
     """Refuses a column of numbers some of which have points, where the decimal mark is another."""
-    points = rest.map(lambda cell: isinstance(cell, str) and re.fullmatch(r"[+-]?\d+\.[\d.]*", cell) is not None)
+    points = rest.map(lambda cell: isinstance(cell, str) and re.fullmatch(r"[+-]?\d+\.[\d.]*(,\d*)?", cell) is not None)
     if decimal != "." and points.any() and (points | numbers[rest.index].notna()).all():
         raise UserError(
             f"dataset.decimal: column '{rest.name}' holds {int(points.sum())} numbers with points, though the decimal "
