@@ -47,7 +47,7 @@ def test_where_most_numbers_lie_is_told_of_many_patients_alone():
     assert spread(values[:20], 20).startswith("quartiles")
     assert spread(values[:19], 19) == "" == spread(values, 19)
     whose = np.arange(NUM) // 20
-    assert describe(column(values)).values and not describe(column(values), patients=whose).values
+    assert describe(column(values / 7)).values and not describe(column(values / 7), patients=whose).values
 
 
 def test_levels_of_fewer_than_five_cases_are_others():

@@ -64,7 +64,7 @@ def _units(node: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, str]:
 def _roles(table: pd.DataFrame, named: Mapping[str, Any], rule: str | None) -> dict[str, str]:
     """Returns the roles of columns; those of a rule's are targets."""
     words = {"target": "target", "patient": "patient", "split": "split", "exclude": "left out"}
-    roles = {}
+    roles: dict[str, str] = {}
     for key, role in words.items():
         columns = named[key] or ()
         roles |= dict.fromkeys([columns] if isinstance(columns, str) else columns, role)
