@@ -83,6 +83,12 @@ def test_a_question_to_a_column_makes_it_the_target(path, capsys):
     assert "target" in row(shown, "crp") and "Task       binary: crp > 5" in shown
 
 
+def test_cells_are_shown_as_the_options_read_them(path, capsys):
+    more = ["dataset.fold_case=true", "dataset.missing_in={age:[999]}", "dataset.parse={seen:date}"]
+    shown = run(capsys, "dataset=table", f"dataset.path={path}", *more)
+    assert "by case" not in shown and "3 (2.5 %)" in row(shown, "age") and "numeric" in row(shown, "seen")
+
+
 def test_it_says_things_once(tmp_path, capsys):
     FRAME[["age", "crp", "sick"]].assign(site=["NA", "Ulm"] * 60).to_csv(tmp_path / "t.csv", index=False)
     shown = run(capsys, "dataset=table", f"dataset.path={tmp_path / 't.csv'}", "dataset.target=sick")

@@ -124,6 +124,10 @@ def test_a_rule_asks_a_question(made):
     assert data.task == "binary" and data.y[:, 0].tolist() == [0.0] * 4 + [1.0] * 8
 
 
+def test_a_rule_asks_of_words_that_are_one(made):
+    assert made(target_rule="word == No", fold_case=True).y[:, 0].tolist() == [0, 0, 0, 1, 1, 1] * 2
+
+
 def test_a_time_to_an_event_is_refused(made):
     assert "looks like part of a time to an event" in refused(made, target="days")
     assert made(target="days", time_to_event="plain").task == "regression"

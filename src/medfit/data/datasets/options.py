@@ -116,20 +116,28 @@ class TableReader:
             UserError: no target or two, columns that are not there, cells that can't be read as the options say, or a
                 time to an event.
         """
-        table, units = self.parsed(table)
+        table, units = self.tidied(table, apart)
         table, targets = self._targets(table, target)
         check_columns(table, {"target": targets})
         if self._options.get("time_to_event", "refuse") == "refuse":
             check_follow_up(table, targets, table.columns if left_out is None else left_out)
-        if self._options.get("fold_case"):
-            table = table.apply(lambda column: column if column.name in [*apart] else folded(column))
         return Asked(table, targets, units)
 
-    def parsed(self, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-        """Returns a whole table whose spelled numbers are numbers, where the options say so, and their units."""
+    def tidied(self, table: pd.DataFrame, apart: Iterable[str | None] = ()) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Returns a whole table with its spelled numbers read and its words folded, where the options say so.
+
+        Returns:
+            The table, and the units that numbers had.
+        """
         options = self._options
         check_columns(table, {key: options.get(key) for key in ("missing_in", "parse")})
-        return parsed(table, options.get("parse") or {}, options.get("decimal", "."), options.get("thousands"))
+        table, units = parsed(
+            table, options.get("parse") or {}, options.get("decimal", "."), options.get("thousands")
+        )  # fmt: skip
+        if options.get("fold_case"):
+            own = {*apart}
+            table = table.apply(lambda column: column if column.name in own else folded(column))
+        return table, units
 
     def _targets(self, table: pd.DataFrame, target: Targets) -> tuple[pd.DataFrame, list[str]]:
         rule = self._options.get("target_rule")

@@ -51,7 +51,8 @@ def read(node: Mapping[str, Any]) -> Raw | None:
         return None
     options: Any = {key: node[key] for key in Options.__annotations__ if key in node}
     reader = TableReader(**options)
-    table, units = reader.parsed(reader.read(path, "labels" if labels else "path", node.get("header", True)))
+    whole = reader.read(path, "labels" if labels else "path", node.get("header", True))
+    table, units = reader.tidied(whole, [node.get(key) for key in ("patient", "split", "record", "image")])
     named = {key: node.get(key) for key in ("target", "patient", "split", "exclude", "kinds")}
     check_columns(table, named)
     return Raw(table, _roles(table, named, node.get("target_rule")), dict(node.get("kinds") or {}), _units(node, units))
