@@ -9,12 +9,15 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench mutants test lint clean
+.PHONY: help setup inspect sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 	@echo '  Variables: EXPERIMENT=<folder of experiments/>  ARGS="<Hydra overrides>"'
+
+inspect: .venv/.ready  ## show what a data set holds, a row a column (ARGS="dataset=table dataset.path=my.csv")
+	@$(MEDFIT) inspect $(OVERRIDES)
 
 sweep: .venv/.ready  ## search learning rate, batch size and regularisation, and report the best
 	@$(MEDFIT) sweep $(OVERRIDES)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMANDS = {
+    "inspect": "show what a data set holds, a row a column, before anything is trained",
     "train": "train one model",
     "sweep": "search the space of a sweep for the best values, and write best.yaml",
     "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
@@ -88,7 +89,8 @@ def _run(command: str, overrides: list[str]) -> int:
     if command in ("ui", "dashboard", "doctor"):  # mean all, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
     for combination in expand(overrides):
-        cfg = _composed(combination)  # first, so that a mistake is told before anything long is imported
+        # first, so that a mistake is told before anything long is imported
+        cfg = _composed(combination, infer_task=command != "inspect")
         module = import_module(f"medfit.{command}")
         if not gc.isenabled():
             gc.freeze()
@@ -97,12 +99,12 @@ def _run(command: str, overrides: list[str]) -> int:
     return 0
 
 
-def _composed(overrides: list[str]) -> "DictConfig":
+def _composed(overrides: list[str], infer_task: bool) -> "DictConfig":
     from medfit.config.compose import compose  # late: a quick start
     from medfit.workers import fork_server
 
     try:
-        return compose(overrides)
+        return compose(overrides, infer_task)
     except BaseException:
         fork_server.give_up()
         raise
@@ -137,6 +139,7 @@ Usage: medfit COMMAND [key=value ...]
 medfit COMMAND --help lists what can be chosen. Examples:
   medfit train model=linear regime.epochs=20
   medfit sweep experiment=heart_disease_diagnosis sweep.num_trials=50
+  medfit inspect dataset=table dataset.path=my.csv
   medfit train dataset=table dataset.path=my.csv dataset.target=outcome"""
 
 

@@ -42,8 +42,8 @@ def test_a_wrong_type_or_range_names_the_path_what_was_expected_and_what_came(ov
 
 
 def test_a_missing_value_is_asked_for():
-    with pytest.raises(UserError, match="dataset.target is needed: give dataset.target="):
-        schema.check_node(_compose(["dataset=series_table", "dataset.path=x"]).dataset, "dataset")
+    with pytest.raises(UserError, match="dataset.path is needed: give dataset.path="):
+        schema.check_node(_compose(["dataset=series_table", "dataset.target=x"]).dataset, "dataset")
 
 
 def test_an_argument_without_default_is_asked_for():

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
+from typing import Any, Required, TypedDict, Unpack
 
 import pytest
 from omegaconf import OmegaConf
@@ -188,3 +189,29 @@ def test_the_file_lies_beside_pythons_own(monkeypatch, tmp_path):
     assert file_cache.path("x").is_relative_to(tmp_path)
     monkeypatch.setattr(sys, "pycache_prefix", None)
     assert file_cache.path("x").parent == Path(file_cache.__file__).parent / "__pycache__"
+
+
+class Keys(TypedDict, total=False):
+    size: int
+    mode: Required[str]
+
+
+class Unpacking:
+    def __init__(self, name: str, **keys: Unpack[Keys]):
+        pass
+
+
+class Passing(Unpacking):
+    def __init__(self, own: int, **more: Any):
+        pass
+
+
+def test_keys_of_a_typed_dict_are_parameters():
+    signature = signatures._asked(Unpacking)
+    assert dict(signature.hints) == {"name": str, "size": int, "mode": str}
+    needed = [name for name, p in signature.parameters.items() if p.default is p.empty]
+    assert list(signature.parameters) == ["name", "size", "mode"] and needed == ["name", "mode"]
+
+
+def test_keys_of_a_typed_dict_are_passed_on_like_others():
+    assert signatures._asked(Passing).hints["size"] is int

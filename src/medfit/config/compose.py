@@ -16,8 +16,12 @@ MOST_SHOWN = 10  # choices in a message
 
 
 @signatures.remembered()
-def compose(overrides: Sequence[str] = ()) -> DictConfig:
+def compose(overrides: Sequence[str] = (), infer_task: bool = True) -> DictConfig:
     """Returns the checked config that the overrides describe.
+
+    Args:
+        overrides: As they are typed.
+        infer_task: Whether a data set is read to see what task its targets call for; else any may stand there.
 
     ``experiment=<name>`` adds ``experiments/<name>/config.yaml``; ``experiment=<name>/best`` what its sweep
     found. Without an experiment and without a data set of one's own, the default experiment is meant.
@@ -26,10 +30,10 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         UserError: an override, a key or a value that medfit does not know.
     """
     with schema.told():
-        return _checked([spelled for line in overrides for spelled in _spelled_out(typed.spelled(line))])
+        return _checked([spelled for line in overrides for spelled in _spelled_out(typed.spelled(line))], infer_task)
 
 
-def _checked(overrides: Sequence[str]) -> DictConfig:
+def _checked(overrides: Sequence[str], infer_task: bool) -> DictConfig:
     """Returns the checked config of overrides that are spelled out, with the choices that data and model make."""
     plain = [line for line in overrides if not line.startswith("task.")]
     try:
@@ -40,7 +44,7 @@ def _checked(overrides: Sequence[str]) -> DictConfig:
     if cfg.choices.task == "inferred" and not any(line.startswith("task=") for line in own):
         cfg = _compose(plain, own)
         schema.check_node(cfg.dataset, "dataset")
-        own.append(f"task={_task_of(cfg)}")
+        own.append(f"task={_task_of(cfg) if infer_task else 'binary'}")
     if own or list(cfg.overrides) != _split_experiment(overrides)[1]:
         cfg = _compose(overrides, own)
     schema.check(cfg)

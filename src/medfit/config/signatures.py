@@ -141,7 +141,33 @@ def _asked(target: Callable[..., Any]) -> Signature:
         hints = {**_passed_on(target), **typing.get_type_hints(owner, include_extras=True)}
     except (NameError, TypeError):
         hints = _one_by_one(target.__init__ if inspect.isclass(target) else target)
-    return Signature(parameters, hints)
+    return _unpacked(parameters, hints)
+
+
+def _unpacked(parameters: dict[str, inspect.Parameter], hints: dict[str, Any]) -> Signature:
+    """Returns a signature with the keys that its ``**options`` name by a ``TypedDict``."""
+    name = next((name for name, p in parameters.items() if p.kind is p.VAR_KEYWORD), "")
+    if (named := _named_keys(hints.get(name))) is None:
+        return Signature(parameters, hints)
+    empty, kind = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+    keys = {
+        key: inspect.Parameter(key, kind, default=empty if key in named.__required_keys__ else None)
+        for key in _hints_of(named)
+    }
+    others = {key: parameter for key, parameter in parameters.items() if key != name}
+    return Signature({**others, **keys}, {key: hints[key] for key in hints if key != name} | _hints_of(named))
+
+
+def _named_keys(hint: Any) -> Any:
+    """Returns the ``TypedDict`` that ``**options`` are unpacked from, None where they may be any."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Unpack else None
+
+
+def _hints_of(named: Any) -> dict[str, Any]:
+    """Returns the types of the keys of a ``TypedDict``."""
+    marks = (typing.Required, typing.NotRequired)
+    hints = typing.get_type_hints(named, include_extras=True)
+    return {key: typing.get_args(hint)[0] if typing.get_origin(hint) in marks else hint for key, hint in hints.items()}
 
 
 def _one_by_one(function: Any) -> dict[str, Any]:
@@ -159,8 +185,11 @@ def _passed_on(target: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for owner in target.__mro__ if inspect.isclass(target) else ():
         if takes := vars(owner).get("__init__"):
-            hints = {**typing.get_type_hints(takes, include_extras=True), **hints}
-            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(takes).parameters.values()):
+            its = typing.get_type_hints(takes, include_extras=True)
+            left = [name for name, p in inspect.signature(takes).parameters.items() if p.kind is p.VAR_KEYWORD]
+            named = _named_keys(its.get(left[0])) if left else None
+            hints = {**its, **(_hints_of(named) if named else {}), **hints}
+            if not left or named:
                 break
     return hints
 

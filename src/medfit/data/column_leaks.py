@@ -30,13 +30,13 @@ def identifiers(dataset: TableDataset, rows: np.ndarray) -> Iterator[tuple[Any, 
         different = values.nunique()
         if len(values) < FEWEST_IDS or different < 0.95 * len(values):
             continue
-        how = "" if dataset.kinds[name] == "categorical" else _how_numbered(name, values.to_numpy(dtype=float))
+        how = "" if dataset.kinds[name] == "categorical" else how_numbered(name, values.to_numpy(dtype=float))
         if how is not None:
             line = f"column '{name}' looks like an identifier: {different} different values in {len(values)} rows{how}"
             yield name, line
 
 
-def _how_numbered(name: Any, values: np.ndarray) -> str | None:
+def how_numbered(name: Any, values: np.ndarray) -> str | None:
     """Returns what makes numbers look like identifiers; None where they are measurements."""
     if (values % 1).any():
         return None

@@ -41,6 +41,10 @@ class Kind(Generic[D]):
         """
         return iter(())
 
+    def facts(self, dataset: D) -> Iterator[tuple[str, str]]:
+        """Yields what ``medfit inspect`` says of the samples, with a heading each; nothing of a single patient."""
+        return iter(())
+
     def missing(self, dataset: D) -> dict[str, int] | None:
         """Returns how many cells of each column are missing, of the columns that lack any; None without columns."""
         return None

@@ -28,6 +28,7 @@ NOT_OF_A_TRAINING = (
     "sample.",
     "explain.",
     "compare.",
+    "inspect.",
     "report.",
     "dataset.strict",
     "choices",

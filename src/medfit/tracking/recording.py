@@ -96,6 +96,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "sample",
             "explain",
             "compare",
+            "inspect",
             "report",
         ):
             for path, value in leaves(cfg[section], str(section)):

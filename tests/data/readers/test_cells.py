@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medfit.data.datasets.table import Table
 from medfit.data.readers.cells import cleaned, numbers_in
 from medfit.errors import UserError
 
@@ -47,7 +48,9 @@ def test_grouped_numbers_are_read_whole(number, marks):
     assert found == float(f"{number}.25")
 
 
-@pytest.mark.parametrize("cells", [["7.589", "533"], ["289.000", "215.000"], ["3.14", "2,5"], ["1.2.3", "4"]])
+@pytest.mark.parametrize(
+    "cells", [["7.589", "533"], ["289.000", "215.000"], ["3.14", "2,5"], ["1.2.3", "4"], ["1.234,5", "2,5"]]
+)
 def test_points_beside_a_decimal_comma_are_refused(cells):
     message = (
         r"^dataset.decimal: column 'c' holds \d numbers with points, though the decimal mark is ',' \(first in data"
@@ -58,7 +61,15 @@ def test_points_beside_a_decimal_comma_are_refused(cells):
 
 
 def test_german_dates_are_no_numbers_with_points():
-    assert column(["01.02.2020 x", "03.04.2021"], decimal=",") == ["01.02.2020 x", "03.04.2021"]
+    for cells in (["01.02.2020", "3.4.21"], ["01.02.2020 x", "03.04.2021"]):
+        assert column(cells, decimal=",") == cells
+
+
+def test_a_german_table_of_decimal_commas_and_dates_is_read(tmp_path):
+    rows = "".join(f"{n % 7},5;0{1 + n % 9}.03.2019;{n % 2}\n" for n in range(20))
+    (tmp_path / "t.csv").write_text("crp;seen;ill\n" + rows)
+    data = Table(str(tmp_path / "t.csv"), "ill", decimal=",", parse={"seen": "date"})
+    assert data.x.crp[:2].tolist() == [0.5, 1.5] and data.x.seen[:2].tolist() == [6999, 7000]
 
 
 @pytest.mark.parametrize("marks", [[999, -1], ["999", "-1"], [999.0, "-1.0"]])

@@ -3,15 +3,17 @@
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import pandas as pd
 
+from medfit.data.datasets import suspects
 from medfit.data.datasets.image_folders import folder_of, visible
 from medfit.data.datasets.image_patients import compare_with_headers, patients_of
 from medfit.data.datasets.images import Images
-from medfit.data.datasets.roles import check_columns, take_roles
-from medfit.data.readers.files import first_row, read_table
+from medfit.data.datasets.options import Options, TableReader
+from medfit.data.datasets.roles import check_columns
+from medfit.data.readers.files import first_row
 from medfit.data.readers.image_files import channel_names, read_image, stem, suffix
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -24,20 +26,16 @@ class ImageTable(Images):
 
     Args:
         path: Of the table, relative to where the command is run.
-        target: Its column, or several.
+        target: Its column, or several; None with ``target_rule``.
         image: The column with the images' files; their endings may be left out.
         folder: Where the files lie; None for the table's folder.
         patient: The column that says whose image it is; None for the ``PatientID`` of DICOM files, and for each other
             image as a patient.
         split: The column that says ``train``, ``val`` or ``test``.
-        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
-        positive: The positive value of a binary target; None for the larger of the two.
         channels: Names of the images' channels; one name for colour images turns them grey, three for grey ones give
             them colours. None to name them from the first image.
         units: Of targets.
-        missing_values: Cells that mean "missing", besides empty ones and the usual words.
-        decimal: The decimal mark of a text file.
-        encoding: Of a text file.
+        **options: As :class:`medfit.data.datasets.options.Options` describes them.
 
     Raises:
         UserError: a table or column that can't be read, a file that is not there, and all that :class:`Images`
@@ -47,23 +45,21 @@ class ImageTable(Images):
     def __init__(
         self,
         path: str,
-        target: str | list[str],
+        target: str | list[str] | None = None,
         image: str = "image",
         folder: str | None = None,
         patient: str | None = None,
         split: str | None = None,
-        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
-        positive: str | int | float | bool | None = None,
         channels: Sequence[str] | None = None,
         units: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = ("?",),
-        decimal: Literal[".", ","] = ".",
-        encoding: str = "utf-8",
+        **options: Unpack[Options],
     ) -> None:
-        file = Path(path).expanduser()
-        table = read_table(file, encoding=encoding, decimal=decimal, missing_values=missing_values)
-        check_columns(table, {"image": image, "units": list(units or {})})
-        table, about, told = take_roles(table, target, patient, split, target_kind, positive)
+        file, reader = Path(path).expanduser(), TableReader(**options)
+        whole = reader.read(path)
+        check_columns(whole, {"image": image})
+        whole, targets, found_units = reader.ask(whole, target, [image, patient, split])
+        check_columns(whole, {"units": units})
+        table, about, told = reader.roles(whole, targets, patient, split)
         check_columns(table, {"image": image})
         files = _files(table[image], folder_of(folder, "folder") if folder else file.parent)
         if patient is None:
@@ -77,13 +73,14 @@ class ImageTable(Images):
             names=[found.name for found in files],
             readers=[functools.partial(read_image, found, num_channels) for found in files],
             channels=channels or channel_names(read_image(files[0])),
-            units=units,
+            units=found_units | dict(units or {}),
             source=f"{file.name}, the user's own",
             facts=table.drop(columns=image),
             **about,
         )
         by = f"; DICOM headers name {len(set(self.groups.tolist()))} patients" if by_header else ""
         say(f"{file.name}: {told}{by}")
+        suspects.tell(whole[targets])
 
 
 def _files(column: pd.Series, folder: Path) -> list[Path]:

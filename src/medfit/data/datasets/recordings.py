@@ -2,27 +2,29 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from medfit.data.datasets import suspects
 from medfit.data.datasets.faults import Faults, OnError
+from medfit.data.datasets.options import Asked, Options, TableReader, Targets
 from medfit.data.datasets.recording_windows import Wanted, cut
-from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.datasets.roles import check_columns
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.windows import Mark, Windows
 from medfit.data.readers.channels import lost, unified
-from medfit.data.readers.files import read_table
 from medfit.data.readers.headers import Header, common, match
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
 Positive = Annotated[float, Field(gt=0)]
+NEEDED = "dataset: give dataset.symbols, or dataset.labels (a table of recordings) and dataset.target"
 RECORDING, ANNOTATION = " recording", "annotation"  # columns of our own; the space keeps clear of the user's own
+NOTHING = Asked(pd.DataFrame(), [ANNOTATION], {})
 
 
 class Recordings(Series):
@@ -40,7 +42,7 @@ class Recordings(Series):
         labels: A table of the recordings (CSV, TSV, Parquet or Excel), a row each. None with ``symbols``, where each
             recording is a patient's.
         record: The table's column of names, with or without folder and ending.
-        target: The table's target column, or several; None with ``symbols``.
+        target: The table's target column, or several; None with ``symbols`` or ``target_rule``.
         patient: The table's column that says whose recording it is.
         split: The table's column that says ``train``, ``val`` or ``test``.
         window_s: Seconds of a window; None for the whole recording.
@@ -55,12 +57,8 @@ class Recordings(Series):
         resample_hz: A rate that all are brought to, where theirs differ.
         on_error: ``stop`` at the first recording that can't be read, or ``skip`` all of them, and list why.
         header: Whether the first row of a table in text names the columns; else they are named 0, 1 and so on.
-        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
-        positive: The positive value of a binary target; None for the larger of the two.
         units: Of targets; the files tell those of channels.
-        missing_values: Cells of the table that mean "missing", besides empty ones and the usual words.
-        decimal: The decimal mark of a table in text.
-        encoding: Of a table in text.
+        **options: Of the table, as :class:`medfit.data.datasets.options.Options` describes them.
     """
 
     endings: ClassVar[tuple[str, ...]]  # of the files that name a recording
@@ -85,41 +83,31 @@ class Recordings(Series):
         resample_hz: Positive | None = None,
         on_error: OnError = "stop",
         header: bool = True,
-        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
-        positive: str | int | float | bool | None = None,
         units: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = ("?",),
-        decimal: Literal[".", ","] = ".",
-        encoding: str = "utf-8",
+        **options: Unpack[Options],
     ) -> None:
-        if (target is None) == (not symbols) or (target is not None and labels is None):
-            raise UserError(
-                "dataset: give dataset.symbols, or dataset.labels (a table of recordings) and dataset.target"
-            )
-        self.folder, self.annotator, faults = Path(root).expanduser(), annotator, Faults(on_error)
+        reader, faults = TableReader(**options), Faults(on_error)
+        asks = target is not None or reader.by_rule
+        if asks == bool(symbols) or (asks and labels is None):
+            raise UserError(NEEDED)
+        self.folder, self.annotator = Path(root).expanduser(), annotator
         windows = Windows(window_s, stride_s, symbols, before_s, after_s)
-        roles = partial(take_roles, split=split, target_kind=target_kind, positive=positive)
-        if labels is None:
-            table, headers = self._all(faults)
-        else:
-            text = {"missing_values": missing_values, "decimal": decimal, "encoding": encoding, "header": header}
-            table = _read_labels(labels, **text)
-            check_columns(table, {"record": record, "patient": patient, "split": split})
-            if target is not None:  # a wrong column shows before any recording is read
-                table = table.loc[roles(table, target, patient)[0].index]
-            table, headers = self._named(table, record, faults)
+        asked = _labelled(reader, labels, header, target, [record, patient, split]) if labels else NOTHING
+        table, headers = self._named(asked.table, record, faults) if labels else self._all(faults)
         headers, spelt = unified(headers, channels, channel_names)
         table, headers = _having(table, headers, channels, faults)
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
         wanted = Wanted(names, its_units, resample_hz, windows)
         cuts, told = cut(headers, self.read, self.marks, wanted, faults)
-        taken = table.iloc[[piece.row for piece in cuts]].assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
-        rest, about, told_roles = roles(taken, target or ANNOTATION, patient or RECORDING)
-        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, ANNOTATION) if name in rest])
+        taken = table.iloc[[piece.row for piece in cuts]]
+        taken = taken if asks else taken.assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
+        rest, about, told_roles = reader.roles(taken, asked.targets, patient or RECORDING, split)
+        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING) if name in rest])
         about["excluded"] = {**about["excluded"], "recording skipped": len(faults.reasons)}
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
+        about["units"] = its_units | asked.units | dict(units or {})
         x = [piece.x for piece in cuts]
-        super().__init__(x=x, channels=names, sampling_rate_hz=rate, units=its_units | dict(units or {}), **about)
+        super().__init__(x=x, channels=names, sampling_rate_hz=rate, **about)
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"
@@ -207,8 +195,21 @@ def _having(
     return table.iloc[kept], [headers[row] for row in kept]
 
 
-def _read_labels(labels: str, **text: Any) -> pd.DataFrame:
-    try:
-        return read_table(Path(labels).expanduser(), **text)
-    except UserError as error:
-        raise UserError(str(error).replace("dataset.path", "dataset.labels", 1)) from error
+def _labelled(reader: TableReader, labels: str, header: bool, target: Targets, named: Sequence[str | None]) -> Asked:
+    """Returns the recordings that a table tells of, those with a target alone.
+
+    Args:
+        reader: Of the user's tables.
+        labels: Path of the table.
+        header: Whether its first row names the columns.
+        target: Its column, or several; None with a rule, and where annotations say what to learn.
+        named: The columns of recordings, patients and splits.
+    """
+    table = reader.read(labels, "labels", header)
+    check_columns(table, dict(zip(("record", "patient", "split"), named, strict=True)))
+    if target is None and not reader.by_rule:
+        return reader.ask(table.assign(**{ANNOTATION: ""}), ANNOTATION, named)
+    asked = reader.ask(table, target, named)
+    suspects.tell(asked.table[asked.targets])
+    known = reader.roles(asked.table, asked.targets, *named[1:])[0].index  # a wrong column shows before any is read
+    return asked._replace(table=asked.table.loc[known])

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.datasets import suspects
+from medfit.data.datasets.options import Options, TableReader
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.series_layouts import FEWEST_POINTS, until_end
 from medfit.data.readers.array_files import pick, read_arrays
-from medfit.data.readers.files import read_table
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -28,7 +28,8 @@ class SeriesArrays(Series):
 
     Args:
         path: Of the file, relative to where the command is run.
-        target: The array or the column of targets, or several; an array may hold several targets side by side.
+        target: The array or the column of targets, or several; an array may hold several targets side by side. With
+            ``target_rule`` the array that the rule asks of.
         test_path: Of a second file with the same arrays, whose series are the test split.
         labels: A table with a row for each series, in their order; None where the file itself holds the targets.
         signals: The array of signals, (samples, time) or with channels; an ``.npy`` file's is named ``x``.
@@ -38,10 +39,8 @@ class SeriesArrays(Series):
         split: The array or column that says ``train``, ``val`` or ``test``.
         channels: Their names; None for ``channel 1`` and so on, or ``signal`` where there is but one.
         sampling_rate_hz: None where it is not known.
-        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
-        positive: The positive value of a binary target; None for the larger of the two.
         units: Of channels and targets.
-        missing_values: Cells of the table that mean "missing", besides empty ones and the usual words.
+        **options: Of the table, and of the targets, as :class:`medfit.data.datasets.options.Options` describes them.
     """
 
     def __init__(
@@ -56,14 +55,12 @@ class SeriesArrays(Series):
         split: str | None = None,
         channels: Sequence[str] | None = None,
         sampling_rate_hz: Annotated[float, Field(gt=0)] | None = None,
-        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
-        positive: str | int | float | bool | None = None,
         units: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = ("?",),
+        **options: Unpack[Options],
     ) -> None:
         if test_path and (labels or split):
             raise UserError("dataset.test_path: dataset.labels or dataset.split says which series are for testing")
-        targets = [target] if isinstance(target, str) else list(target)
+        reader, targets = TableReader(**options), [target] if isinstance(target, str) else list(target)
         roles = {"target": targets, "patient": [patient] if patient else [], "split": [split] if split else []}
         files = {"dataset.path": path} | ({"dataset.test_path": test_path} if test_path else {})
         held = {where: read_arrays(Path(name).expanduser(), where) for where, name in files.items()}
@@ -78,21 +75,23 @@ class SeriesArrays(Series):
                 for (where, arrays), part in zip(held.items(), parts, strict=True)
             ]
         else:
-            tables = [_labels(labels, missing_values, len(parts[0]))]
+            tables = [_labels(labels, reader, len(parts[0]))]
         table = pd.concat(tables, ignore_index=True)
         if test_path:
             table, split = table.assign(**{PART: np.repeat(["train", "test"], [*map(len, parts)])}), PART
         if labels is None:
             targets = [name for name in table if name not in (patient, split)]
-        check_columns(table, {"target": targets, "patient": patient, "split": split})
-        rest, about, told = take_roles(table, targets, patient, split, target_kind, positive)
+        table, targets, found_units = reader.ask(table, None if reader.by_rule else targets, [patient, split])
+        rest, about, told = reader.roles(table, targets, patient, split)
         every = parts[0] if len(parts) == 1 else np.concatenate(parts)
         x, ends = until_end(every[rest.index])
         names = channels or (["signal"] if every.shape[1] == 1 else [f"channel {n + 1}" for n in range(every.shape[1])])
         file = Path(path).expanduser()
-        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own", "units": units}
+        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own"}
+        about["units"] = found_units | dict(units or {})
         super().__init__(x=x, channels=names, sampling_rate_hz=sampling_rate_hz, facts=rest, **about)
         say(f"{file.name}: {told}; series of {len(names)} x {points(x)} points{ends}")
+        suspects.tell(table[targets])
 
 
 def _signals(arrays: dict[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
@@ -132,11 +131,8 @@ def _columns(
     return pd.DataFrame(columns)
 
 
-def _labels(labels: str, missing_values: Sequence[str], num_samples: int) -> pd.DataFrame:
-    try:
-        table = read_table(Path(labels).expanduser(), encoding="utf-8", decimal=".", missing_values=missing_values)
-    except UserError as error:
-        raise UserError(str(error).replace("dataset.path", "dataset.labels", 1)) from error
+def _labels(labels: str, reader: TableReader, num_samples: int) -> pd.DataFrame:
+    table = reader.read(labels, "labels")
     if len(table) != num_samples:
         raise UserError(f"dataset.labels: '{labels}' has {len(table)} rows, but there are {num_samples} series")
     return table

@@ -1,17 +1,19 @@
 """A user's own time series in a table: one in each row, or a moment in each row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Unpack
 
 import pandas as pd
 from pydantic import Field
 
-from medfit.data.datasets.roles import check_columns, take_roles
+from medfit.data.datasets import suspects
+from medfit.data.datasets.options import Options, TableReader
+from medfit.data.datasets.roles import check_columns
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.series_layouts import long, wide
 from medfit.data.datasets.table_folder import FILE, read_folder
-from medfit.data.readers.files import read_table
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -28,7 +30,7 @@ class SeriesTable(Series):
 
     Args:
         path: Of the file, relative to where the command is run; or of a folder with a file of moments for each patient.
-        target: Its column, or several.
+        target: Its column, or several; None with ``target_rule``.
         test_path: Of a second file with the same columns, whose series are the test split.
         labels: Of a folder's files, a table with a row for each; None where the files hold the targets.
         record: Its column of the files' names, with or without folder and ending.
@@ -42,18 +44,14 @@ class SeriesTable(Series):
             all that have no other part.
         sampling_rate_hz: None where it is not known, or where dates tell it.
         header: Whether the first row of a text file names the columns; else they are named 0, 1 and so on.
-        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
-        positive: The positive value of a binary target; None for the larger of the two.
         units: Of channels and targets.
-        missing_values: Cells that mean "missing", besides empty ones and the usual words.
-        decimal: The decimal mark of a text file.
-        encoding: Of a text file.
+        **options: As :class:`medfit.data.datasets.options.Options` describes them.
     """
 
     def __init__(
         self,
         path: str,
-        target: str | list[str],
+        target: str | list[str] | None = None,
         test_path: str | None = None,
         labels: str | None = None,
         record: str = "record",
@@ -66,40 +64,39 @@ class SeriesTable(Series):
         channels: Sequence[str] | None = None,
         sampling_rate_hz: Annotated[float, Field(gt=0)] | None = None,
         header: bool = True,
-        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
-        positive: str | int | float | bool | None = None,
         units: Mapping[str, str] | None = None,
-        missing_values: Sequence[str] = ("?",),
-        decimal: Literal[".", ","] = ".",
-        encoding: str = "utf-8",
+        **options: Unpack[Options],
     ) -> None:
-        file = Path(path).expanduser()
+        file, reader = Path(path).expanduser(), TableReader(**options)
         in_folder, by = file.is_dir(), series or patient or ""
         _check_options(layout, time, in_folder, by, split and test_path)
-        text = {"encoding": encoding, "decimal": decimal, "missing_values": missing_values, "header": header}
+        read = partial(reader.read, header=header)
         if in_folder:
             _check_folder(layout, series, test_path)
-            table, added, left = read_folder(file, labels, record, **text)
+            table, added, left = read_folder(file, labels, record, read)
             layout, by, exclude = "long", FILE, [*exclude, *added]
         elif labels:
             raise UserError("dataset.labels: a table of labels goes with a folder (dataset.path)")
         else:
-            table, left = _read(path, test_path, **text), ""
+            table, left = _read(path, test_path, read), ""
         split = PART if test_path else split
-        named = {"target": target, "patient": patient, "split": split, "exclude": exclude, "time": time}
-        check_columns(table, {**named, "series": series, **({"channels": channels} if layout == "long" else {})})
-        roles = [*([target] if isinstance(target, str) else target), *(name for name in (patient, split) if name)]
+        check_columns(table, {"exclude": exclude})
+        table, targets, found_units = reader.ask(table, target, [patient, split, series, time, record, FILE])
+        named = {"patient": patient, "split": split, "time": time, "series": series}
+        check_columns(table, {**named, **({"channels": channels} if layout == "long" else {})})
+        roles = [*targets, *(name for name in (patient, split) if name)]
+        others = [*roles, *(name for name in exclude if name in table)]  # a rule has taken its column's place
         if layout == "long":
-            laid = long(table, [*roles, *exclude], channels, time, by, roles)
+            laid = long(table, others, channels, time, by, roles)
         else:
-            laid = wide(table, [*roles, *exclude], channels, sure=layout == "wide")
-        rest, about, told = take_roles(laid.rows, target, patient, split, target_kind, positive)
-        about["facts"] = rest
-        about |= {"name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own", "units": units}
-        x = [laid.x[row] for row in rest.index]
-        rate = sampling_rate_hz or laid.rate_hz
+            laid = wide(table, others, channels, sure=layout == "wide")
+        rest, about, told = reader.roles(laid.rows, targets, patient, split)
+        about |= {"facts": rest, "name": file.stem.removesuffix("_TRAIN"), "source": f"{file.name}, the user's own"}
+        about["units"] = found_units | dict(units or {})
+        x, rate = [laid.x[row] for row in rest.index], sampling_rate_hz or laid.rate_hz
         super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
         say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}{left}")
+        suspects.tell(laid.rows[targets])
 
 
 def _check_options(layout: str | None, time: str | None, in_folder: bool, by: str, two_splits: Any) -> None:
@@ -118,15 +115,12 @@ def _check_folder(layout: str | None, series: str | None, test_path: str | None)
         raise UserError("dataset.series, dataset.test_path: in a folder (dataset.path) each file is a series")
 
 
-def _read(path: str, test_path: str | None, **text: Any) -> pd.DataFrame:
+def _read(path: str, test_path: str | None, read: Callable[..., pd.DataFrame]) -> pd.DataFrame:
     """Returns the table of a file, or of two with a column that says which."""
-    table = read_table(Path(path).expanduser(), **text)
+    table = read(path)
     if test_path is None:
         return table
-    try:
-        test = read_table(Path(test_path).expanduser(), **text)
-    except UserError as error:
-        raise UserError(str(error).replace("dataset.path", "dataset.test_path", 1)) from error
+    test = read(test_path, "test_path")
     if set(test.columns) != set(table.columns):
         other = next(iter(sorted(set(test.columns) ^ set(table.columns))))
         raise UserError(f"dataset.test_path: '{test_path}' has other columns than '{path}', as '{other}'")

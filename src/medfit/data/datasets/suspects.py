@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from medfit.terminal.console import say
+
 CODES = [sign * float(digit * length) for sign in (-1, 1) for digit in "789" for length in range(1, 6)] + [-1.0]
 FEWEST_VALUES = 3  # besides the code
 
@@ -32,6 +34,12 @@ def lines(x: pd.DataFrame, kinds: Mapping[str, str], targets: pd.DataFrame) -> I
                 f"column '{name}': {number} of its {column.nunique()} values differ from another by case or spaces "
                 "alone; dataset.fold_case=true makes them one"
             )
+
+
+def tell(targets: pd.DataFrame, x: pd.DataFrame | None = None, kinds: Mapping[str, str] | None = None) -> None:
+    """Says what :func:`lines` finds in targets, and in features where they are columns."""
+    for line in lines(targets[[]] if x is None else x, kinds or {}, targets):
+        say(f"Warning: {line}.")
 
 
 def missing_codes(column: pd.Series) -> dict[float, int]:

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from medfit.data.datasets import suspects
-from medfit.data.datasets.questions import by_rule, check_follow_up
+from medfit.data.datasets.options import Options, TableReader
 from medfit.data.datasets.records import Records
-from medfit.data.datasets.roles import check_columns, check_finite, check_numbers, take_roles
-from medfit.data.datasets.spelled_numbers import Way, parsed
-from medfit.data.datasets.suspects import folded
-from medfit.data.readers.cells import MissingValues, Thousands
-from medfit.data.readers.files import first_row, read_table
+from medfit.data.datasets.roles import check_columns, check_finite, check_numbers
+from medfit.data.readers.files import first_row
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -41,22 +37,8 @@ class Table(Records):
         exclude: Columns that are no features.
         split: The column that says ``train``, ``val`` or ``test``.
         kinds: Of columns whose kind is guessed wrong.
-        target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
-        positive: The positive value of a binary target; None for the larger of the two.
         units: Of columns.
-        missing_values: Cells that mean "missing", besides empty ones and the usual words.
-        missing_in: Cells that do in a column alone, as ``{age: [999]}``.
-        missing_words: Whether the usual words (``NA``, ``NaN``, ``null``) mean "missing"; ``None`` does among numbers.
-        decimal: The decimal mark of numbers in text.
-        thousands: What groups the thousands of numbers in text; None where nothing does.
-        encoding: Of a text file.
-        sheet: Of a workbook, by name or number from 1; None for the first.
-        skip_rows: How many rows stand above the names of the columns.
-        parse: Of columns that spell numbers in words: ``number`` (with a unit), ``censored`` (``<0.1``), ``pair``
-            (``120/80``) or ``date``, as :func:`medfit.data.datasets.spelled_numbers.parsed` reads them.
-        fold_case: Whether words that differ by case or spaces alone are one.
-        target_rule: A question to a column in the place of a target, as ``num > 0``.
-        time_to_event: ``plain`` takes times and events as they stand, where they would be refused.
+        **options: As :class:`medfit.data.datasets.options.Options` describes them.
     """
 
     def __init__(
@@ -67,38 +49,16 @@ class Table(Records):
         exclude: Sequence[str] = (),
         split: str | None = None,
         kinds: Mapping[str, Kind] | None = None,
-        target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
-        positive: str | int | float | bool | None = None,
         units: Mapping[str, str] | None = None,
-        missing_values: MissingValues = ("?",),
-        missing_in: Mapping[str, MissingValues] | None = None,
-        missing_words: bool = True,
-        decimal: Literal[".", ","] = ".",
-        thousands: Thousands | None = None,
-        encoding: str = "utf-8",
-        sheet: str | Annotated[int, Field(ge=1)] | None = None,
-        skip_rows: Annotated[int, Field(ge=0)] = 0,
-        parse: Mapping[str, Way] | None = None,
-        fold_case: bool = False,
-        target_rule: str | None = None,
-        time_to_event: Literal["refuse", "plain"] = "refuse",
+        **options: Unpack[Options],
     ) -> None:
-        file = Path(path).expanduser()
-        table = read_table(
-            file, encoding=encoding, decimal=decimal, missing_values=missing_values, thousands=thousands,
-            missing_in=missing_in, missing_words=missing_words, sheet=sheet, skip_rows=skip_rows,
-        )  # fmt: skip
-        check_columns(table, {"exclude": exclude, "missing_in": missing_in, "parse": parse})
-        table, found_units = parsed(table, parse or {}, decimal, thousands)
+        file, reader = Path(path).expanduser(), TableReader(**options)
+        table, apart = reader.read(path), [name for name in (patient, split) if name]
+        check_columns(table, {"exclude": exclude})
+        whole, targets, found_units = reader.ask(table, target, apart, [*exclude, *apart])
         units = found_units | dict(units or {})
-        check_columns(table, {"kinds": kinds, "units": units})
-        table, targets = _asked(table, target, target_rule)
-        if time_to_event == "refuse":
-            check_follow_up(table, targets, [*exclude, *filter(None, [patient, split])])
-        if fold_case:
-            table = table.apply(lambda column: column if column.name in (patient, split) else folded(column))
-        whole = table
-        table, about, told = take_roles(table, targets, patient, split, target_kind, positive)
+        check_columns(whole, {"kinds": kinds, "units": units})
+        table, about, told = reader.roles(whole, targets, patient, split)
         x = table.drop(columns=[column for column in exclude if column in table])
         all_kinds = {str(column): (kinds or {}).get(str(column)) or infer_kind(x[column]) for column in x}
         super().__init__(
@@ -106,20 +66,9 @@ class Table(Records):
             source=f"{file.name}, the user's own", facts=table.drop(columns=x.columns), **about,
         )  # fmt: skip
         counts = pd.Series(list(all_kinds.values())).value_counts()
-        say(f"{file.name}: {told}; features: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-        for line in suspects.lines(whole[x.columns], all_kinds, whole[targets]):
-            say(f"Warning: {line}.")
-
-
-def _asked(
-    table: pd.DataFrame, target: str | list[str] | None, target_rule: str | None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the table with what it is asked as columns, and their names."""
-    if (target is None) == (target_rule is None):
-        raise UserError("dataset.target is needed: give dataset.target=... or dataset.target_rule=..., one of them")
-    if target_rule is not None:
-        return by_rule(table, target_rule), [target_rule]
-    return table, [target] if isinstance(target, str) else list(target or ())
+        features = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        say(f"{file.name}: {told}; features: {features} (medfit inspect shows each column)")
+        suspects.tell(whole[targets], whole[x.columns], all_kinds)
 
 
 def infer_kind(column: pd.Series) -> str:

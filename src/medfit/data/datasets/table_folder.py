@@ -1,26 +1,28 @@
 """A folder of tables, a file for each recording."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from medfit.data.datasets.roles import check_columns
-from medfit.data.readers.files import READERS, read_table
+from medfit.data.readers.files import READERS
 from medfit.data.readers.headers import match
 from medfit.errors import UserError
 
 FILE = " file"  # a column of our own; the space keeps clear of the user's own
 
 
-def read_folder(folder: Path, labels: str | None, record: str, **text: Any) -> tuple[pd.DataFrame, list[str], str]:
+def read_folder(
+    folder: Path, labels: str | None, record: str, read: Callable[..., pd.DataFrame]
+) -> tuple[pd.DataFrame, list[str], str]:
     """Returns the rows of all tables below a folder, with a column that says which file each is of.
 
     Args:
         folder: Of the files.
         labels: A table with a row for each file, whose columns are added; None where the files hold all.
         record: Its column of names, with or without folder and ending; files that it does not name are left out.
-        **text: As :func:`medfit.data.readers.files.read_table` takes it.
+        read: Returns the table of a file, given its path and the option that names it.
 
     Returns:
         The rows, the columns that the table of labels added, and what to say of files left out.
@@ -37,14 +39,11 @@ def read_folder(folder: Path, labels: str | None, record: str, **text: Any) -> t
     if not files:
         raise UserError(f"dataset.path: '{folder}' holds no files that end with {', '.join(READERS)}")
     if labels is None:
-        return _united(files, text), [], ""
-    try:
-        table = read_table(Path(labels).expanduser(), **text)
-    except UserError as error:
-        raise UserError(str(error).replace("dataset.path", "dataset.labels", 1)) from error
+        return _united(files, read), [], ""
+    table = read(labels, "labels")
     check_columns(table, {"record": record})
     named = match(table[record], list(files), READERS)
-    rows = _united({name: files[name] for name in named if name}, text)
+    rows = _united({name: files[name] for name in named if name}, read)
     if twice := sorted(set(rows) & set(table)):
         raise UserError(f"dataset.labels: column '{twice[0]}' is in '{labels}' and in the files")
     left = len(files) - len(named)
@@ -53,8 +52,8 @@ def read_folder(folder: Path, labels: str | None, record: str, **text: Any) -> t
     return rows.merge(about.assign(**{FILE: named}), on=FILE), [str(name) for name in about], told
 
 
-def _united(files: dict[str, Path], text: dict[str, Any]) -> pd.DataFrame:
-    tables = {name: read_table(file, **text) for name, file in files.items()}
+def _united(files: dict[str, Path], read: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    tables = {name: read(file) for name, file in files.items()}
     first = next(iter(tables))
     for name, table in tables.items():
         if set(table) != set(tables[first]):

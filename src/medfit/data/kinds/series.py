@@ -28,6 +28,18 @@ class SeriesKind(Kind[SeriesDataset]):
         digests = np.array([digest(series) for series in dataset.x])
         return by_correlation(digests, points, CORRELATION, "series")
 
+    def facts(self, dataset: SeriesDataset) -> Iterator[tuple[str, str]]:
+        """Yields lengths, sampling rate, and the share of values that are missing."""
+        rate = dataset.sampling_rate_hz
+        lengths = sorted({series.shape[1] for series in dataset.x})
+        seconds = "" if rate is None else f", {lengths[0] / rate:g} to {lengths[-1] / rate:g} s"
+        yield "Lengths", (f"{lengths[0]} to {lengths[-1]}" if lengths[1:] else f"{lengths[0]}") + f" points{seconds}"
+        yield "Rate", "not known" if rate is None else f"{rate:g} Hz"
+        missing = np.mean([np.isnan(series).mean(axis=1) for series in dataset.x], axis=0)
+        for name, share in zip(dataset.channels, missing.tolist(), strict=True):
+            if share:
+                yield "Missing", f"{100 * share:.2g} % of the values of {name}"
+
 
 def _chunks(x: Any) -> Iterator[np.ndarray]:
     """Yields series in the shape (samples, channels, length), all of one length."""

@@ -20,6 +20,8 @@ USUAL = frozenset({
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 })  # fmt: skip
 NONE = "None"  # a missing number, but often a value among words: no diagnosis, no drug
+POINTS = re.compile(r"[+-]?\d+\.[\d.]*(,\d*)?")
+POINTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.(\d{2}|\d{4})")
 MOST_DIGITS = 15  # that a float holds
 
 
@@ -111,9 +113,10 @@ def numbers_in(cells: pd.Series, decimal: str = ".", thousands: str | None = Non
 
 
 def _refuse_points(rest: pd.Series, numbers: pd.Series, decimal: str) -> None:
-    """Refuses a column of numbers some of which have points, where the decimal mark is another."""
-    points = rest.map(lambda cell: isinstance(cell, str) and re.fullmatch(r"[+-]?\d+\.[\d.]*", cell) is not None)
-    if decimal != "." and points.any() and (points | numbers[rest.index].notna()).all():
+    """Refuses a column of numbers some of which have points, where the decimal mark is another; dates are none."""
+    points = rest.map(lambda cell: isinstance(cell, str) and POINTS.fullmatch(cell) is not None)
+    dates = rest.map(lambda cell: isinstance(cell, str) and POINTED_DATE.fullmatch(cell) is not None)
+    if decimal != "." and not dates[points].all() and (points | numbers[rest.index].notna()).all():
         raise UserError(
             f"dataset.decimal: column '{rest.name}' holds {int(points.sum())} numbers with points, though the decimal "
             f"mark is '{decimal}' (first in data row {int(points.index[points][0]) + 1}); where points group "

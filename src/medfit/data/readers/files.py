@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from medfit.data.readers.cells import MissingValues, Thousands, cleaned
+from medfit.data.readers.leftovers import check_totals, without_nameless
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 
@@ -21,9 +22,9 @@ GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")  # 7.589: a number, or thousan
 def read_table(
     path: Path,
     *,
-    encoding: str,
-    decimal: str,
-    missing_values: MissingValues,
+    encoding: str = "utf-8",
+    decimal: str = ".",
+    missing_values: MissingValues = ("?",),
     header: bool = True,
     thousands: Thousands | None = None,
     missing_in: Mapping[str, MissingValues] | None = None,
@@ -46,7 +47,8 @@ def read_table(
         skip_rows: How many rows of a text file or a sheet stand above the header.
 
     Raises:
-        UserError: the file is missing, empty, not of its format, cut off or ragged, or names two columns alike.
+        UserError: the file is missing, empty, not of its format, cut off or ragged, names two columns alike, or ends
+            with a row of totals.
     """
     if not path.is_file():
         raise UserError(f"dataset.path: there is no file '{path}'")
@@ -64,13 +66,9 @@ def read_table(
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
     table = cleaned(table, missing_values, missing_in, missing_words, decimal, thousands)
-    return table.drop(columns=[column for column in table.columns[:1] if _is_row_number(table, column)])
-
-
-def _is_row_number(table: pd.DataFrame, column: str) -> bool:
-    """Tells whether a first column without a name merely counts the rows, as R's and pandas' writers add."""
-    nameless = column.startswith("Unnamed: ") and pd.api.types.is_integer_dtype(table[column])
-    return nameless and bool((table[column].diff()[1:] == 1).all())
+    table = without_nameless(path, table)
+    check_totals(path, table)
+    return table
 
 
 def _check_names(path: Path, names: Iterable[str]) -> None:
@@ -108,11 +106,18 @@ def _text(path: Path, encoding: str) -> str:
         with path.open(encoding=encoding_of, newline="") as file:
             return file.read()
     except (UnicodeError, LookupError) as error:
+        other = "utf-16" if _is_utf_16(path) else "latin-1"
         raise UserError(
-            f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding=latin-1"
+            f"dataset.path: '{path}' is not {encoding} text ({error}); try dataset.encoding={other}"
         ) from error
     except (OSError, EOFError) as error:
         raise UserError(f"dataset.path: '{path}' is not a whole gzip file ({error})") from error
+
+
+def _is_utf_16(path: Path) -> bool:
+    """Tells whether a file begins as Excel's "Unicode text" does."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"\xff\xfe", b"\xfe\xff")
 
 
 def _tell_of_points(cells: pd.DataFrame) -> None:
