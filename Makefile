@@ -61,7 +61,7 @@ noise: .venv/.ready  ## sweep pure noise, and see what is reported (ARGS="--seed
 bench: .venv/.ready  ## measure speed beside loops by hand, some twenty minutes (ARGS="--only sweep start --repeats 5")
 	@.venv/bin/python benchmarks/bench.py $(ARGS)
 
-mutants: .venv/.ready  ## plant faults in the code that scores and stores, for hours (ARGS="--only evidence/odds.py")
+mutants: .venv/.ready  ## plant faults in the code that scores and stores, for hours (ARGS="--sample 8 --seed 1")
 	@.venv/bin/python benchmarks/mutants.py $(ARGS)
 
 test: .venv/.ready  ## run the tests (ARGS="-m 'not slow'" for the fast ones, in a fifth of the time)

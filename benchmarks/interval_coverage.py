@@ -2,7 +2,7 @@
 
 ``make coverage ARGS="--studies 1000 --seed 0"``. Patients are measured once to four times, alike within the patient.
 ``--only DeLong --patients 60`` tries one interval on studies of one size, and leaves the page of results as it is;
-``--only readouts`` tries what stands in an evaluation's other tables, and writes their page.
+``--only readouts`` tries what stands in an evaluation's other tables, and writes their page; ``--only Bias``: its own.
 """
 
 import argparse
@@ -41,10 +41,11 @@ which correlate with {alike:g}. Intervals resample patients, {resamples} times; 
 """
 READOUTS_HEAD = """# How often the intervals of an evaluation's other tables hold the truth
 
-{studies} simulated studies a line, patients measured one to four times (two of their measurements correlate with
-{alike:g}), {resamples} resamples where an interval resamples. Each interval is held against the truth of its own study:
-the rate at the threshold that was chosen there, the coverage of the width that was found there. *±* is the standard
-error from the number of studies; *below*, *above*: intervals that lie below or above the truth.
+Simulated studies, patients measured one to four times (two of their measurements correlate with {alike:g}).
+*Resamples*: of each study, where an interval resamples as `evaluate.num_resamples` says. Each interval is held against
+the truth of its own study: the rate at the threshold that was chosen there, the coverage of the width that was found
+there. *±* is the standard error from the number of studies; *below*, *above*: intervals that lie below or above the
+truth.
 
 """
 
@@ -142,47 +143,66 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Simulates studies, and returns 1 if an interval that medfit gives covers too little or too much."""
     arguments = _parser().parse_args(argv)
     whole, problems = tuple(arguments.patients) == NUM_PATIENTS, []
-    if arguments.only != READOUTS:
+    if arguments.only is None or arguments.only in METHODS:
         table, wrong = examine(arguments)
         problems += _told(table, wrong)
         if whole and not arguments.only:
             arguments.results.parent.mkdir(exist_ok=True)
             arguments.results.write_text(page(arguments, table, wrong))
-    if arguments.only in (None, READOUTS):
-        table, wrong = examine_readouts(arguments)
-        problems += _told(table, wrong)
-        if whole:
-            path = arguments.results.with_name("coverage_readouts.md")
-            path.write_text(page_of_readouts(arguments, table, wrong))
+    if arguments.only not in METHODS:
+        table = examine_readouts(arguments, arguments.results.with_name("coverage_readouts.md") if whole else None)
+        problems += _told(table, list(filter(None, map(coverage_readouts.problem, table))))
     return 1 if problems else 0
 
 
 def _told(table: list[list[str]], problems: list[str]) -> list[str]:
-    show_table("How often 95 % intervals hold the truth", COLUMNS, table)
+    columns = [*COLUMNS, "studies", "resamples"][: max(map(len, table), default=len(COLUMNS))]
+    show_table("How often 95 % intervals hold the truth", columns, table)
     for problem in problems:
         say(problem)
     return problems
 
 
-def examine_readouts(arguments: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
-    """Returns a row for each interval of an evaluation's other tables and size of studies, and what is wrong."""
-    table, problems, settings = list[list[str]](), list[str](), Settings(num_resamples=arguments.resamples)
+def examine_readouts(arguments: argparse.Namespace, path: Path | None) -> list[list[str]]:
+    """Returns a line for each interval of an evaluation's other tables and size of studies.
+
+    Args:
+        arguments: What is tried.
+        path: The page, written after each line, with the lines of others that it has; None for none.
+    """
+    kept = {} if path is None or arguments.only in (None, READOUTS) else lines_of(path)
+    table, settings = list[list[str]](), Settings(num_resamples=arguments.resamples)
     for readout in coverage_readouts.READOUTS:
-        for number in arguments.patients:
+        if arguments.only not in (None, READOUTS, readout.name):
+            continue
+        for number in [*(readout.smaller if path else ()), *arguments.patients]:
             found = coverage_readouts.measured(readout, number, arguments.studies, settings, arguments.seed)
-            line, wrong = coverage_readouts.row(readout, number, found)
-            table, problems = [*table, line], [*problems, *([wrong] if wrong else [])]
-            print(wrong or f"{readout.name}, {number} patients: ok", flush=True)
-    return table, problems
+            table.append([*coverage_readouts.row(readout, number, found), str(arguments.resamples)])
+            kept[readout.name, number] = table[-1]
+            print(coverage_readouts.problem(table[-1]) or f"{readout.name}, {number} patients: ok", flush=True)
+            if path:
+                path.write_text(page_of_readouts(arguments, kept))
+    return table
 
 
-def page_of_readouts(arguments: argparse.Namespace, table: Sequence[Sequence[str]], problems: Sequence[str]) -> str:
-    """Returns the page of results of an evaluation's other tables."""
-    head = READOUTS_HEAD.format(studies=arguments.studies, resamples=arguments.resamples, alike=ALIKE)
-    columns = [*COLUMNS[:4], "median width", *COLUMNS[5:]]
-    lines = [columns, ["---", "---:", "---", *["---:"] * 4], *table]
-    asked = f"--only readouts --studies {arguments.studies} --resamples {arguments.resamples} --seed {arguments.seed}"
-    notes = [f'Begun with `make coverage ARGS="{asked}"`.', *problems]
+def lines_of(path: Path) -> dict[tuple[str, int], list[str]]:
+    """Returns the lines of a page's table by interval and number of patients; none of a page that is not there."""
+    rows = (
+        [line[2:-2].split(" | ") for line in path.read_text().splitlines() if line[:2] == "| "] if path.exists() else []
+    )
+    return {(row[0], int(row[1])): row for row in rows[2:]}
+
+
+def page_of_readouts(arguments: argparse.Namespace, kept: Mapping[tuple[str, int], list[str]]) -> str:
+    """Returns the page of results of an evaluation's other tables, in the order of the intervals and the patients."""
+    head = READOUTS_HEAD.format(alike=ALIKE)
+    names = [readout.name for readout in coverage_readouts.READOUTS]
+    known = [key for key in kept if key[0] in names]
+    table = [kept[key] for key in sorted(known, key=lambda key: (names.index(key[0]), key[1]))]
+    columns = [*COLUMNS[:4], "median width", *COLUMNS[5:], "studies", "resamples"]
+    lines = [columns, ["---", "---:", "---", *["---:"] * 6], *table]
+    begun = f'`make coverage ARGS="--only readouts --seed {arguments.seed}"`, or a line alone by its name.'
+    notes = [begun, *filter(None, map(coverage_readouts.problem, table))]
     return head + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n- " + "\n- ".join(notes) + "\n"
 
 
@@ -247,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resamples", type=int, default=Settings().num_resamples, help="of the patients of a study")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patients", type=int, nargs="+", default=list(NUM_PATIENTS), help="of a study")
-    known = [*METHODS, READOUTS]
+    known = [*METHODS, READOUTS, *(readout.name for readout in coverage_readouts.READOUTS)]
     parser.add_argument("--only", choices=known, metavar="INTERVAL", help=f"of {', '.join(known)}")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the table is written")
     return parser

@@ -1,159 +1,167 @@
 """The mutants benchmark: faults planted one at a time in the code that scores and stores, and whether tests see them.
 
-``make mutants ARGS="--only evidence/odds.py"``. Slow (hours for all of it), by Cosmic Ray, on a copy of the repository.
+``make mutants ARGS="--sample 10 --seed 1"``, or ``--only evidence/odds.py``. All faults take hours. Each
+module's results are written when it is done; the same line goes on where an earlier one ended.
 """
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from planted import Tests, faults, sampled
+from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(__file__).with_name("results") / "mutants.md"
+RESULTS = Path(__file__).with_name("results") / "mutants.yaml"
 FEWEST_KILLED = 0.9
-FOLDERS = ("evidence", "data/preprocessing")  # under src/medfit, whose modules' tests have the modules' names
-TESTS = {  # where they have not
-    "data/splits.py": ["tests/data/test_splits.py"],
-    "evidence/associations.py": ["tests/data/test_leaks.py"],
-    "evidence/predictions.py": ["tests/evidence/test_targets.py", "tests/evidence/test_stored_predictions.py"],
-    "evidence/readouts.py": ["tests/evidence/test_summary.py"],
-    "evidence/segmentation.py": ["tests/evidence/test_segmentation_scores.py"],
-    "evidence/single_cases.py": ["tests/explanations"],
-    "study/repair.py": ["tests/study"],
-    "tasks/metrics.py": ["tests/evidence/test_weighted.py", "tests/tasks"],
-    "tracking/outbox.py": ["tests/tracking/test_outbox.py", "tests/tracking/test_outbox_order.py"],
+FOLDERS = ("evidence", "data/preprocessing")  # under src/medfit
+SHARED = {  # modules whose tests have other names than they
+    "data/preprocessing/fitted_patches.py": ["data/preprocessing/test_patches.py", "data/preprocessing/test_fitted.py"],
+    "data/preprocessing/image.py": ["data/preprocessing/test_image_preprocessing.py"],
+    "data/preprocessing/patch_batches.py": ["data/preprocessing/test_patches.py"],
+    "data/preprocessing/patch_places.py": ["data/preprocessing/test_patches.py"],
+    "data/preprocessing/series.py": ["data/preprocessing/test_series_preprocessing.py"],
+    "data/preprocessing/series_scaling.py": ["data/preprocessing/test_series_preprocessing.py"],
+    "data/preprocessing/signal_cleaning.py": ["data/preprocessing/test_series_preprocessing.py"],
+    "data/preprocessing/table.py": ["data/preprocessing/test_table_preprocessing.py"],
+    "data/splits.py": ["data/test_splits.py"],
+    "evidence/associations.py": ["evidence/test_associations.py", "data/test_leaks.py"],
+    "evidence/predictions.py": ["evidence/test_targets.py", "evidence/test_stored_predictions.py"],
+    "evidence/readouts.py": ["evidence/test_summary.py"],
+    "evidence/segmentation.py": ["evidence/test_segmentation_scores.py"],
+    "evidence/single_cases.py": ["explanations"],
+    "study/repair.py": ["study/test_resume.py", "study/test_trial.py"],
+    "tasks/metrics.py": ["tasks/test_metrics.py", "evidence/test_weighted.py"],
+    "tracking/outbox.py": ["tracking/test_outbox.py", "tracking/test_outbox_order.py"],
 }
 IGNORED = shutil.ignore_patterns(".git", ".venv", "runs", "__pycache__", "shared", "*.sqlite")
+CHANGELESS = ("equivalent", "only ")  # how a reason begins where no result is changed: memory or speed at most
 HEAD = """# Which planted faults the tests see
 
-Cosmic Ray changes one operator, number, comparison or condition at a time, and runs the module's own tests, the slow
-ones left out. *Killed*: a test failed, or the tests did not end.
+Cosmic Ray changes one operator, number, comparison, condition or decorator at a time; the module's own tests run, the
+slow ones left out. *Seen*: a test failed, or the tests did not end. Left out are changes of annotations, and arithmetic
+that becomes bits or a shift (or the reverse), which any test would see. Faults are drawn at random from each module; a
+module counts in the whole as much as it has faults.
 
 """
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A planted fault.
-
-    Args:
-        line: Of the module.
-        change: The kind of fault.
-        killed: Whether a test saw it.
-        diff: The changed lines.
-    """
-
-    line: int
-    change: str
-    killed: bool
-    diff: str
 
 
 def modules() -> dict[str, list[str]]:
     """Returns the modules, under ``src/medfit``, that faults are planted in, with the tests that should see them."""
     source = ROOT / "src" / "medfit"
-    found = dict(TESTS)
+    found = dict(SHARED)
     for path in (path for folder in FOLDERS for path in sorted((source / folder).rglob("*.py"))):
         name = path.relative_to(source).as_posix()
-        if path.stem == "__init__" or name in found:
-            continue
-        folder = Path("tests") / Path(name).parent
-        tests = (folder / f"test_{path.stem}.py", folder, folder.parent)
-        found[name] = [next(test.as_posix() for test in tests if (ROOT / test).exists())]
-    return found
+        if path.stem != "__init__" and name not in found:
+            own = Path(name).with_name(f"test_{path.stem}.py")
+            found[name] = [own.as_posix() if (ROOT / "tests" / own).exists() else "evidence/test_targets.py"]
+    return dict(sorted(found.items(), key=lambda item: (not item[0].startswith("evidence"), item[0])))
 
 
-def play(module: str, tests: Sequence[str], copy: Path, timeout_s: float) -> list[Mutant]:
-    """Plants faults in a module of a copy of the repository, one at a time.
-
-    Args:
-        module: Under ``src/medfit``.
-        tests: Files or folders.
-        copy: Of the repository.
-        timeout_s: After which tests count as failed.
+def play(module: str, under: Tests, copy: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Plants faults in a module of a copy of the repository, one at a time, and returns what its tests saw.
 
     Raises:
         RuntimeError: the tests fail without any fault.
     """
-    config, session = copy / "mutants.toml", copy / "mutants.sqlite"
-    command = f"{sys.executable} -m pytest -q -x -p no:cacheprovider -m 'not slow' {' '.join(tests)}"
-    config.write_text(
-        f'[cosmic-ray]\nmodule-path = "src/medfit/{module}"\ntimeout = {timeout_s}\nexcluded-modules = []\n'
-        f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
-    )
-    session.unlink(missing_ok=True)
-    if _cosmic_ray(copy, "baseline", config.name).returncode:
-        raise RuntimeError(f"the tests of {module} fail without any fault: {command}")
-    for step in (["init", config.name, session.name], ["exec", config.name, session.name]):
-        _cosmic_ray(copy, *step).check_returncode()
-    return list(_read(_cosmic_ray(copy, "dump", session.name).stdout))
+    tests = [f"tests/{test}" for test in modules()[module]]
+    if under.fail(tests):
+        raise RuntimeError(f"the tests of {module} fail without any fault: {' '.join(tests)}")
+    path = copy / "src" / "medfit" / module
+    source = path.read_text()
+    found = faults(source)
+    drawn = sampled(found, arguments.sample, f"{arguments.seed} {module}")
+    left = [fault for fault in drawn if not under.see(path, fault, tests)]
+    shown = [(fault.line, *fault.shown(source)) for fault in left]
+    survivors = [{"line": line, "was": was, "becomes": becomes, "reason": None} for line, was, becomes in shown]
+    whole: dict[str, Any] = {"seed": arguments.seed, "faults": len(found), "planted": len(drawn)}
+    return whole | {"seen": len(drawn) - len(left), "survivors": survivors}
 
 
-def _cosmic_ray(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "cosmic_ray.cli", *arguments]
-    return subprocess.run(command, cwd=copy, env=environment, text=True, capture_output=True)
+def with_reasons(new: dict[str, Any], old: dict[str, Any] | None) -> dict[str, Any]:
+    """Returns a module's results with the reasons that somebody wrote beside the same faults before."""
+    known = {(one["was"], one["becomes"]): one["reason"] for one in (old or {}).get("survivors", [])}
+    return new | {"survivors": [one | {"reason": known.get((one["was"], one["becomes"]))} for one in new["survivors"]]}
 
 
-def _read(dumped: str) -> Iterator[Mutant]:
-    for line in dumped.splitlines():
-        item, result = json.loads(line)
-        (mutation,) = item["mutations"]
-        lines = (result["diff"] or "").splitlines()
-        changed = [text for text in lines if text[:1] in ("+", "-") and text[:3] not in ("+++", "---")]
-        killed = result["test_outcome"] != "survived"
-        kind = mutation["operator_name"].removeprefix("core/")
-        yield Mutant(mutation["start_pos"][0], kind, killed, " -> ".join(text[1:].strip() for text in changed))
+def share_seen(found: dict[str, dict[str, Any]]) -> tuple[float, float, float]:
+    """Returns the share of all faults that tests see, as the samples tell it, with the ends of Wilson's interval."""
+    weights = {module: one["faults"] / one["planted"] for module, one in found.items()}
+    total = sum(one["faults"] for one in found.values())
+    share = sum(weights[module] * one["seen"] for module, one in found.items()) / total
+    worth = total**2 / sum(weights[module] ** 2 * one["planted"] for module, one in found.items())
+    low, high = stats.binomtest(round(share * worth), round(worth)).proportion_ci(method="wilson")
+    return share, float(low), float(high)
 
 
-def page(found: dict[str, list[Mutant]]) -> str:
-    """Returns the page of results.
-
-    Args:
-        found: The faults of each module.
-    """
-    rows = ["| module | faults | killed | % |", "|---|---:|---:|---:|"]
-    for module, mutants in found.items():
-        killed = sum(mutant.killed for mutant in mutants)
-        rows.append(f"| {module} | {len(mutants)} | {killed} | {100 * killed / max(len(mutants), 1):.0f} |")
-    left = [
-        f"- `{module}:{mutant.line}`, {mutant.change}: `{mutant.diff}`"
-        for module, mutants in found.items()
-        for mutant in mutants
-        if not mutant.killed
+def page(found: dict[str, dict[str, Any]]) -> str:
+    """Returns the page of results."""
+    share, low, high = share_seen(found)
+    total, planted, seen = (sum(one[key] for one in found.values()) for key in ("faults", "planted", "seen"))
+    told = f"**{100 * share:.1f} %** of {total} faults are seen ({100 * low:.1f} to {100 * high:.1f} %, Wilson's 95 %)"
+    reasons = [str(fault["reason"]) for one in found.values() for fault in one["survivors"]]
+    left = planted - sum(reason.startswith(CHANGELESS) for reason in reasons)
+    measured = f"{len(found)} of {len(modules())} modules are measured"
+    lines = [f"{told}; {planted} were planted, and {seen} of them seen. {measured}.", ""]
+    lines += [f"Of the {left} that are not known to change no result, {100 * seen / max(left, 1):.1f} % were seen.", ""]
+    lines += ["| module | faults | planted | seen | seed |", "|---|---:|---:|---:|---:|"]
+    lines += [
+        f"| {module} | {one['faults']} | {one['planted']} | {one['seen']} | {one['seed']} |"
+        for module, one in found.items()
     ]
-    return HEAD + "\n".join([*rows, "", "## Survivors", "", *(left or ["None."])]) + "\n"
+    lines += ["", "## Not seen", "", "| place | was | becomes | reason |", "|---|---|---|---|"]
+    for module, one in found.items():
+        for fault in one["survivors"]:
+            was, becomes = (fault[key].replace("|", "\\|") for key in ("was", "becomes"))
+            place = f"{module}:{fault['line']}"
+            lines.append(f"| {place} | `{was}` | `{becomes}` | {fault['reason'] or 'not known'} |")
+    return HEAD + "\n".join(lines) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Plants the faults, and returns 1 if the tests see fewer than nine in ten."""
     arguments = _parser().parse_args(argv)
-    known = modules()
-    wanted = {name: known[name] for name in arguments.only or known}
-    found: dict[str, list[Mutant]] = {}
+    found = yaml.safe_load(arguments.results.read_text()) if arguments.results.exists() else {}
+    wanted = arguments.only or [module for module in modules() if not _is_done(found.get(module), arguments)]
+    began = time.monotonic()
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "medfit"
         shutil.copytree(ROOT, copy, ignore=IGNORED)
-        for module, tests in wanted.items():
-            found[module] = play(module, tests, copy, arguments.timeout)
-            print(f"{module}: {sum(m.killed for m in found[module])} of {len(found[module])} killed", flush=True)
-    arguments.results.parent.mkdir(exist_ok=True)
-    arguments.results.write_text(page(found))
-    every = [mutant for mutants in found.values() for mutant in mutants]
-    return 0 if sum(mutant.killed for mutant in every) >= FEWEST_KILLED * len(every) else 1
+        under = Tests(copy, arguments.timeout)
+        for number, module in enumerate(wanted):
+            if time.monotonic() - began > 60 * arguments.minutes:
+                print(f"{len(wanted) - number} modules are left: give the same line again")
+                return 1
+            found[module] = with_reasons(play(module, under, copy, arguments), found.get(module))
+            print(f"{module}: {found[module]['seen']} of {found[module]['planted']} seen", flush=True)
+            arguments.results.write_text(yaml.safe_dump(dict(sorted(found.items())), sort_keys=False, width=1000))
+            arguments.results.with_suffix(".md").write_text(page(dict(sorted(found.items()))))
+    arguments.results.with_suffix(".md").write_text(page(dict(sorted(found.items()))))  # with reasons written since
+    return 0 if share_seen(found)[0] >= FEWEST_KILLED else 1
+
+
+def _is_done(old: dict[str, Any] | None, arguments: argparse.Namespace) -> bool:
+    if old is None or old["seed"] != arguments.seed:
+        return False
+    return bool(old["planted"] == min(arguments.sample or old["faults"], old["faults"]))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutants", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(modules()), metavar="MODULE", help="such as evidence/odds.py")
-    parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which tests count as failed")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the table is written")
+    parser.add_argument("--only", nargs="+", choices=list(modules()), metavar="MODULE", help="again, whatever is known")
+    parser.add_argument("--sample", type=int, help="faults of each module, drawn at random; all of them without it")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the draw: another one where tests were written for this"
+    )
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no more modules are begun")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds after which tests count as failed")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="kept results, and the page of the same name")
     return parser
 
 

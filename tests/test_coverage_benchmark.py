@@ -131,6 +131,28 @@ def test_one_interval_alone_is_tried_and_the_page_of_results_left_as_it_is(tmp_p
     assert not path.exists()
 
 
+def fixed(held):
+    return coverage_readouts.Readout("Bias", "Student", lambda rng, n, settings: iter([(0.0, 2.0, held)]), smaller=(5,))
+
+
+def test_a_readout_replaces_its_own_lines_of_the_page_alone(tmp_path, monkeypatch, capsys):
+    other = coverage_readouts.Readout("Slope", "BCa", lambda rng, n, settings: iter([(0.0, 1.0, 0.5)]), highest=1)
+    monkeypatch.setattr(interval_coverage, "NUM_PATIENTS", (10,))
+    monkeypatch.setattr(coverage_readouts, "READOUTS", [other, fixed(1.0)])
+    own = ["--patients", "10", "--results", str(tmp_path / "coverage.md"), "--studies"]
+    assert interval_coverage.main([*own, "3", "--only", "readouts"]) == 1  # that the bias is always held is too often
+    monkeypatch.setattr(coverage_readouts, "READOUTS", [other, fixed(3.0)])
+    assert interval_coverage.main([*own, "2", "--only", "Bias"]) == 1
+    page = (tmp_path / "coverage_readouts.md").read_text()
+    table = [line for line in page.splitlines() if line.startswith(("| Slope", "| Bias"))]
+    assert table == [
+        "| Slope | 10 | BCa | 100.0 ± 0.0 | 1 | 0.0 | 0.0 | 3 | 2000 |",
+        "| Bias | 5 | Student | 0.0 ± 0.0 | 2 | 100.0 | 0.0 | 2 | 2000 |",
+        "| Bias | 10 | Student | 0.0 ± 0.0 | 2 | 100.0 | 0.0 | 2 | 2000 |",
+    ]
+    assert "- Bias, 5 patients: Student covers the truth in 0.0 %" in page and "Slope, 10 patients" not in page
+
+
 def test_noise_is_balanced_repeatable_and_says_nothing():
     one, two, other = (noise.table(seed) for seed in (0, 0, 1))
     assert one.equals(two)
@@ -202,25 +224,27 @@ def test_what_the_guide_links_to_is_there(path):
 def test_an_interval_of_the_other_tables_holds_its_truth_now_and_then_at_least(readout, monkeypatch):
     monkeypatch.setattr(coverage_readouts, "NUM_LARGE", 4000)
     found = coverage_readouts.measured(readout, 40, 8, Settings(num_resamples=100), 0)
-    line, _ = coverage_readouts.row(readout, 40, found)
+    line = coverage_readouts.row(readout, 40, found)
     assert float(line[3].split(" ")[0]) > 60
     for cached in (coverage_readouts._gain, coverage_readouts._mean_area):
         cached.cache_clear()
 
 
 @pytest.mark.parametrize(("missed", "wrong"), [(0, True), (4, False), (20, True)])
-def test_an_interval_of_the_other_tables_that_covers_too_little_or_too_much_is_told(missed, wrong):
+def test_an_interval_of_the_other_tables_that_covers_too_little_or_too_much_is_told(missed, wrong, monkeypatch):
     readout = coverage_readouts.Readout("Rate", "Wilson", lambda *_: iter(()))
+    monkeypatch.setattr(coverage_readouts, "READOUTS", [readout])
     found = [np.array([[0.0, 1.0, 2.0 if study < missed else 0.5]]) for study in range(100)]
-    line, told = coverage_readouts.row(readout, 60, found)
-    assert line[3].split(" ")[0] == f"{100 - missed:.1f}" and (told is not None) is wrong
-    assert line[5:] == [f"{missed:.1f}", "0.0"]
+    line = coverage_readouts.row(readout, 60, found)
+    assert line[3].split(" ")[0] == f"{100 - missed:.1f}"
+    assert (coverage_readouts.problem(line) is not None) is wrong
+    assert line[5:] == [f"{missed:.1f}", "0.0", "100"]
 
 
 def test_no_interval_holds_nothing():
     readout = coverage_readouts.Readout("Rate", "Wilson", lambda *_: iter(()))
     found = [np.array([[0.0, 1.0, 0.5], [np.nan, np.nan, 0.5]]) for _ in range(10)]
-    assert coverage_readouts.row(readout, 60, found)[0][3].startswith("50.0")
+    assert coverage_readouts.row(readout, 60, found)[3].startswith("50.0")
 
 
 def test_the_other_tables_have_a_page_of_their_own(monkeypatch, tmp_path, capsys):
@@ -231,7 +255,7 @@ def test_the_other_tables_have_a_page_of_their_own(monkeypatch, tmp_path, capsys
     interval_coverage.main(own)
     assert not (tmp_path / "coverage.md").exists()
     page = (tmp_path / "coverage_readouts.md").read_text()
-    assert "| Bias | 10 | Student | " in page and "--only readouts --studies 20" in page
+    assert "| Bias | 10 | Student | " in page and "| 20 | 2000 |" in page and "--only readouts" in page
 
 
 def test_the_guide_has_the_figures_of_the_other_tables():

@@ -22,7 +22,7 @@ from medfit.plots.study import study_page
 from medfit.search import objectives, starting_points, trials
 from medfit.search.objectives import objective_names
 from medfit.search.space import Entry, read_space
-from medfit.search.values import set_values, suggest_config
+from medfit.search.values import set_values
 from medfit.study import best, comparability, repair, storage
 from medfit.study.budget import Budget
 from medfit.study.precheck import PrecheckResult, check_trainings
@@ -35,7 +35,7 @@ from medfit.tracking.tracked_data import TrackedData
 from medfit.training import run_plots
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
-from medfit.workers.worker import make_sampler
+from medfit.workers.rehearsal import rehearse
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -178,7 +178,7 @@ def check(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResult:
         provenance.remember(prechecked.environment)
     if OmegaConf.is_interpolation(cfg.sweep, "direction") and names[0] != cfg.task.monitor:
         raise UserError(f"sweep.direction: give min or max for '{names[0]}'; task.mode is for '{cfg.task.monitor}'")
-    _rehearse(cfg, space)
+    rehearse(cfg, space)
     return prechecked
 
 
@@ -216,20 +216,6 @@ def _others_run(study: optuna.Study) -> bool:
         return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
     except Exception:  # the storage is what failed
         return False
-
-
-def _rehearse(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
-    """Lets the sampler propose a trial or two of a study that is not kept, to see that it can."""
-    names = objective_names(cfg.sweep)
-    with storage.quiet():
-        study = optuna.create_study(directions=["minimize"] * len(names), sampler=make_sampler(cfg))
-        try:
-            for value in (0.0, 1.0):
-                trial = study.ask()
-                suggest_config(trial, cfg, space)
-                study.tell(trial, [value] * len(names))
-        except (ValueError, NotImplementedError) as error:
-            raise UserError(f"sweep.sampler: {str(error).splitlines()[0]}") from error
 
 
 def _log_study(study: optuna.Study, cfg: DictConfig, run: Run) -> None:

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from medfit.evidence.agreement import bland_altman, conformal, conformal_width, deciles
+from medfit.evidence import agreement
+from medfit.evidence.agreement import Width, bland_altman, conformal, conformal_width, deciles
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.targets.known import named
 
@@ -55,45 +56,53 @@ def test_tenths_hold_everyone_with_their_means():
 
 def test_the_conformal_width_is_the_quantile_with_one_patient_more():
     errors = np.arange(1.0, 20)  # 19 patients: the 90 % of 20 are 18
-    assert conformal_width(errors, np.arange(19), 0.9) == 18
-    assert conformal_width(-errors, np.arange(19), 0.95) == 19
+    assert conformal_width(errors, np.arange(19), 0.9) == Width(18, 0.9, 19)
+    assert conformal_width(-errors, np.arange(19), 0.95) == Width(19, 0.95, 19)
+    assert conformal_width(errors, np.arange(19), 0.91) == Width(19, 0.95, 19)
 
 
 def test_too_few_patients_have_no_width():
-    assert conformal_width(np.ones(9), np.arange(9), 0.95) == np.inf
+    found = conformal_width(np.ones(9), np.arange(9), 0.95)
+    assert found.half == np.inf and np.isnan(found.share)
+    (row,) = conformal([unit(np.ones(9), np.zeros(9))], 0.95).itertuples()
+    assert row.half_width == np.inf and np.isnan([row.coverage, row.low, row.high]).all()
+    assert conformal_width(np.ones(19), np.arange(19), 0.95).half == 1  # as many as it takes
 
 
 def test_each_patient_counts_once():
     errors, patient = np.r_[np.full(50, 9.0), np.arange(1.0, 19)], np.r_[np.zeros(50), np.arange(1, 19)]
-    assert conformal_width(errors, patient, 0.5) == 9  # half of 20: the patient of 9 is one of ten
-    assert conformal_width(errors[49:], patient[49:], 0.5) == 9
-
-
-def test_new_patients_are_covered_as_often_as_asked():
-    rng, held = np.random.default_rng(0), []
-    for _ in range(300):
-        val, test = (unit(rng.standard_t(3, 40), np.zeros(40)) for _ in range(2))
-        held.append(conformal([test], [val], 0.9).coverage[0])
-    assert np.mean(held) == pytest.approx(0.9, abs=0.015)
-
-
-def test_the_table_gives_width_and_measured_coverage():
-    val, test = unit(np.arange(1.0, 20), np.zeros(19)), unit([1.0, 30.0, 2.0, 3.0], np.zeros(4))
-    (row,) = conformal([test], [val], 0.9).itertuples()
-    assert (row.half_width, row.coverage, row.patients) == (18, 0.75, 4)
-    assert isinstance(conformal([test], [val]), pd.DataFrame)
+    assert conformal_width(errors, patient, 0.5).half == 9  # half of 20: the patient of 9 is one of ten
+    assert conformal_width(errors[49:], patient[49:], 0.5).half == 9
 
 
 def test_a_patient_measured_often_weighs_as_much_as_one_measured_once():
     errors, patient = np.r_[np.full(50, 0.5), np.arange(1.0, 19)], np.r_[np.zeros(50), np.arange(1, 19)]
-    assert conformal_width(errors, patient, 0.5) == 9  # 19 patients: half of 20 are that of 0.5 and those of 1 to 9
+    found = conformal_width(errors, patient, 0.5)  # 19 patients: half of 20 are that of 0.5 and those of 1 to 9
+    assert (found.half, found.num_patients) == (9, 19) and found.share == pytest.approx(0.5)
 
 
-def test_the_width_is_of_validation_patients_and_the_coverage_of_test_patients():
-    val, test = unit(np.arange(1.0, 20), np.zeros(19)), unit(np.full(4, 18.5), np.zeros(4), ["a", "a", "b", "c"])
-    (row,) = conformal([test], [val], 0.9).itertuples()
-    assert (row.half_width, row.coverage, row.patients) == (18, 0.0, 3)
-    assert (row.low, row.high) == pytest.approx(tuple(stats.binomtest(0, 3).proportion_ci(method="wilson")))
+def test_the_table_gives_the_width_and_the_range_of_shares_that_it_holds():
+    (row,) = conformal([unit(np.arange(1.0, 20), np.zeros(19))], 0.9).itertuples()
+    assert (row.half_width, row.asked, row.coverage, row.patients) == (18, 0.9, 0.9, 19)
+    assert (row.low, row.high) == pytest.approx(tuple(stats.beta.ppf([0.025, 0.975], 18, 2)))
+    assert conformal([unit(np.arange(1.0, 20), np.zeros(19))]).half_width[0] == 18
+
+
+def test_the_width_is_the_mean_over_trainings_and_as_sure_as_the_smallest_fold():
+    one, other = unit(np.arange(1.0, 20), np.zeros(19)), unit(np.arange(1.0, 10), np.zeros(9), range(30, 39))
+    (row,) = conformal([one, other], 0.9).itertuples()
+    assert (row.half_width, row.coverage, row.patients) == (13.5, 0.9, 28)
+    assert (row.low, row.high) == pytest.approx(tuple(stats.beta.ppf([0.025, 0.975], 9, 1)))
+
+
+def test_new_patients_are_held_as_often_as_asked_and_as_the_range_says():
+    rng, held, said = np.random.default_rng(0), [], []
+    for _ in range(400):
+        (row,) = conformal([unit(rng.standard_t(3, 30), np.zeros(30))], 0.9).itertuples()
+        share = 1 - 2 * stats.t.sf(row.half_width, 3)
+        held, said = [*held, share], [*said, row.low <= share <= row.high]
+    assert np.mean(held) == pytest.approx(28 / 31, abs=0.01)
+    assert np.mean(said) == pytest.approx(0.95, abs=0.025)
 
 
 def test_the_bias_of_single_measurements_has_students_interval():
@@ -132,3 +141,35 @@ def test_errors_that_are_all_alike_have_limits_at_the_bias(errors):
 def test_one_patient_has_limits_without_intervals():
     found = bland_altman([unit([1.0, 2.0], [0.0, 0.0], ["p", "p"])])
     assert np.isfinite(found.estimate).all() and found[["low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("patient", "expected"),
+    [
+        (np.arange(40), 1 / 80),  # the variance of log SD of so many normal errors: 1 / 2n
+        (np.repeat(np.arange(20), 2), 1 / 80),  # patients whose two errors cancel have nothing in common
+        (np.tile(np.arange(20), 2), 1 / 40),  # and those whose two are the same count once
+    ],
+)
+def test_errors_that_never_vary_in_size_leave_the_least_error_of_their_sd(patient, expected):
+    gap = np.tile([1.0, -1.0], 20)
+    assert agreement._least_error(gap, patient) ** 2 == pytest.approx(expected)
+
+
+def test_repeats_that_are_alike_in_part_count_between_once_and_each():
+    gap, patient = np.array([1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 2.0, -2.0]), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    alike = (2 * 1 + 2 * 1 - 2 * 1 - 2 * 4) / 8 / (14 / 8)  # the mean product of a patient's two, over the mean square
+    assert alike < 0
+    assert agreement._least_error(gap, patient) == pytest.approx(np.sqrt(8 / 2) / 8)
+    gap[6:] = [2.0, 1.0]
+    alike = (2 * 1 + 2 * 1 - 2 * 1 + 2 * 2) / 8 / (11 / 8)
+    assert agreement._least_error(gap, patient) == pytest.approx(np.sqrt((8 + 8 * alike**2) / 2) / 8)
+
+
+def test_folds_tell_the_least_error_together_and_seeds_do_not():
+    size = 20
+    one, other = (unit(np.tile([1.0, -1.0], 10), np.zeros(size), range(start, start + size)) for start in (0, size))
+    for units, number in (([one], size), ([one, other], 2 * size), ([one, one], size)):
+        found = agreement._moments(units, [each.preds[:, 0] for each in units])
+        assert found.log_sd_error == pytest.approx(np.sqrt(1 / (2 * number)))
+        assert found.num_patients == number

@@ -53,8 +53,9 @@ def test_predictions_that_part_the_classes_have_no_slope():
     assert np.isnan(slope(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.0, 0, 1, 1]), np.ones((1, 4)))).all()
 
 
-def test_temperature_is_the_best_there_is():
-    val = study(true_slope=0.5)
+@pytest.mark.parametrize("true_slope", [0.5, 2.0])  # predictions that are too extreme, and too timid
+def test_temperature_is_the_best_there_is(true_slope):
+    val = study(true_slope=true_slope)
     odds, target = logit(val.preds[:, 0]), val.target[:, 0]
 
     def loss(temperature):

@@ -188,3 +188,14 @@ def test_the_interval_is_students_on_the_log_odds_of_the_area():
     ends = special.expit(special.logit(area) + np.array([-half, half]))
     found = delong.interval([unit])
     assert (found.low, found.high) == pytest.approx(tuple(ends))
+
+
+def test_one_case_has_an_area_and_none_has_none():
+    preds, patient = np.array([0.1, 0.4, 0.35, 0.8]), np.arange(4)
+    for target in ([0, 0, 1, 0], [1, 1, 0, 1]):
+        found = delong.curve(preds, np.array(target, dtype=float), patient, 4)
+        assert found.area == pytest.approx(roc_auc_score(target, preds))
+        assert {found.num_positive, found.num_negative} == {1, 3}
+    for target in (np.zeros(4), np.ones(4)):
+        found = delong.curve(preds, target, patient, 4)
+        assert np.isnan(found.area) and (found.num_positive, found.num_negative) == (0, 0)

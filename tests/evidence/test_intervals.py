@@ -194,3 +194,62 @@ def test_rows_may_come_in_any_order_within_a_later_seed():
     weights = rng.integers(0, 3, (5, 4)) + 1.0
     assert patients.tolist() == list("dacb")
     np.testing.assert_allclose(statistics["mae"](weights), (weights @ np.abs(unit.preds[:, 0])) / weights.sum(axis=1))
+
+
+def test_the_bias_and_the_acceleration_are_efrons(no_expansion):
+    values = np.random.default_rng(3).exponential(2.0, 40)
+    drawn = resample(mean_of(values), 40, num_resamples=999)
+    found, of_draws = drawn.bca()["mean"], drawn.values[:, 0]
+    bias = stats.norm.ppf(np.mean(of_draws < values.mean()))
+    acceleration = stats.skew(values) / (6 * np.sqrt(40))  # of a mean (Efron & Tibshirani 1993, equation 14.15)
+    z = bias + stats.norm.ppf([0.025, 0.975])
+    expected = np.quantile(of_draws, stats.norm.cdf(bias + z / (1 - acceleration * z)))
+    assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9)
+
+
+def test_resamples_that_tie_with_the_estimate_lie_half_below_it(no_expansion):
+    values = np.repeat([0.1, 0.3], 10)  # the mean of half of the resamples' weights ties in one of six draws
+    drawn = resample(mean_of(values), 20, num_resamples=4000)
+    ties = np.isclose(drawn.values[:, 0], 0.2, atol=1e-9, rtol=0)
+    below = np.mean((drawn.values[:, 0] < 0.2) & ~ties) + ties.mean() / 2
+    assert ties.mean() > 0.1
+    z = 2 * stats.norm.ppf(below) + stats.norm.ppf([0.025, 0.975])
+    expected = np.quantile(drawn.values[:, 0], stats.norm.cdf(z))
+    found = drawn.bca()["mean"]
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize(("undefined", "given"), [(10, True), (11, False)])
+def test_up_to_a_tenth_of_the_resamples_may_be_undefined(undefined, given):
+    values = np.r_[np.full(undefined, np.nan), np.linspace(0, 1, 100 - undefined)][:, None]
+    found = intervals.Resamples(["m"], np.array([0.5]), values, np.zeros((0, 1)), 20).percentile()["m"]
+    assert np.isfinite([found.low, found.high]).all() == given
+
+
+@pytest.mark.parametrize(("moved", "given"), [(0.158, False), (0.17, True), (0.83, True), (0.842, False)])
+def test_what_resampling_moves_by_more_than_a_standard_deviation_has_none(moved, given):
+    values = np.r_[np.full(round(1000 * moved), 0.0), np.full(1000 - round(1000 * moved), 1.0)][:, None]
+    drawn = intervals.Resamples(["m"], np.array([0.5]), values, np.zeros((0, 1)), 20)  # Phi(-1) = .1587
+    assert np.isfinite(drawn.bca()["m"].low) == given and np.isfinite(drawn.p_value("m")) == given
+
+
+def test_the_ends_of_few_patients_are_students_widened_by_their_number():
+    drawn = intervals.Resamples(["m"], np.zeros(1), np.zeros((1, 1)), np.zeros((0, 1)), 8)
+    expected = stats.t.ppf([0.025, 0.975], 7) * np.sqrt(8 / 7)  # Hesterberg 2015, section 5.2
+    np.testing.assert_allclose(drawn._quantiles(), expected)
+
+
+def test_many_patients_are_left_out_in_groups_of_like_size(monkeypatch):
+    monkeypatch.setattr(intervals, "MOST_LEFT_OUT", 10)
+    drawn = resample({"left": lambda weights: weights.sum(axis=1)}, 25, num_resamples=10)
+    assert sorted(drawn.without[:, 0]) == [22] * 5 + [23] * 5
+    few = resample({"left": lambda weights: weights.sum(axis=1)}, 10, num_resamples=10)
+    assert few.without[:, 0].tolist() == [9] * 10
+
+
+def test_differences_are_of_the_statistics_that_both_have():
+    one = intervals.Resamples(["a", "b"], np.array([1.0, 2.0]), np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), 5)
+    other = intervals.Resamples(["b", "c"], np.array([0.5, 9.0]), np.array([[7.0, 9.0]]), np.array([[1.5, 9.0]]), 5)
+    gap = one - other
+    assert (gap.names, gap.estimate.tolist(), gap.num_patients) == (["b"], [1.5], 5)
+    assert (gap.values.tolist(), gap.without.tolist()) == ([[-5.0]], [[2.5]])

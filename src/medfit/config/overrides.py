@@ -19,7 +19,8 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(node, DictConfig) and not node._is_none() and all(map(is_name, node)):
         for key in node:
             here = f"{path}.{key!s}" if path else str(key)
-            if not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, key):
+            name = key if isinstance(key, int) else str(key)
+            if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, key):
                 yield from leaves(node[key], here)
     else:
         yield path, OmegaConf.to_container(node) if OmegaConf.is_config(node) else node

@@ -87,6 +87,11 @@ def _check(cfg: DictConfig) -> None:
         _check_section(cfg, key, later)
     for look in later:
         look()
+    for group in map(str, cfg.get("choices") or ()):
+        path = group.replace("/", ".")
+        chosen = OmegaConf.select(cfg, path) if "." in path else None
+        if chosen is not None and not OmegaConf.is_config(chosen):
+            raise UserError(f"{path}: takes no {chosen!r}; choose by {group}=...")
 
 
 def _check_section(cfg: DictConfig, key: str, later: Later) -> None:

@@ -10,7 +10,6 @@ from scipy import stats
 from medfit.evidence.calibration import groups
 from medfit.evidence.intervals import LEVEL
 from medfit.evidence.predictions import Predictions
-from medfit.evidence.thresholds import wilson
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
@@ -129,14 +128,29 @@ def deciles(units: Sequence[Predictions]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def conformal_width(errors: np.ndarray, patient: np.ndarray, coverage: float) -> float:
-    """Returns how far from a prediction the truth of a new patient lies at most, in the given share of cases.
-
-    Split conformal prediction (Lei et al., JASA 2018); each patient counts once, however often measured (Dunn et al.,
-    JASA 2023, pooled CDFs). Infinite where the patients are too few to tell.
+@dataclass(frozen=True)
+class Width:
+    """How far from a prediction the truth of a new patient lies at most, in a share of cases.
 
     Args:
-        errors: Predicted - measured, of patients that the model was not fitted on, in the shape (rows,).
+        half: Of the interval, in the target's unit; infinite where the patients are too few to tell.
+        share: Of new patients that it holds on average over studies; NaN where it is infinite.
+        num_patients: Whose errors tell.
+    """
+
+    half: float
+    share: float
+    num_patients: int
+
+
+def conformal_width(errors: np.ndarray, patient: np.ndarray, coverage: float) -> Width:
+    """Returns the least width that holds the given share of new patients at least.
+
+    Split conformal prediction (Lei et al., JASA 2018); each patient counts once, however often measured (Dunn et al.,
+    JASA 2023, pooled CDFs).
+
+    Args:
+        errors: Predicted - measured, of patients that neither fitted nor chose the model, in the shape (rows,).
         patient: Whose each is.
         coverage: Between 0 and 1.
     """
@@ -144,36 +158,30 @@ def conformal_width(errors: np.ndarray, patient: np.ndarray, coverage: float) ->
     order = np.argsort(np.abs(errors))
     reached = np.cumsum((1 / counts[code])[order]) / (len(counts) + 1)  # the new patient's own weight lies at infinity
     enough = np.flatnonzero(reached >= coverage - 1e-12)
-    return float(np.abs(errors)[order][enough[0]]) if len(enough) else np.inf
+    if len(enough) == 0:
+        return Width(np.inf, np.nan, len(counts))
+    return Width(float(np.abs(errors)[order][enough[0]]), float(reached[enough[0]]), len(counts))
 
 
-def conformal(units: Sequence[Predictions], learnt_from: Sequence[Predictions], coverage: float = 0.9) -> pd.DataFrame:
-    """Returns each target's half width of the prediction interval, and how often it held on the test patients.
+def conformal(units: Sequence[Predictions], coverage: float = 0.9) -> pd.DataFrame:
+    """Returns each target's half width of the prediction interval, and what share of new patients it holds.
+
+    The errors are of test patients, as those of the limits of agreement are: validation patients chose the epoch and
+    the settings, so their errors are too small. The share that this very width holds is known as well as so many
+    patients tell it: it has a beta distribution over studies (Vovk, ACML 2012), whose middle 95 % are given.
 
     Args:
         units: Each training's predictions of the test split.
-        learnt_from: Each training's predictions of the validation split, whose errors set the width.
         coverage: That is asked for.
     """
     rows = []
+    num_patients = len(np.unique(np.concatenate([unit.patient for unit in units])))
     for column, name in enumerate(units[0].names):
-        widths, held = [], []
-        for unit, val in zip(units, learnt_from, strict=True):
-            width = conformal_width(val.preds[:, column] - val.target[:, column], val.patient, coverage)
-            inside = np.abs(unit.preds[:, column] - unit.target[:, column]) <= width
-            widths.append(width)
-            held.append(pd.Series(inside.astype(float)).groupby(unit.patient).mean())
-        measured = pd.concat(held).groupby(level=0).mean()
-        low, high = wilson(float(measured.mean()), len(measured))
-        rows.append(
-            {
-                "column": name,
-                "asked": coverage,
-                "half_width": float(np.mean(widths)),
-                "coverage": float(measured.mean()),
-                "low": low,
-                "high": high,
-                "patients": len(measured),
-            }
-        )
+        errors = [unit.preds[:, column] - unit.target[:, column] for unit in units]
+        widths = [conformal_width(error, unit.patient, coverage) for error, unit in zip(errors, units, strict=True)]
+        half, share = (float(np.mean([getattr(width, of) for width in widths])) for of in ("half", "share"))
+        size = min(width.num_patients for width in widths) + 1
+        low, high = stats.beta.interval(LEVEL, share * size, (1 - share) * size)
+        row = {"column": name, "asked": coverage, "half_width": half, "coverage": share}
+        rows.append(row | {"low": float(low), "high": float(high), "patients": num_patients})
     return pd.DataFrame(rows)

@@ -34,14 +34,12 @@ def of_probabilities(
     }
 
 
-def of_numbers(
-    tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
-) -> dict[str, pd.DataFrame]:
+def of_numbers(tests: Sequence[Predictions], settings: Settings) -> dict[str, pd.DataFrame]:
     """Returns agreement with what was measured, and prediction intervals."""
     return {
         "agreement": agreement.bland_altman(tests),
         "calibration_curve": agreement.deciles(tests),
-        "prediction_intervals": agreement.conformal(tests, vals, settings.coverage),
+        "prediction_intervals": agreement.conformal(tests, settings.coverage),
     }
 
 

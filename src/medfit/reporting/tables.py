@@ -107,8 +107,8 @@ def agreement(table: pd.DataFrame) -> Rows:
 
 
 def prediction_intervals(table: pd.DataFrame) -> Rows:
-    """Returns the width of each target's prediction intervals and how often they held."""
-    rows: Rows = [["target", "asked for", "interval", "held in", "patients"]]
+    """Returns the width of each target's prediction intervals and the share of new patients that they hold."""
+    rows: Rows = [["target", "asked for", "interval", "holds", "patients"]]
     for row in table.to_dict("records"):
         width = f"± {number(row['half_width'])}" if np.isfinite(row["half_width"]) else "too few patients"
         held = scored({**row, "estimate": row["coverage"]})

@@ -40,6 +40,7 @@ NOT_OF_A_TRAINING = (
 NOT_COMPARABLE = ("dataset", "task", "sweep")  # groups whose choices give scores that don't compare
 NOT_COMPARABLE_PATHS = ("task.monitor", "task.mode", "split.")
 RANGE = {"low", "high", "log", "step"}
+LARGEST = 2**53  # whole number that a float holds as it is; studies store all numbers as floats
 LEAF = {"low", "high", "choices"}
 
 
@@ -80,6 +81,7 @@ def read_space(cfg: DictConfig) -> dict[str, Entry]:
         own = values_of(variant)
         for path, entry in own.items():
             _check_conditions(entry.when, everywhere, f"sweep.space.{path}.when")
+            _check_meant(entry.when, variants, f"sweep.space.{path}.when")
             _check_alike(space.setdefault(path, entry).distribution, entry.distribution, path)
         _check_ends(variant, own)
     if not space:
@@ -186,6 +188,31 @@ def _check_conditions(when: Mapping[str, tuple[Any, ...]], known: set[str], wher
         _check_choices(choices, group, where)
 
 
+def _check_meant(when: Mapping[str, tuple[Any, ...]], variants: Iterable[DictConfig], where: str) -> None:
+    """Refuses a value that its path can never have, as a quoted number or ``no`` for false: the entry never applied."""
+    for path, values in when.items():
+        having = [variant for variant in variants if path in paths_of(variant)]
+        for value in values:
+            held = [_held(variant, path, value) for variant in having]
+            if held and all(isinstance(one, UserError) for one in held):
+                raise UserError(f"{where}: {held[0]}")
+            kept = [one for one in held if not isinstance(one, UserError)]
+            if kept and value not in kept:
+                raise UserError(f"{where}.{path}: is never {value!r}; write {as_override(kept[0])}")
+
+
+def _held(cfg: DictConfig, path: str, value: Any) -> Any:
+    """Returns what a config holds where a value is set at a path, or why it can't be."""
+    changed = cfg.copy()
+    OmegaConf.update(changed, path, plain(value))
+    try:
+        schema.check_sections(changed, [path])
+    except UserError as error:
+        return error
+    held = OmegaConf.select(changed, path)
+    return OmegaConf.to_container(held) if OmegaConf.is_config(held) else held
+
+
 def _entry(node: DictConfig, path: str) -> Entry:
     where = f"sweep.space.{path}"
     whole: Any = OmegaConf.to_container(node)
@@ -204,23 +231,32 @@ def _distribution(given: dict[str, Any], where: str) -> BaseDistribution:
         with blame(where):
             return CategoricalDistribution([_storable(choice) for choice in given["choices"]])
     if unknown := set(given) - RANGE:
-        raise UserError(f"unknown key '{where}.{min(unknown)}'{suggest(min(unknown), RANGE)}")
+        raise UserError(f"unknown key '{where}.{min(map(str, unknown))}'{suggest(str(min(unknown, key=str)), RANGE)}")
     if not {"low", "high"} <= set(given):
         raise UserError(f"{where}: needs both low and high")
     low, high = given["low"], given["high"]
-    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+    if not _are_numbers(low, high):
         raise UserError(f"{where}: low and high must be numbers, not {low!r} and {high!r}")
-    if not all(map(isfinite, (low, high))):
-        raise UserError(f"{where}: low and high must be finite, not {low} and {high}")
+    whole = isinstance(low, int) and isinstance(high, int)
+    step = given.get("step", 1)
+    if not _are_numbers(step) or step <= 0 or (whole and not isinstance(step, int)):
+        raise UserError(f"{where}: step must be a {'whole ' if whole else ''}number above 0, not {step!r}")
     if "log" in given:
         given["log"] = schema.as_bool(f"{where}.log", given["log"])
-    make: Any = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
+    make: Any = IntDistribution if whole else FloatDistribution
     with blame(where), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*not divisible by `step`")  # high is then the last step
         if low >= high:
             raise ValueError(f"low must be below high, not {low} and {high}")
         made: BaseDistribution = make(**given)
         return made
+
+
+def _are_numbers(*values: Any) -> bool:
+    """Tells whether all are finite numbers that a study can hold; true and false are none."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values) and all(
+        isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST for value in values
+    )
 
 
 def _storable(choice: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ ELSEWHERE = {  # arguments of the trainer that have a place of their own in the 
     "callbacks": "regime.callbacks",
     "logger": "tracking.uri",
 }
+OF_GPUS = {"16-mixed", "16-true"}  # on a CPU, Lightning trains the former in bf16; the latter diverges, and takes hours
 
 
 class DivergedError(UserError):
@@ -54,14 +56,19 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
     arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
     arguments["logger"] = logger or False
+    trainer: L.Trainer
     try:
-        if fast.suits(regime, callbacks):
-            return fast.FastTrainer(regime.accumulate, regime.gradient_clip, **arguments)
-        trainer = L.Trainer(
-            gradient_clip_val=regime.gradient_clip, accumulate_grad_batches=regime.accumulate, **arguments
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You passed `Trainer.accelerator='cpu', precision=")  # refused below
+            if fast.suits(regime, callbacks):
+                trainer = fast.FastTrainer(regime.accumulate, regime.gradient_clip, **arguments)
+            else:
+                clip, steps = regime.gradient_clip, regime.accumulate
+                trainer = L.Trainer(gradient_clip_val=clip, accumulate_grad_batches=steps, **arguments)
     except (MisconfigurationException, RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
+    if regime.precision in OF_GPUS and trainer.strategy.root_device.type == "cpu":
+        raise UserError(f"regime.precision={regime.precision}: needs a GPU; a CPU has 32-true, 64-true and bf16-mixed")
     if trainer.world_size > 1:
         raise UserError(f"regime.trainer: medfit trains on one device, not on {trainer.world_size}")
     return trainer

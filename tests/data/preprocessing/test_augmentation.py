@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import ndimage
+from scipy.interpolate import BSpline
 
 from medfit.config.compose import compose
 from medfit.config.instantiate import build
+from medfit.data.preprocessing import augmentation
 from medfit.data.preprocessing.augmentation import PROBABILITY, Augmentation
 from medfit.errors import UserError
 
@@ -420,3 +422,11 @@ def test_a_choice_says_every_value(choice):
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(UserError, match=r"preprocessing\.augmentation\."):
         compose(["dataset=mni_tissue", f"preprocessing.augmentation.{wrong}"])
+
+
+@pytest.mark.parametrize(("size", "cell"), [(30, 8.0), (17, 5.5), (3, 16.0)])
+def test_splines_are_scipys_cubic_ones(size, cell):
+    found = augmentation._splines(size, cell)
+    knots = len(found)
+    expected = BSpline(np.arange(-3, knots + 1), np.eye(knots), 3)(np.arange(size) / cell).T
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)

@@ -160,6 +160,7 @@ def test_a_column_that_is_missing_is_told():
     ("change", "told"),
     [
         ({"channels": ["II", "I"]}, "the samples have II, I, but the preprocessing has learnt I, II"),
+        ({"channels": ["A", "I"]}, "the samples have A, I, but the preprocessing has learnt I, II"),
         ({"sampling_rate_hz": 100.0}, "the series have 100.0 Hz, but the preprocessing has learnt from 50.0 Hz"),
         ({"x": np.zeros((1, 2, 81))}, "a series has 81 samples, but the preprocessing has learnt from 80"),
         ({"x": np.zeros((1, 2, 79))}, "a series has 79 samples, but the preprocessing has learnt from 80"),

@@ -36,4 +36,4 @@ class Regression(TargetKind):
         """Returns agreement and prediction intervals."""
         from medfit.evidence import readouts  # SciPy's statistics, which a training does without
 
-        return readouts.of_numbers(tests, vals, settings)
+        return readouts.of_numbers(tests, settings)
