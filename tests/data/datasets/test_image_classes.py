@@ -130,3 +130,11 @@ def test_a_damaged_image_is_told(folder):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert "dataset.root: there is no folder" in refused(tmp_path / "x")
+
+
+def test_what_a_mac_leaves_beside_the_folders_is_no_class(tmp_path):
+    for name in ("a", "b"):
+        write_flat(tmp_path / name / "1.png", np.ones((3, 4), dtype=np.uint8))
+        (tmp_path / "__MACOSX" / name).mkdir(parents=True)
+        (tmp_path / "__MACOSX" / name / "._1.png").write_bytes(b"left by a Mac")
+    assert len(ImageClasses(str(tmp_path))) == 2

@@ -3,7 +3,7 @@ import functools
 import numpy as np
 import pytest
 
-from medfit.data.datasets import images
+from medfit.data.datasets import image_checks
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.errors import UserError
@@ -36,7 +36,7 @@ def test_images_of_any_sizes_are_kept_as_read():
 
 
 def test_images_beyond_the_memory_are_read_again(monkeypatch):
-    monkeypatch.setattr(images, "RESIDENT_SHARE", 0)
+    monkeypatch.setattr(image_checks, "RESIDENT_SHARE", 0)
     data = made(Image(X, MASK))
     assert data._kept == {}
     assert np.array_equal(data[0][0].x, X)

@@ -163,7 +163,7 @@ def test_a_compression_that_cannot_be_read_is_named(tmp_path):
 
 def test_several_frames_in_one_file_are_refused(tmp_path):
     path = write_slice(tmp_path / "a.dcm", np.zeros((4, 4), np.int16), NumberOfFrames=2)
-    assert "holds 2 images" in refused(path)
+    assert "holds 2 frames and does not say where each lies, as a film" in refused(path)
 
 
 def test_no_message_names_the_patient(tmp_path):

@@ -7,12 +7,13 @@ from typing import Literal
 
 import pandas as pd
 
-from medfit.data.datasets.image_folders import folder_of, visible
+from medfit.data.datasets.faults import Faults, OnError
+from medfit.data.datasets.image_folders import below, folder_of, plain, visible
 from medfit.data.datasets.image_patients import compare_with_headers, patients_of
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.roles import check_columns, take_roles
 from medfit.data.readers.files import first_row, read_table
-from medfit.data.readers.image_files import channel_names, read_image, stem, suffix
+from medfit.data.readers.image_files import read_image, stem, suffix
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -33,7 +34,8 @@ class ImageTable(Images):
         target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
         positive: The positive value of a binary target; None for the larger of the two.
         channels: Names of the images' channels; one name for colour images turns them grey, three for grey ones give
-            them colours. None to name them from the first image.
+            them colours. None to name them from the images.
+        on_error: ``stop`` at the first image that can't be used, or ``skip`` all of them, and list why.
         units: Of targets.
         missing_values: Cells that mean "missing", besides empty ones and the usual words.
         decimal: The decimal mark of a text file.
@@ -55,6 +57,7 @@ class ImageTable(Images):
         target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
         positive: str | int | float | bool | None = None,
         channels: Sequence[str] | None = None,
+        on_error: OnError = "stop",
         units: Mapping[str, str] | None = None,
         missing_values: Sequence[str] = ("?",),
         decimal: Literal[".", ","] = ".",
@@ -65,32 +68,39 @@ class ImageTable(Images):
         check_columns(table, {"image": image, "units": list(units or {})})
         table, about, told = take_roles(table, target, patient, split, target_kind, positive)
         check_columns(table, {"image": image})
-        files = _files(table[image], folder_of(folder, "folder") if folder else file.parent)
+        place, faults = folder_of(folder, "folder") if folder else file.parent, Faults(on_error)
+        files = _files(table[image], place, faults)
+        names = below(place, files)
         if patient is None:
-            about["groups"] = patients_of(files, None)
+            about["groups"] = patients_of(files, None, names, faults)
         else:
-            compare_with_headers(files, about["groups"])
+            compare_with_headers(files, about["groups"], names, faults)
         by_header = patient is None and about["groups"] is not None
         num_channels = len(channels) if channels else None
         super().__init__(
             name=file.stem,
-            names=[found.name for found in files],
+            names=names,
             readers=[functools.partial(read_image, found, num_channels) for found in files],
-            channels=channels or channel_names(read_image(files[0])),
+            channels=channels,
             units=units,
             source=f"{file.name}, the user's own",
             facts=table.drop(columns=image),
+            faults=faults,
             **about,
         )
         by = f"; DICOM headers name {len(set(self.groups.tolist()))} patients" if by_header else ""
         say(f"{file.name}: {told}{by}")
 
 
-def _files(column: pd.Series, folder: Path) -> list[Path]:
+def _name(path: Path) -> str:
+    return path.name
+
+
+def _files(column: pd.Series, folder: Path, faults: Faults) -> list[Path]:
     """Returns each row's file, or its folder of a DICOM series.
 
     Raises:
-        UserError: an empty cell, or files that are not there.
+        UserError: an empty cell, or files that are not there, unless they are to be skipped.
     """
     if (empty := column.isna()).any():
         raise UserError(f"dataset.image: column '{column.name}' is missing in data row {first_row(empty)}")
@@ -100,9 +110,10 @@ def _files(column: pd.Series, folder: Path) -> list[Path]:
     for index, file in enumerate(files):
         if not file.exists() and file.parent.is_dir():
             if file.parent not in stems:
-                stems[file.parent] = {stem(found): found for found in visible(file.parent) if suffix(found)}
-            files[index] = stems[file.parent].get(file.name, file)
-    if missing := [file.name for file in files if not file.exists()]:
+                found = [path for path in visible(file.parent) if suffix(path)]
+                stems[file.parent] = {plain(name(path)): path for name in (stem, _name) for path in found}
+            files[index] = stems[file.parent].get(plain(file.name), file)
+    if missing := [file.name for file in files if faults.missing(file)]:
         raise UserError(
             f"dataset.image: {len(missing)} files are not in '{folder.resolve().name}', the first: {missing[0]}"
         )

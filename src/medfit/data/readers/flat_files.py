@@ -11,6 +11,7 @@ from medfit.errors import UserError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP"}
 TIFF_SUFFIXES = (".tif", ".tiff")
+ORIENTATION = 0x0112  # EXIF's tag
 _SILENT = logging.NullHandler()  # else what tifffile thinks of a damaged file comes beside the error
 
 
@@ -32,6 +33,16 @@ def read_flat(path: Path, numbers: bool = False) -> np.ndarray:
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     num_colours = pixels.shape[2] - (pixels.shape[2] in (2, 4) and kind != "TIFF")
     return np.ascontiguousarray(np.moveaxis(pixels[..., :num_colours], -1, 0))
+
+
+def turned_by_tag(path: Path) -> int:
+    """Returns how an EXIF tag turns an image for whoever looks at it: 1 for not at all, from 5 on by a right angle."""
+    from PIL import Image  # late: a quick start
+
+    if (kind := FORMATS.get(path.suffix.lower())) is None:
+        return 1
+    with whole(path, kind), Image.open(path, formats=[kind]) as image:
+        return int(image.getexif().get(ORIENTATION) or 1)
 
 
 def _read_with_pillow(path: Path, kind: str, numbers: bool) -> np.ndarray:
