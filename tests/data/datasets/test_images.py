@@ -96,3 +96,12 @@ def test_an_empty_mask_is_kept_if_wished():
 
 def test_nothing_but_empty_masks_are_refused():
     assert "every mask is empty" in refused(Image(X, 0 * MASK), empty_masks="keep")
+
+
+def test_values_of_8_bits_among_larger_ones_are_told(capsys):
+    small, large = Image((9 * X).astype(np.uint8), MASK), Image((900 * X).astype(np.uint16), MASK)
+    made(small, small)
+    made(large, large)
+    assert "8 bits" not in capsys.readouterr().out
+    made(small, large, large)
+    assert "1 of 3 images have values of 8 bits" in " ".join(capsys.readouterr().out.split())

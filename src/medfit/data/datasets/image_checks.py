@@ -10,6 +10,7 @@ import numpy as np
 from medfit.data.datasets.faults import Faults
 from medfit.data.image import RESIDENT_SHARE, Image
 from medfit.errors import UserError
+from medfit.terminal.console import say
 
 Reader = Callable[[], Image]
 Form = tuple[int, int]  # number of channels and of axes, the channels' among them
@@ -65,11 +66,13 @@ class Checked:
         shapes: Of each image that can be read, by its row.
         resident: The images that stay in memory, by row.
         marked: Rows of images that are good for something.
+        byte_rows: Rows of images whose values are of 8 bits.
     """
 
     shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     resident: dict[int, Image] = field(default_factory=dict)
     marked: set[int] = field(default_factory=set)
+    byte_rows: set[int] = field(default_factory=set)
 
     def forms(self) -> list[Form]:
         """Returns the form of each image that can be read."""
@@ -105,6 +108,8 @@ def read_all(names: Sequence[str], readers: Sequence[Reader], wanted: Wanted, fa
                 _check_form(name, image.x.shape, _usual([*found.forms()[:1], (len(image.x), image.x.ndim)], wanted))
             if wanted.check(name, image):
                 found.marked.add(row)
+            if image.x.dtype == np.uint8:
+                found.byte_rows.add(row)
             found.shapes[row] = image.x.shape
             room -= image.num_bytes
             if room > 0:
@@ -115,6 +120,7 @@ def read_all(names: Sequence[str], readers: Sequence[Reader], wanted: Wanted, fa
             _check_form(names[row], shape, form)
     found.shapes = {row: shape for row, shape in found.shapes.items() if names[row] not in faults.reasons}
     _check_any(found, faults)
+    _tell_of_bits(found)
     return found, form
 
 
@@ -140,6 +146,16 @@ def _check_any(found: Checked, faults: Faults) -> None:
         raise UserError(f"dataset: none of the images can be read ({next(iter(faults.reasons.values()), '')})")
     if not found.marked & found.shapes.keys():
         raise UserError("dataset: every mask is empty; there is nothing to learn")
+
+
+def _tell_of_bits(found: Checked) -> None:
+    """Says where values of 8 bits and others are mixed, as one scaling does not fit both."""
+    count, total = len(found.byte_rows & found.shapes.keys()), len(found.shapes)
+    if 0 < count < total:
+        say(
+            f"Warning: {count} of {total} images have values of 8 bits, the others larger ones: "
+            "preprocessing.scaling=unit takes the former by 255 and the latter by their own range; bring them to one"
+        )
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -121,6 +121,7 @@ def _voxels(frame: Frame, image: RawImage) -> np.ndarray:
     apart = frame.numbers("PixelSpacing")
     to_mm = np.column_stack([across * apart[1], down * apart[0], frame.numbers("ImagePositionPatient")])
     to_mm = np.vstack([to_mm * np.array([[-1], [-1], [1]]), [0, 0, 1]])  # DICOM has LPS
+    assert image.affine is not None  # made sure before
     to_voxel = (np.linalg.inv(image.affine) @ to_mm)[:3]
     whole_numbers = np.rint(to_voxel)
     last = np.array([frame.head.Columns - 1, frame.head.Rows - 1])
