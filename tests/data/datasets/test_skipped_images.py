@@ -211,6 +211,20 @@ def test_images_without_a_mask_are_kept_where_that_is_asked_for(pairs, capsys):
     assert "1 without a mask, taken as images without findings" in told(capsys)
 
 
+def test_images_whose_mask_does_not_lie_beside_them_are_left_out(tmp_path):
+    for number in range(3):
+        png(tmp_path / f"{number}.png")
+    for number in (0, 2):
+        png(tmp_path / f"{number}_mask.png", MASK)
+    known = {"images": str(tmp_path), "classes": ["background", "lesion"]}
+    assert "1.png has no masks beside it" in refused(lambda: ImageMasks(**known))
+    data = ImageMasks(**known, on_error="skip")
+    assert (data.file_names, data.excluded) == (["0.png", "2.png"], {"image skipped": 1})
+    assert "1.png has no masks beside it" in refused(
+        lambda: ImageMasks(**known, on_error="skip", empty_masks="keep")  # it may be a mask by another name
+    )
+
+
 def test_pairs_of_which_a_file_is_missing_are_left_out(pairs):
     (pairs / "pairs.csv").write_text("image,mask\n0.png,0.png\ngone.png,1.png\n2.png,gone.png\n3.png,3.png\n")
     more = {"pairs": str(pairs / "pairs.csv")}

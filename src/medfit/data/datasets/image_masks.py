@@ -74,12 +74,13 @@ class ImageMasks(Images):
     ) -> None:
         labels = {int(key) if str(key).isdecimal() else key: name for key, name in (label_values or {}).items()}
         faults, known = Faults(on_error), _classes(classes, layout, labels)
-        folder, partly = folder_of(images, "images"), empty_masks == "keep" or on_error == "skip"
+        folder, keep = folder_of(images, "images"), empty_masks == "keep"
         mask_folder = folder if masks is None else folder_of(masks, "masks")
         if layout == "file_per_class":
-            found, files, patients = *_by_class(folder, mask_folder, known, mask_name, pairs, partly), None
+            partly, patients = keep or on_error == "skip", None
+            found, files = _by_class(folder, mask_folder, known, mask_name, pairs, partly)
         else:
-            listed = _listed(folder, mask_folder, mask_name, pairs, partly, faults)
+            listed = _listed(folder, mask_folder, mask_name, pairs, keep, faults)
             found, files, patients = listed.images, [{1: own} for own in listed.masks], listed.patients
         paths = [image.path for image in found]
         names = below(folder, paths)
@@ -141,10 +142,9 @@ def _by_name(layout: str, classes: Sequence[str], label_values: Mapping[int | st
     return {name: number for number, name in enumerate(classes) if number} if layout == "indexed" else {}
 
 
-def _listed(
-    images: Path, masks: Path, mask_name: str | None, pairs: str | None, partly: bool, faults: Faults
-) -> Listed:
+def _listed(images: Path, masks: Path, mask_name: str | None, pairs: str | None, keep: bool, faults: Faults) -> Listed:
     """Returns images and masks by a table, by a pattern, or by their names."""
+    skip = faults.on_error == "skip"
     if pairs is not None:
         if mask_name is not None:
             raise UserError("dataset.pairs: lists the masks, so dataset.mask_name has nothing to say")
@@ -152,9 +152,10 @@ def _listed(
     if mask_name is not None:
         return by_pattern(images, masks, mask_name)
     if images.samefile(masks):
-        return by_ending(images)
+        return by_ending(images, skip and not keep)  # what is not named as a mask is no image without findings
     found = find(images, "images")
-    return Listed(found, [[mask.path] if mask else [] for mask in pair(found, find(masks, "masks"), partly)])
+    own = pair(found, find(masks, "masks"), partly=keep or skip)
+    return Listed(found, [[mask.path] if mask else [] for mask in own])
 
 
 def _by_class(

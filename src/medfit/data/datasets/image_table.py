@@ -1,6 +1,7 @@
 """A user's own images, listed in a table with their targets."""
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -92,8 +93,12 @@ class ImageTable(Images):
         say(f"{file.name}: {told}{by}")
 
 
-def _name(path: Path) -> str:
-    return path.name
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    """Returns files by their names, by these without ending, and without leading noughts where only one fits."""
+    numbers = [str(int(stem(path))) if stem(path).isdecimal() else "" for path in paths]
+    counts = Counter(numbers)
+    found = {number: path for number, path in zip(numbers, paths, strict=True) if number and counts[number] == 1}
+    return found | {plain(stem(path)): path for path in paths} | {plain(path.name): path for path in paths}
 
 
 def _files(column: pd.Series, folder: Path, faults: Faults) -> list[Path]:
@@ -110,8 +115,7 @@ def _files(column: pd.Series, folder: Path, faults: Faults) -> list[Path]:
     for index, file in enumerate(files):
         if not file.exists() and file.parent.is_dir():
             if file.parent not in stems:
-                found = [path for path in visible(file.parent) if suffix(path)]
-                stems[file.parent] = {plain(name(path)): path for name in (stem, _name) for path in found}
+                stems[file.parent] = _by_name([path for path in visible(file.parent) if suffix(path)])
             files[index] = stems[file.parent].get(plain(file.name), file)
     if missing := [file.name for file in files if faults.missing(file)]:
         raise UserError(

@@ -106,8 +106,12 @@ def _stems(name: str, pattern: str, known: Mapping[str, object]) -> Iterator[str
                 yield part
 
 
-def by_ending(folder: Path) -> Listed:
+def by_ending(folder: Path, partly: bool) -> Listed:
     """Returns the images of a folder with the mask that lies beside each, told by its ending as ``_mask``.
+
+    Args:
+        folder: Of both.
+        partly: Whether images may be without a mask.
 
     Raises:
         UserError: no masks, masks without an image, images without a mask, or several masks of one.
@@ -124,7 +128,7 @@ def by_ending(folder: Path) -> Listed:
         owners[key].append(path)
     own = [owners[image.path.parent, _plain(image.path)] for image in found]
     for image, files in zip(found, own, strict=True):
-        if len(files) != 1:
+        if len(files) > 1 or not (files or partly):
             raise UserError(f"dataset.masks: {image.path.name} has {len(files) or 'no'} masks beside it{hint}")
     return Listed(found, own)
 
