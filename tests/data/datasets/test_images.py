@@ -105,3 +105,12 @@ def test_values_of_8_bits_among_larger_ones_are_told(capsys):
     assert "8 bits" not in capsys.readouterr().out
     made(small, large, large)
     assert "1 of 3 images have values of 8 bits" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_fourth_axis_is_told_where_nobody_names_the_channels(capsys):
+    volumes = Image(np.ones((5, 3, 4, 2), dtype=np.float32))
+    assert made(volumes, task="generation", channels=[f"c{n}" for n in range(5)]).num_dimensions == 3
+    made(Image(volumes.x[:1]), Image(X[None]), task="generation", channels=None)
+    assert "fourth axis" not in capsys.readouterr().out
+    made(volumes, task="generation", channels=None)
+    assert "volumes have a fourth axis, which is taken for 5 channels" in capsys.readouterr().out

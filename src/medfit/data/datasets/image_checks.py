@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -74,9 +75,9 @@ class Checked:
     marked: set[int] = field(default_factory=set)
     byte_rows: set[int] = field(default_factory=set)
 
-    def forms(self) -> list[Form]:
-        """Returns the form of each image that can be read."""
-        return [(shape[0], len(shape)) for shape in self.shapes.values()]
+    def forms(self, count: int | None = None) -> list[Form]:
+        """Returns the form of each image that can be read, or of the first ones."""
+        return [(shape[0], len(shape)) for shape in islice(self.shapes.values(), count)]
 
 
 def read_all(names: Sequence[str], readers: Sequence[Reader], wanted: Wanted, faults: Faults) -> tuple[Checked, Form]:
@@ -105,7 +106,7 @@ def read_all(names: Sequence[str], readers: Sequence[Reader], wanted: Wanted, fa
         with faults.of(name):
             image = read()
             if faults.on_error == "stop":
-                _check_form(name, image.x.shape, _usual([*found.forms()[:1], (len(image.x), image.x.ndim)], wanted))
+                _check_form(name, image.x.shape, _usual([*found.forms(1), (len(image.x), image.x.ndim)], wanted))
             if wanted.check(name, image):
                 found.marked.add(row)
             if image.x.dtype == np.uint8:

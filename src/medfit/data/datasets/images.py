@@ -14,6 +14,7 @@ from medfit.data.kinds.images import GenerationKind, ImageKind, MaskKind
 from medfit.data.readers.image_files import channel_names
 from medfit.errors import UserError
 from medfit.evidence.targets.known import named
+from medfit.terminal.console import say
 
 KINDS = {"segmentation": MaskKind(), "generation": GenerationKind()}  # all others have a class or a number each
 
@@ -62,6 +63,8 @@ class Images(Samples):
         _check_classes(task, about["target_names"], y, rows)
         super().__init__(y=y[rows], **_of_rows(about, rows, len(names), len(faults.reasons.keys() - {*names})))
         faults.tell("images")
+        if not channels and num_axes == 4 and num_channels > 1:
+            say(f"{self.name}: volumes have a fourth axis, which is taken for {num_channels} channels")
         self.kind = KINDS.get(task, ImageKind())
         self.channels = list(channels or channel_names(num_channels, flat=num_axes == 3))
         self.file_names, self._readers = [names[row] for row in rows], [readers[row] for row in rows]
