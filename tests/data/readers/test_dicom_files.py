@@ -170,3 +170,8 @@ def test_no_message_names_the_patient(tmp_path):
     write_series(tmp_path / "case", VOLUME, patient="Doe^Jane")
     write_slice(tmp_path / "case" / "z.dcm", VOLUME[0], patient="Doe^Jane")
     assert "Doe" not in refused(tmp_path / "case")
+
+
+@pytest.mark.parametrize("spacing", [[0, 0], [0.5, 0], [-1, 1], None])
+def test_a_spacing_of_nothing_is_not_known(tmp_path, spacing):
+    assert read_image(write_slice(tmp_path / "a.dcm", VOLUME[0], PixelSpacing=spacing)).spacing_mm is None

@@ -11,6 +11,7 @@ import numpy as np
 
 from medfit.data.datasets.roles import SPLIT_WORDS
 from medfit.data.readers.dicom_files import SUFFIXES as DICOM_SUFFIXES
+from medfit.data.readers.dicom_files import is_dicom
 from medfit.data.readers.image_files import stem, suffix
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -109,7 +110,9 @@ def find(folder: Path, option: str, skip: Callable[[Path], bool] = lambda path: 
         for path, name in _images(part, skip)
     ]
     if not found:
-        raise UserError(f"dataset.{option}: there are no images in '{folder.name}'")
+        dicom = any(map(is_dicom, others(folder)[:MOST_NAMED]))
+        hint = "; DICOM files need the ending .dcm here" if dicom else ""
+        raise UserError(f"dataset.{option}: there are no images in '{folder.name}'{hint}")
     check_unique([(image.split, image.name) for image in found], option)
     tell_left_out(folder, others(folder), "their endings are none of an image's")
     return found

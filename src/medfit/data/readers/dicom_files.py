@@ -69,9 +69,10 @@ def read_dicom(path: Path) -> RawImage:
         order, affine = stacked(path.name, found)
         return volume(path.name, pixels[order], affine)
     with whole(path, "DICOM"):
-        spacing = found[0].fact("PixelSpacing") or found[0].head.get("ImagerPixelSpacing")
-        spacing_mm = tuple(float(size) for size in spacing) if spacing else None
-    return RawImage(np.ascontiguousarray(np.moveaxis(pixels[0], -1, 0)), spacing_mm)
+        spacing = found[0].fact("PixelSpacing") or found[0].head.get("ImagerPixelSpacing") or ()
+        spacing_mm = tuple(float(size) for size in spacing)
+    known = len(spacing_mm) == 2 and min(spacing_mm) > 0
+    return RawImage(np.ascontiguousarray(np.moveaxis(pixels[0], -1, 0)), spacing_mm if known else None)
 
 
 def read_series(files: Sequence[Path], name: str) -> RawImage:
