@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fake_images import write_contours, write_flat, write_nifti, write_seg, write_series
+from medfit.config.compose import compose
 from medfit.data.datasets.image_masks import ImageMasks
 from medfit.errors import UserError
 
@@ -85,3 +86,10 @@ def test_a_mask_on_another_grid_than_its_image_is_refused(folder):
         write_nifti(folder / "nifti" / f"case{number}.nii", np.zeros((9, 9, 9), dtype=np.int16), np.diag([1, 1, 2, 1]))
     with pytest.raises(UserError, match="its pixels are no voxels of its image"):
         ImageMasks(str(folder / "nifti"), str(folder / "masks"), label_values={"GTV-1": "t", "gtv_1": "t"})
+
+
+def test_names_can_be_given_on_the_command_line():
+    lines = ["dataset.label_values={GTV-1: tumour, Left Lung: lung, 3: liver}", "dataset.on_error=skip"]
+    cfg = compose(["dataset=image_masks", "dataset.images=x", *lines]).dataset
+    assert dict(cfg.label_values) == {"GTV-1": "tumour", "Left Lung": "lung", 3: "liver"}
+    assert cfg.on_error == "skip"
