@@ -180,6 +180,17 @@ def test_contours_are_filled_where_they_lie_with_holes(tmp_path, directions):
     assert pair.mask.sum() == 17 and np.array_equal(pair.mask, pair.x[0])
 
 
+@pytest.mark.parametrize("directions", [(1, 0, 0, 0, 1, 0), MIRRORED, OBLIQUE])
+def test_voxels_whose_centres_lie_on_a_line_belong_to_the_structure(tmp_path, directions):
+    outer, inner = corners(1, 0, 0, 4, 4, directions), corners(1, 1, 1, 3, 3, directions)
+    expected = boxed(1, slice(0, 5), slice(0, 5)) - boxed(1, slice(2, 3), slice(2, 3))
+    for k in range(K):
+        more = {"ImageOrientationPatient": list(map(float, directions)), "PixelSpacing": list(SPACING)}
+        write_slice(tmp_path / "case" / f"{k}.dcm", expected[k], place(k, directions), **more)
+    pair = masked(tmp_path / "case", write_contours(tmp_path / "rt.dcm", {"a": [outer, inner]}), {})
+    assert np.array_equal(pair.mask, pair.x[0])
+
+
 def test_a_slanted_line_takes_the_pixels_whose_centres_it_encloses(tmp_path):
     straight = (1, 0, 0, 0, 1, 0)
     triangle = corners(0, 0, 0, 0, 0, straight)[:1] + np.array([[-0.1, -0.1, 0], [8.1, -0.1, 0], [-0.1, 2.4, 0]])

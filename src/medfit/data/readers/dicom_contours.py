@@ -9,11 +9,14 @@ import numpy as np
 from medfit.data.readers.raw_images import SAME_PLACE_VOXELS, RawImage
 from medfit.errors import UserError
 
+ON_LINE = 0.02  # of a pixel: files round their numbers
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
 def filled(name: str, contours: Sequence[Any], image: RawImage) -> np.ndarray:
-    """Returns which voxels' centres lie within contours; what two contours of a slice enclose is a hole.
+    """Returns which voxels' centres lie within contours or on their lines; what two of a slice enclose is a hole.
+
+    Many programs draw the lines through the outermost voxels' centres, so that these belong to the structure.
 
     Args:
         name: Of the structure, for messages.
@@ -35,8 +38,11 @@ def filled(name: str, contours: Sequence[Any], image: RawImage) -> np.ndarray:
     axis, by_slice = _slices(name, points, made.shape)
     planes = np.moveaxis(made, axis, 0)  # a view
     for number, outlines in by_slice.items():
-        for outline in outlines:
-            planes[number] ^= _inside(np.delete(outline, axis, axis=1), planes[number].shape)
+        flat = [np.delete(outline, axis, axis=1) for outline in outlines]
+        for outline in flat:
+            planes[number] ^= _inside(outline, planes[number].shape)
+        for outline in flat:
+            _mark_line(outline, planes[number])
     return made
 
 
@@ -84,3 +90,22 @@ def _inside(outline: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     line = Path(np.vstack([outline, outline[:1]]), closed=True)
     made[low[0] : high[0], low[1] : high[1]] = line.contains_points(grid.reshape(-1, 2)).reshape(grid.shape[:2])
     return made
+
+
+def _mark_line(outline: np.ndarray, plane: np.ndarray) -> None:
+    """Marks the pixels whose centres lie on a closed line.
+
+    Args:
+        outline: Points in pixels (points, 2).
+        plane: Bool, changed in its place.
+    """
+    for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        low = np.maximum(np.ceil(np.minimum(start, end) - ON_LINE), 0).astype(int)
+        high = np.minimum(np.floor(np.maximum(start, end) + ON_LINE) + 1, plane.shape).astype(int)
+        if (high <= low).any():
+            continue
+        grid = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
+        way, length = end - start, float(np.linalg.norm(end - start))
+        along = np.clip((grid - start) @ way / length**2, 0, 1) if length else np.zeros(grid.shape[:2])
+        apart = np.linalg.norm(grid - start - along[..., None] * way, axis=-1)
+        plane[low[0] : high[0], low[1] : high[1]] |= apart < ON_LINE
