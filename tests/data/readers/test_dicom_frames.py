@@ -62,6 +62,7 @@ def test_enhanced_files_of_a_frame_each_are_a_series(tmp_path):
         ({"stacks": [1, 1, 2, 2]}, "holds 2 stacks of slices"),
         ({"PerFrameFunctionalGroupsSequence": None}, "holds 4 frames and does not say where each lies"),
         ({"SharedFunctionalGroupsSequence": sequence()}, "frame 1: does not say its PixelSpacing"),
+        ({"ImagePositionPatient": None, "places": [(1, 2)] * 4}, "its ImagePositionPatient is not 3 numbers"),
         ({"SOPClassUID": SegmentationStorage}, "holds a segmentation (SEG); an image was expected"),
     ],
 )
@@ -83,3 +84,18 @@ def test_files_about_images_are_left_out_and_named(tmp_path, capsys):
     write_frames(tmp_path / "mask.dcm", SLICES, UP, series="1.3", SOPClassUID=SegmentationStorage)
     assert len(DicomSeries(str(tmp_path))) == 1
     assert "1 files are left out, as they hold no image: mask.dcm" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_number_of_frames_that_is_none_is_refused(tmp_path):
+    path = write_slice(tmp_path / "a.dcm", SLICES[0], NumberOfFrames=7)
+    path.write_bytes(path.read_bytes().replace(b"IS\x02\x007 ", b"IS\x02\x001A"))
+    assert "is not a whole DICOM file" in refused(path)
+    with pytest.raises(UserError, match="^a.dcm: is not a whole DICOM file"):
+        DicomSeries(str(tmp_path), slices=True)
+
+
+def test_values_that_are_none_are_not_told_in_warnings(tmp_path, recwarn):
+    path = write_slice(tmp_path / "a.dcm", SLICES[0], series="1.23456")
+    path.write_bytes(path.read_bytes().replace(b"1.23456", b"Doe^Jim"))
+    assert len(DicomSeries(str(tmp_path))) == 1
+    assert not [warning for warning in recwarn.list if "Doe" in str(warning.message)]

@@ -14,6 +14,7 @@ from medfit.data.datasets.image_patients import refuse_nameless, tags_of, tell_s
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.data.readers.dicom_files import has_image, header, is_dicom, read_dicom, read_series
+from medfit.data.readers.dicom_frames import num_frames
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -101,7 +102,7 @@ def _files(folder: Path, slices: bool, faults: Faults) -> list[_Slice]:
             elif not has_image(head := header(path)):
                 without.append(path)
             else:
-                if slices and (count := int(head.get("NumberOfFrames") or 1)) > 1:
+                if slices and (count := num_frames(path.name, head)) > 1:
                     raise UserError(f"{path.name}: holds {count} slices; dataset.slices=false reads it as a volume")
                 found.append(_Slice(path, tags_of(head), str(head.get("SeriesInstanceUID"))))
     tell_left_out(folder, rest, "they are no DICOM files")

@@ -44,10 +44,20 @@ def is_dicom(path: Path) -> bool:
 
 def header(path: Path) -> Any:
     """Returns a file's DICOM header, which names the patient: nothing of it may be told."""
+    return opened(path, pixels=False)
+
+
+def opened(path: Path, pixels: bool = True) -> Any:
+    """Returns a file's header, with its pixels or without; pydicom's warnings would tell its values, so there are none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     import pydicom  # late: a quick start
 
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     with whole(path, "DICOM"):
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        return pydicom.dcmread(path, stop_before_pixels=not pixels)
 
 
 def has_image(head: Any) -> bool:
@@ -103,13 +113,12 @@ def read_series(files: Sequence[Path], name: str) -> RawImage:
 
 def _pixels(path: Path) -> tuple[np.ndarray, list[Frame]]:
     """Returns float32 (frames, rows, columns, channels) and the frames."""
-    import pydicom  # late: a quick start
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    from pydicom.pixels import apply_color_lut, apply_modality_lut  # late: a quick start
 
     if not is_dicom(path):
         raise UserError(f"{path.name}: is not a whole DICOM file (it has no DICM mark)")
     with whole(path, "DICOM"):
-        head = pydicom.dcmread(path)
+        head = opened(path)
         if "PixelData" not in head or not has_image(head):
             what = NO_IMAGES.get(str(head.get("SOPClassUID")), "no image")
             raise UserError(f"{path.name}: holds {what}; an image was expected")

@@ -18,6 +18,7 @@ GROUPS = {  # of an enhanced file, in which each fact lies
     "RescaleIntercept": "PixelValueTransformationSequence",
     "StackID": "FrameContentSequence",
 }
+COUNTS = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 
 
 class Frame(NamedTuple):
@@ -47,11 +48,22 @@ class Frame(NamedTuple):
         """Returns a fact's numbers.
 
         Raises:
-            UserError: nothing is said.
+            UserError: nothing is said, or no numbers of the usual count.
         """
         if (value := self.fact(key)) is None or value == "":
             raise UserError(f"{self.name}: does not say its {key}, which a slice of a series needs")
-        return np.array(value, dtype=float).ravel()
+        try:
+            return np.array(value, dtype=float).reshape(COUNTS[key])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.name}: its {key} is not {COUNTS[key]} numbers") from error
+
+
+def num_frames(name: str, head: Any) -> int:
+    """Returns how many frames a file holds, by its header."""
+    try:
+        return int(head.get("NumberOfFrames") or 1)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name}: is not a whole DICOM file (its NumberOfFrames is no number)") from error
 
 
 def frames(name: str, head: Any) -> list[Frame]:
@@ -60,8 +72,7 @@ def frames(name: str, head: Any) -> list[Frame]:
     Raises:
         UserError: it has several and does not say where each lies.
     """
-    count = int(head.get("NumberOfFrames") or 1)
-    if count == 1:
+    if (count := num_frames(name, head)) == 1:
         return [Frame(name, head, 0)]
     if len(head.get("PerFrameFunctionalGroupsSequence") or ()) != count:
         raise UserError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfit.data.readers.dicom_contours import filled
-from medfit.data.readers.dicom_files import NO_IMAGES, dicom_files, header
+from medfit.data.readers.dicom_files import NO_IMAGES, dicom_files, header, opened
 from medfit.data.readers.dicom_frames import Frame
 from medfit.data.readers.raw_images import SAME_PLACE_VOXELS, RawImage, whole
 from medfit.data.readers.structures import Structure
@@ -30,11 +30,8 @@ def read_structures(path: Path, image: RawImage, image_path: Path) -> list[Struc
         UserError: the file is damaged or no such mask, the image does not say where it lies, or is another patient's
             or elsewhere in space.
     """
-    import pydicom  # late: a quick start
-
     file = _single(path)
-    with whole(file, "DICOM"):
-        head = pydicom.dcmread(file)
+    head = opened(file)
     kind = str(head.get("SOPClassUID"))
     if NO_IMAGES.get(kind) != SEG and kind != CONTOURS:
         raise UserError(f"{path.name}: of DICOM files, segmentations (SEG) and contours (RTSTRUCT) are masks alone")
