@@ -165,6 +165,7 @@ def test_a_table_s_missing_and_bad_images_are_left_out_with_their_rows(table, ca
     assert data.facts["site"].tolist() == ["x", "x", "y"] and data.excluded == {"image skipped": 2}
     shown = told(capsys)
     assert "gone: there is no such file" in shown and "bad.png: is not a whole PNG file" in shown
+    assert shown.endswith("; 3 images are used")
 
 
 def test_a_table_s_missing_image_ends_the_reading_at_once(table):

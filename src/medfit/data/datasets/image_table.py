@@ -90,7 +90,8 @@ class ImageTable(Images):
             **about,
         )
         by = f"; DICOM headers name {len(set(self.groups.tolist()))} patients" if by_header else ""
-        say(f"{file.name}: {told}{by}")
+        used = f"; {len(self)} images are used" if len(self) < len(files) else ""
+        say(f"{file.name}: {told}{by}{used}")
 
 
 def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
