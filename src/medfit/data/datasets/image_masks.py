@@ -85,11 +85,9 @@ class ImageMasks(Images):
         paths = [image.path for image in found]
         names = below(folder, paths)
         bare = [name for name, own in zip(names, files, strict=True) if not any(own.values())]
-        if empty_masks == "refuse":
-            _refuse_without_masks(bare, faults)
-        numbers = _numbers(layout, known, labels)
-        structures = Structures(_by_name(layout, known, labels), may_lack=empty_masks == "keep")
-        num_channels = len(channels) if channels else None
+        _refuse_without_masks([] if keep else bare, faults)
+        structures = Structures(_by_name(layout, known, labels), may_lack=keep)
+        numbers, num_channels = _numbers(layout, known, labels), len(channels) if channels else None
         super().__init__(
             name=folder.resolve().parent.name if folder.name.lower() == "images" else folder.resolve().name,
             names=names,
@@ -108,8 +106,8 @@ class ImageMasks(Images):
         )
         num_bare = len(set(bare) - faults.reasons.keys())
         without = f"; {num_bare} without a mask, taken as images without findings" if num_bare else ""
-        who = f"{len(set(self.groups.tolist()))} patients"
-        say(f"{self.name}: {len(self)} images of {who}{without}; {', '.join(known)}{structures.told(known)}")
+        told = f"{without}; {', '.join(known)}{structures.told(known)}"
+        say(f"{self.name}: {len(self)} images of {len(set(self.groups.tolist()))} patients{told}")
 
 
 def _classes(classes: Sequence[str] | None, layout: str, label_values: Mapping[int | str, str]) -> list[str]:
