@@ -9,7 +9,14 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    RTStructureSetStorage,
+    SegmentationStorage,
+    generate_uid,
+)
 
 from medfit.data.readers.image_files import read_image
 from medfit.errors import UserError
@@ -69,6 +76,89 @@ def write_series(folder, volume, order=None, apart=2.5, **more):
         write_slice(folder / f"{number:03}.dcm", volume[k], place=(0, 0, apart * k), **more)
         for number, k in enumerate(order)
     ]
+
+
+def sequence(**facts):
+    """A sequence of one item."""
+    item = Dataset()
+    for key, value in facts.items():
+        setattr(item, key, value)
+    return [item]
+
+
+def write_frames(
+    path, slices, places, directions=(1, 0, 0, 0, 1, 0), spacing=(1, 1), stacks=None, rescale=None, **more
+):
+    """An enhanced CT: slices int16 (frames, rows, columns), with a place each."""
+    stacks, rescale = stacks or [1] * len(slices), rescale or [(1, 0)] * len(slices)
+    each = []
+    for place, stack, (slope, offset) in zip(places, stacks, rescale, strict=True):
+        facts = Dataset()
+        facts.PlanePositionSequence = sequence(ImagePositionPatient=[float(number) for number in place])
+        facts.FrameContentSequence = sequence(StackID=str(stack))
+        facts.PixelValueTransformationSequence = sequence(RescaleSlope=slope, RescaleIntercept=offset)
+        each.append(facts)
+    of_all = {
+        "PixelMeasuresSequence": sequence(PixelSpacing=list(spacing)),
+        "PlaneOrientationSequence": sequence(ImageOrientationPatient=[float(number) for number in directions]),
+    }
+    gone = dict.fromkeys(["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"])
+    facts = {"SOPClassUID": EnhancedCTImageStorage, "NumberOfFrames": len(slices), "RescaleIntercept": None}
+    facts |= {"SharedFunctionalGroupsSequence": sequence(**of_all), "PerFrameFunctionalGroupsSequence": each}
+    facts |= {"PixelData": np.asarray(slices).tobytes()}
+    return write_slice(path, slices[0], **(gone | facts | more))
+
+
+def write_seg(path, frames, segments, directions=(1, 0, 0, 0, 1, 0), spacing=(1, 1), **more):
+    """A DICOM SEG: frames of (segment number, place, bool (rows, columns)), segments of number and label."""
+    each = []
+    for number, place, _ in frames:
+        facts = Dataset()
+        facts.PlanePositionSequence = sequence(ImagePositionPatient=[float(value) for value in place])
+        facts.SegmentIdentificationSequence = sequence(ReferencedSegmentNumber=number)
+        each.append(facts)
+    of_all = {
+        "PixelMeasuresSequence": sequence(PixelSpacing=list(spacing)),
+        "PlaneOrientationSequence": sequence(ImageOrientationPatient=[float(number) for number in directions]),
+    }
+    bits = np.stack([marks for _, _, marks in frames]).astype(np.uint8)
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    named = [sequence(SegmentNumber=number, SegmentLabel=label)[0] for number, label in segments.items()]
+    facts = {"SOPClassUID": SegmentationStorage, "Modality": "SEG", "SegmentationType": "BINARY"}
+    facts |= {"ImagePositionPatient": None, "ImageOrientationPatient": None, "PixelSpacing": None}
+    facts |= {"NumberOfFrames": len(frames), "SegmentSequence": named, "PerFrameFunctionalGroupsSequence": each}
+    facts |= {"SharedFunctionalGroupsSequence": sequence(**of_all), "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+    facts |= {"PixelData": packed + b"\0" * (len(packed) % 2), "series": "1.9"}
+    return write_slice(path, bits[0], **(facts | more))
+
+
+def write_contours(path, rois, patient="p", kind="CLOSED_PLANAR", frame=None):
+    """An RTSTRUCT: contours (points, 3) in DICOM's mm by the name of a structure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SOPClassUID, data.SOPInstanceUID = RTStructureSetStorage, generate_uid()
+    data.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    data.PatientID, data.Modality, data.SeriesInstanceUID = patient, "RTSTRUCT", "1.8"
+    data.StructureSetROISequence, data.ROIContourSequence = [], []
+    for number, (name, contours) in enumerate(rois.items(), 1):
+        roi = sequence(ROINumber=number, ROIName=name)[0]
+        if frame:
+            roi.ReferencedFrameOfReferenceUID = frame
+        data.StructureSetROISequence.append(roi)
+        items = [
+            sequence(
+                ContourGeometricType=kind,
+                NumberOfContourPoints=len(points),
+                ContourData=[f"{value:.6g}" for value in np.ravel(points)],
+            )[0]
+            for points in contours
+        ]
+        data.ROIContourSequence.append(sequence(ReferencedROINumber=number, ContourSequence=items)[0])
+    data.save_as(path, enforce_file_format=True)
+    return path
 
 
 def write_medmnist(path, shape=(28, 28), num_classes=2, width=1, **replaced):

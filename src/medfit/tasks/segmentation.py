@@ -132,8 +132,8 @@ class Segmentation(Supervised):
         resampled = any(image.resampled for image in outputs)
         if resampled and self.monitor == "val/loss":
             raise UserError(
-                "task.monitor=val/loss: with preprocessing.spacing_mm the loss is of resampled masks, which are easier "
-                "the coarser they are; monitor val/dice, which is of the masks as they were read"
+                "task.monitor=val/loss: with preprocessing.spacing_mm or size the loss is of resampled masks, which "
+                "are easier the coarser they are; monitor val/dice, which is of the masks as they were read"
             )
         loss = float(np.mean([image.loss for image in outputs]))
         return {"loss_resampled" if resampled else "loss": loss, **self.scores(outputs)}

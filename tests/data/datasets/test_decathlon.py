@@ -159,3 +159,81 @@ def test_an_empty_label_is_told(root):
 def test_an_empty_label_is_kept_if_wished(root):
     write_nifti(root / "labelsTr" / "case_002.nii.gz", np.zeros((20, 24, 18), dtype=np.uint8))
     assert len(Decathlon(str(root), empty_masks="keep")) == 4
+
+
+def nnunet(root, num_channels=2, **about):
+    """nnU-Net's layout: a file for each channel, whose values are 10 * case + channel."""
+    root.mkdir()
+    for case in (1, 2, 3):
+        for channel in range(num_channels):
+            data = np.full((4, 5, 6), 10 * case + channel, dtype=np.float32)
+            write_nifti(root / "imagesTr" / f"case_{case:03}_{channel:04}.nii.gz", data)
+        mask = np.zeros((4, 5, 6), dtype=np.uint8)
+        mask[0, 0, :case] = 1
+        write_nifti(root / "labelsTr" / f"case_{case:03}.nii.gz", mask)
+    known = {"channel_names": {"0": "T1", "1": "FLAIR"}, "labels": {"background": 0, "tumour": 1}, "numTraining": 3}
+    (root / "dataset.json").write_text(json.dumps(known | {"file_ending": ".nii.gz"} | about))
+    return root
+
+
+def test_channels_in_files_of_their_own_are_joined_in_order(tmp_path):
+    data = Decathlon(str(nnunet(tmp_path / "n")))
+    assert (data.channels, data.target_names) == (["T1", "FLAIR"], ["background", "tumour"])
+    assert [data.image(row).x[:, 0, 0, 0].tolist() for row in range(3)] == [[10, 11], [20, 21], [30, 31]]
+    assert [int(data.image(row).mask.sum()) for row in range(3)] == [1, 2, 3]
+
+
+def test_a_training_list_may_name_cases_rather_than_files(tmp_path):
+    listed = [{"image": f"./imagesTr/case_{n:03}.nii.gz", "label": f"./labelsTr/case_{n:03}.nii.gz"} for n in (1, 2, 3)]
+    assert len(Decathlon(str(nnunet(tmp_path / "n", training=listed))).channels) == 2
+
+
+def test_a_single_channel_in_files_with_its_number(tmp_path):
+    data = Decathlon(str(nnunet(tmp_path / "n", 1, channel_names={"0": "CT"})))
+    assert (len(data), data.channels, data.image(1).x.shape) == (3, ["CT"], (1, 4, 5, 6))
+
+
+def test_cases_with_numbers_of_their_own_are_no_channels(tmp_path):
+    root = nnunet(tmp_path / "n", channel_names={"0": "CT"})
+    for path in (root / "labelsTr").iterdir():
+        path.unlink()
+    for path in (root / "imagesTr").iterdir():
+        write_nifti(root / "labelsTr" / path.name, np.arange(120, dtype=np.uint8).reshape(4, 5, 6) // 119)
+    assert len(Decathlon(str(root))) == 6
+
+
+def test_a_case_that_lacks_a_channel_is_named_or_skipped(tmp_path):
+    root = nnunet(tmp_path / "n")
+    (root / "imagesTr" / "case_002_0000.nii.gz").unlink()
+    assert refused(root) == "case_002_0001.nii.gz: its case 'case_002' has no channel 0000 of 0000 to 0001"
+    data = Decathlon(str(root), on_error="skip")
+    assert data.file_names == ["case_001_0000.nii.gz", "case_003_0000.nii.gz"]
+    assert data.excluded == {"image skipped": 1}
+
+
+def test_a_channel_that_dataset_json_does_not_name_is_refused(tmp_path):
+    root = nnunet(tmp_path / "n", 3)
+    assert refused(root) == "case_001_0002.nii.gz: is a channel beyond the 2 that dataset.json names"
+
+
+def test_channels_that_lie_elsewhere_or_differ_in_size_are_refused(tmp_path):
+    root = nnunet(tmp_path / "n")
+    file = root / "imagesTr" / "case_002_0001.nii.gz"
+    write_nifti(file, np.ones((4, 5, 6), dtype=np.float32), np.diag([1, 1, 1.5, 1]))
+    assert "case_002_0001.nii.gz: lies up to" in refused(root)
+    write_nifti(file, np.ones((4, 5, 7), dtype=np.float32))
+    assert "case_002_0001.nii.gz: is a channel of 1 x (4, 5, 7) values; (4, 5, 6) of case_002_0000" in refused(root)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"background": 0, "tumour": 1, "ignore": 2}, "the label 'ignore' (2) marks voxels that are not to be judged"),
+        ({"background": 0, "whole": [1, 2], "core": 2}, "'whole' is a region of several labels, which may overlap"),
+    ],
+)
+def test_labels_of_which_medfit_has_no_classes_are_refused(tmp_path, labels, words):
+    root = nnunet(tmp_path / "n", labels=labels)
+    message = refused(root)
+    assert words in message and "dataset.classes=[background, ...]" in message
+    assert Decathlon(str(root), classes=["background", "a", "b"]).target_names == ["background", "a", "b"]

@@ -130,3 +130,19 @@ def test_a_damaged_image_is_told(folder):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert "dataset.root: there is no folder" in refused(tmp_path / "x")
+
+
+def test_what_a_mac_leaves_beside_the_folders_is_no_class(tmp_path):
+    for name in ("a", "b"):
+        write_flat(tmp_path / name / "1.png", np.ones((3, 4), dtype=np.uint8))
+        (tmp_path / "__MACOSX" / name).mkdir(parents=True)
+        (tmp_path / "__MACOSX" / name / "._1.png").write_bytes(b"left by a Mac")
+    assert len(ImageClasses(str(tmp_path))) == 2
+
+
+def test_dicom_files_without_an_ending_are_refused_with_the_way(tmp_path):
+    for name in ("a", "b"):
+        for path in write_series(tmp_path / name, np.ones((3, 3, 4), dtype=np.int16)):
+            path.rename(path.with_suffix(""))
+    with pytest.raises(UserError, match="there are no images in 'a'; DICOM files need the ending .dcm here$"):
+        ImageClasses(str(tmp_path))

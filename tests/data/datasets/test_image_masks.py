@@ -83,7 +83,7 @@ def test_sub_folders_say_the_split(tmp_path):
         write_flat(tmp_path / "masks" / f"{name}.png", mask(1))
     data = made(tmp_path)
     assert dict(zip(data.file_names, data.given_split.tolist(), strict=True)) == {
-        "a.png": "train", "b.png": "val", "c.png": "test", "d.png": "train",
+        "train/a.png": "train", "valid/b.png": "val", "test/c.png": "test", "train/d.png": "train",
     }  # fmt: skip
 
 
@@ -401,7 +401,8 @@ def test_channels_in_files_of_their_own_are_told(folder):
         path.rename(path.with_stem(f"{path.stem}_0000"))
         write_flat(path.with_stem(f"{path.stem}_0001"), grey())
     told = (
-        "4 images have no mask, the first: p0_0_0001.png; join channels in files of their own (_0000, _0001) into one"
+        "4 images have no mask, the first: p0_0_0001.png; dataset=decathlon reads nnU-Net's folder with a file for each "
+        "channel"
     )
     assert refused(folder) == f"dataset.masks: {told}"
 
@@ -465,3 +466,9 @@ def test_classes_that_do_not_fit_are_told(folder, classes, layout, words):
 )
 def test_a_wrong_pattern_is_told(folder, pattern, words):
     assert words in refused(folder, patient=pattern)
+
+
+def test_a_letter_is_the_same_however_a_system_writes_it(tmp_path):
+    write_flat(tmp_path / "images" / "caf\u00e9.png", grey())
+    write_flat(tmp_path / "masks" / "cafe\u0301_mask.png", mask(1))
+    assert made(tmp_path).image(0).mask.sum() == 10

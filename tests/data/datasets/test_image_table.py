@@ -66,7 +66,7 @@ def test_several_labels_are_multilabel(made):
 
 def test_rows_without_a_target_are_left_out(made):
     data = made("age", {"age": [None, *range(41, 48)]}, target_kind="regression")
-    assert (len(data), data.file_names[0]) == (NUM - 1, "x1.png")
+    assert (len(data), data.file_names[0]) == (NUM - 1, "xrays/x1.png")
 
 
 def test_endings_may_be_left_out(made, tmp_path):
@@ -122,3 +122,23 @@ def test_missing_files_beside_a_table_in_the_working_folder_are_told_with_its_na
     (tmp_path / "list.csv").write_text("image,sick\ngone.png,0\nlost.png,1\n")
     with pytest.raises(UserError, match=f"2 files are not in '{tmp_path.name}', the first: gone.png"):
         ImageTable("list.csv", "sick")
+
+
+@pytest.mark.parametrize("cell", ["caf\u00e9", "caf\u00e9.png"])
+def test_a_letter_in_a_cell_is_the_same_however_a_system_writes_it(tmp_path, cell):
+    write_flat(tmp_path / "cafe\u0301.png", np.ones((3, 4), dtype=np.uint8))
+    write_flat(tmp_path / "b.png", np.ones((3, 4), dtype=np.uint8))
+    (tmp_path / "t.csv").write_text(f"image,age\n{cell},40.5\nb,41.5\n", encoding="utf-8")
+    assert len(ImageTable(str(tmp_path / "t.csv"), "age", target_kind="regression")) == 2
+
+
+def test_numbers_of_files_may_have_lost_their_noughts(tmp_path):
+    for name in ("0001", "0002", "03", "003", "4"):
+        write_flat(tmp_path / f"{name}.png", np.ones((3, 4), dtype=np.uint8))
+    table = tmp_path / "t.csv"
+    table.write_text("image,age\n0001,40.5\n0002,41.5\n4,42.5\n")
+    data = ImageTable(str(table), "age", target_kind="regression")
+    assert data.file_names == ["0001.png", "0002.png", "4.png"]
+    table.write_text("image,age\n0001,40.5\n3,41.5\n")
+    with pytest.raises(UserError, match="1 files are not in .*, the first: 3$"):
+        ImageTable(str(table), "age", target_kind="regression")

@@ -3,7 +3,7 @@ import functools
 import numpy as np
 import pytest
 
-from medfit.data.datasets import images
+from medfit.data.datasets import image_checks
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.errors import UserError
@@ -36,7 +36,7 @@ def test_images_of_any_sizes_are_kept_as_read():
 
 
 def test_images_beyond_the_memory_are_read_again(monkeypatch):
-    monkeypatch.setattr(images, "RESIDENT_SHARE", 0)
+    monkeypatch.setattr(image_checks, "RESIDENT_SHARE", 0)
     data = made(Image(X, MASK))
     assert data._kept == {}
     assert np.array_equal(data[0][0].x, X)
@@ -96,3 +96,21 @@ def test_an_empty_mask_is_kept_if_wished():
 
 def test_nothing_but_empty_masks_are_refused():
     assert "every mask is empty" in refused(Image(X, 0 * MASK), empty_masks="keep")
+
+
+def test_values_of_8_bits_among_larger_ones_are_told(capsys):
+    small, large = Image((9 * X).astype(np.uint8), MASK), Image((900 * X).astype(np.uint16), MASK)
+    made(small, small)
+    made(large, large)
+    assert "8 bits" not in capsys.readouterr().out
+    made(small, large, large)
+    assert "1 of 3 images have values of 8 bits" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_fourth_axis_is_told_where_nobody_names_the_channels(capsys):
+    volumes = Image(np.ones((5, 3, 4, 2), dtype=np.float32))
+    assert made(volumes, task="generation", channels=[f"c{n}" for n in range(5)]).num_dimensions == 3
+    made(Image(volumes.x[:1]), Image(X[None]), task="generation", channels=None)
+    assert "fourth axis" not in capsys.readouterr().out
+    made(volumes, task="generation", channels=None)
+    assert "volumes have a fourth axis, which is taken for 5 channels" in capsys.readouterr().out

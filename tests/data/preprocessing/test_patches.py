@@ -540,3 +540,33 @@ def test_large_images_and_volumes_are_evaluated_one_by_one():
     assert [len(places) for places in large.in_order()] == [1, 1, 1]
     volumes = patches(images((8, 9, 10), 2), [0]).evaluation(range(2))
     assert [len(places) for places in volumes.in_order()] == [1, 1]
+
+
+def test_flat_images_of_several_sizes_are_stretched_and_scored_on_their_own_masks():
+    given = [*images((20, 24), 2), *images((40, 24), 1, spacing=(0.5, 1.0))]
+    made = PatchPreprocessing(data_set(given), size=[10, 12], scaling="none")
+    prepared = prepared_by(made, [0])
+    x, mask = prepared.image_and_mask(0)
+    assert x.shape == (2, 10, 12) and mask.shape == (10, 12) and set(mask.unique().tolist()) <= {0, 1, 2}
+    assert np.array_equal(mask, given[0].mask[1::2, 1::2])  # of four equally near ones, the last
+    assert [tuple(prepared.native_mask(row).shape) for row in range(3)] == [(20, 24), (20, 24), (40, 24)]
+    assert np.array_equal(prepared.native_mask(2), given[2].mask)
+    assert made.spacing(2) == (2.0, 2.0) and made.spacing(2, native=True) == (0.5, 1.0)
+    assert made.patch_size == (16, 16) and prepared.fitted.size == [10, 12]
+
+
+def test_one_number_is_the_size_of_both_axes():
+    assert prepared_by(PatchPreprocessing(data_set(images()), size=16), [0]).image_and_mask(0)[1].shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "words"),
+    [
+        (images((4, 5, 6)), {"size": 8}, "is of flat images"),
+        (images(spacing=(1.0, 1.0)), {"size": 8, "spacing_mm": [2, 2]}, "without spacing_mm"),
+        (images(), {"size": [8, 8, 8]}, "expected one number or 2, not 3"),
+    ],
+)
+def test_a_size_that_does_not_fit_the_images_is_refused(given, more, words):
+    with pytest.raises(UserError, match=f"preprocessing.size: .*{words}"):
+        PatchPreprocessing(data_set(given), **more)

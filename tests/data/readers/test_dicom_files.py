@@ -163,10 +163,15 @@ def test_a_compression_that_cannot_be_read_is_named(tmp_path):
 
 def test_several_frames_in_one_file_are_refused(tmp_path):
     path = write_slice(tmp_path / "a.dcm", np.zeros((4, 4), np.int16), NumberOfFrames=2)
-    assert "holds 2 images" in refused(path)
+    assert "holds 2 frames and does not say where each lies, as a film" in refused(path)
 
 
 def test_no_message_names_the_patient(tmp_path):
     write_series(tmp_path / "case", VOLUME, patient="Doe^Jane")
     write_slice(tmp_path / "case" / "z.dcm", VOLUME[0], patient="Doe^Jane")
     assert "Doe" not in refused(tmp_path / "case")
+
+
+@pytest.mark.parametrize("spacing", [[0, 0], [0.5, 0], [-1, 1], None])
+def test_a_spacing_of_nothing_is_not_known(tmp_path, spacing):
+    assert read_image(write_slice(tmp_path / "a.dcm", VOLUME[0], PixelSpacing=spacing)).spacing_mm is None

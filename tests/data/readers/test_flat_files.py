@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
 from fake_images import GREY, few, refused, write_flat
+from medfit.data.readers.flat_files import turned_by_tag
 from medfit.data.readers.image_files import read_image
 from medfit.errors import UserError
 
@@ -131,3 +133,19 @@ def test_no_cut_tiff_is_read_with_wrong_values(compression, share):
 def test_a_stack_in_a_tiff_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
     assert "a stack of them" in refused(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("how", range(1, 9))
+def test_a_tiff_is_turned_as_its_tag_says(tmp_path, how):
+    path = write_flat(tmp_path / "a.tif", GREY, tiffinfo={274: how})
+    exif = PillowImage.Exif()
+    exif[274] = how
+    with PillowImage.open(write_flat(tmp_path / "a.png", GREY, exif=exif)) as image:
+        assert np.array_equal(read_image(path).x[0], np.asarray(ImageOps.exif_transpose(image)))
+    assert turned_by_tag(path) == turned_by_tag(tmp_path / "a.png") == how
+
+
+def test_a_png_of_several_images_is_refused(tmp_path):
+    first = PillowImage.fromarray(GREY)
+    first.save(tmp_path / "a.png", save_all=True, append_images=[PillowImage.fromarray(255 - GREY)])
+    assert "holds several images" in refused(tmp_path / "a.png")

@@ -243,3 +243,23 @@ def test_an_unknown_ending_is_told(tmp_path):
 )
 def test_names_are_parted_from_endings(name, ending, bare):
     assert (suffix(Path(name)), stem(Path(name))) == (ending, bare)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shape", "refused_as"),
+    [(1, (6, 8), None), (3, (6, 8), "turns it"), (6, (6, 6), "turns it"), (6, (6, 8), None)],
+)
+def test_an_image_that_a_tag_turns_has_no_mask_of_which_nobody_can_tell_whether_it_is_turned(
+    tmp_path, orientation, shape, refused_as
+):
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    image = write_flat(tmp_path / "a.jpg", np.ones(shape, dtype=np.uint8), exif=exif)
+    mask = write_flat(tmp_path / "mask.png", np.ones(shape[::-1] if orientation > 4 else shape, dtype=np.uint8))
+    if refused_as:
+        with pytest.raises(UserError, match=f"^a.jpg: an EXIF tag {refused_as}"):
+            read_pair(image, {1: [mask]}, indexed)
+    else:
+        assert read_pair(image, {1: [mask]}, indexed).x.shape == (1, *(shape[::-1] if orientation > 4 else shape))
+    alike = write_flat(tmp_path / "alike.png", np.ones(shape, dtype=np.uint8), exif=exif)
+    assert read_pair(image, {1: [alike]}, indexed).mask.all()

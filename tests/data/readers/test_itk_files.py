@@ -12,7 +12,7 @@ from medfit.data.readers.itk_files import SUFFIXES
 def test_a_file_is_refused_with_what_reads_it_where_nothing_does(tmp_path, monkeypatch, ending):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     (tmp_path / f"a{ending}").touch()
-    told = f"a{ending}: is read by SimpleITK; run 'pip install SimpleITK', or turn it into NIfTI"
+    told = f"a{ending}: is read by SimpleITK; run pip install 'medfit[formats]', or turn it into NIfTI"
     assert refused(tmp_path / f"a{ending}") == told
 
 

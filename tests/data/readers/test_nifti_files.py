@@ -33,7 +33,7 @@ def test_a_fourth_axis_of_a_nifti_is_channels(tmp_path):
     data = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
     image = read_image(write_nifti(tmp_path / "a.nii", data))
     assert np.array_equal(image.x, np.moveaxis(data, -1, 0))
-    assert channel_names(image) == [f"channel {n}" for n in range(1, 6)]
+    assert channel_names(len(image.x), flat=False) == [f"channel {n}" for n in range(1, 6)]
 
 
 def test_a_scaled_nifti_has_its_values_as_nibabel_reads_them(tmp_path):

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from medfit.data.datasets.faults import Faults, OnError
+from medfit.data.datasets.image_channels import cases_of
 from medfit.data.datasets.image_folders import Found, find, folder_of, pair
 from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
-from medfit.data.readers.image_files import channel_names, read_image, read_pair
+from medfit.data.readers.image_files import read_pair
 from medfit.data.readers.mask_numbers import indexed
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
-Pair = tuple[Path, list[Path]]  # an image and its masks
+Pair = tuple[list[Path], list[Path]]  # an image's files, one for each channel or of all, and its masks
 
 
 class Decathlon(Images):
@@ -22,17 +24,19 @@ class Decathlon(Images):
 
     A folder holds ``imagesTr`` and ``labelsTr`` with a NIfTI file for each case, and ``dataset.json`` with the
     ``training`` pairs, the ``labels`` and the ``modality`` of each channel; without it all files of the same name are
-    pairs. ``imagesTs`` has no labels and is not read.
+    pairs. ``imagesTs`` has no labels and is not read. In nnU-Net's layout, a case's channels lie in files of their own
+    (``case_0000.nii.gz``, ``case_0001.nii.gz``), and are joined in the order of their numbers.
 
     Source of the Decathlon's tasks: Antonelli et al., Nature Communications 2022 (CC BY-SA 4.0).
 
     Args:
         root: The task's folder, relative to where the command is run.
         classes: Their names in the order of the labels' numbers, the background first; None takes ``dataset.json``'s.
-        channels: Names of the images' channels; None takes ``dataset.json``'s, or names them from the first image.
+        channels: Names of the images' channels; None takes ``dataset.json``'s, or names them from the images.
         patient: A regular expression whose first group in an image's file name is the patient; None where each image
             is one.
         empty_masks: Whether a mask of nothing but background is taken (``keep``) or is a mistake (``refuse``).
+        on_error: ``stop`` at the first image that can't be used, or ``skip`` all of them, and list why.
         name: Of the data set; None for the folder's.
         source: Where the data come from.
 
@@ -48,27 +52,33 @@ class Decathlon(Images):
         channels: Sequence[str] | None = None,
         patient: str | None = None,
         empty_masks: Literal["refuse", "keep"] = "refuse",
+        on_error: OnError = "stop",
         name: str | None = None,
         source: str = "the user's own, in the Decathlon's layout",
     ) -> None:
-        folder = folder_of(root, "root")
+        folder, faults = folder_of(root, "root"), Faults(on_error)
         about = _read_about(folder)
-        listed = about.get("training")
-        pairs = _listed(folder, listed) if listed else _beside(folder, partly=empty_masks == "keep")
-        names = [image.name for image, _ in pairs]
-        known = list(classes or _in_order(about.get("labels"), "labels"))
+        listed, keep = about.get("training"), empty_masks == "keep"
+        named = _in_order(_modality(about), "modality")
+        if _are_there(folder, listed):
+            pairs = _listed(folder, listed, faults)
+        else:
+            pairs = _beside(folder, keep, len(named), faults)
+        names = [files[0].name for files, _ in pairs]
+        known = list(classes or _in_order(_labels(about), "labels"))
         if not known:
             raise UserError("dataset.classes is needed where dataset.json does not name the labels")
         super().__init__(
             name=name or folder.resolve().name,
             names=names,
-            readers=[functools.partial(read_pair, image, {1: labels}, indexed) for image, labels in pairs],
-            channels=channels or _in_order(_modality(about), "modality") or channel_names(read_image(pairs[0][0])),
+            readers=[functools.partial(read_pair, files, {1: labels}, indexed) for files, labels in pairs],
+            channels=channels or named,
             task="segmentation",
             target_names=known,
-            groups=patients_of([image for image, _ in pairs], patient),
+            groups=patients_of([files[0] for files, _ in pairs], patient, names, faults),
             empty_masks=empty_masks,
             source=source,
+            faults=faults,
         )
         say(f"{self.name}: {len(self)} volumes of {len(set(self.groups.tolist()))} patients; {', '.join(known)}")
 
@@ -89,6 +99,25 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 def _modality(about: Mapping[str, Any]) -> Any:
     return about.get("modality") or about.get("channel_names")  # the second is nnU-Net's word
+
+
+def _labels(about: Mapping[str, Any]) -> Any:
+    """Returns the labels by name or number.
+
+    Raises:
+        UserError: what medfit has no classes for: regions of several numbers, voxels that are not to be judged.
+    """
+    labels = about.get("labels")
+    if isinstance(labels, Mapping):
+        way = "'dataset.classes=[background, ...]' names the masks' numbers, each a class"
+        if regions := [str(name) for name, numbers in labels.items() if isinstance(numbers, list)]:
+            raise UserError(f"dataset.json: '{regions[0]}' is a region of several labels, which may overlap; {way}")
+        if "ignore" in labels:
+            raise UserError(
+                f"dataset.json: the label 'ignore' ({labels['ignore']}) marks voxels that are not to be judged, which "
+                f"medfit can't leave out of loss and scores; take these cases or marks away, or {way}"
+            )
+    return labels
 
 
 def _in_order(named: Any, key: str) -> list[str]:
@@ -114,24 +143,35 @@ def _is_number(key: Any) -> bool:
     return str(key).isdigit()
 
 
-def _listed(folder: Path, training: Any) -> list[Pair]:
+def _are_there(folder: Path, training: Any) -> bool:
+    """Tells whether a training list names files; nnU-Net's names cases, whose files have a channel's number."""
+    if not training or not list(folder.glob("imagesTr/*_0000.*")):
+        return bool(training)
+    return any((folder / pair["image"]).exists() for pair in training if isinstance(pair, dict) and "image" in pair)
+
+
+def _listed(folder: Path, training: Any, faults: Faults) -> list[Pair]:
     """Returns the pairs that ``dataset.json`` lists."""
     try:
-        pairs = [(folder / pair["image"], [folder / pair["label"]]) for pair in training]
+        pairs = [([folder / pair["image"]], [folder / pair["label"]]) for pair in training]
     except (KeyError, TypeError) as error:
         raise UserError("dataset.json: its training list does not pair images and labels") from error
-    if missing := [file.name for image, labels in pairs for file in (image, *labels) if not file.is_file()]:
+    if missing := [file.name for files, labels in pairs for file in files + labels if faults.missing(file)]:
         raise UserError(
             f"dataset.json: {len(missing)} files of its training list are not there, the first: {missing[0]}"
         )
     return pairs
 
 
-def _beside(folder: Path, partly: bool) -> list[Pair]:
+def _beside(folder: Path, keep: bool, num_channels: int, faults: Faults) -> list[Pair]:
     """Returns the files of the same name in ``imagesTr`` and ``labelsTr``."""
     images, labels = (_files(folder, part) for part in ("imagesTr", "labelsTr"))
-    found = zip(images, pair(images, labels, partly), strict=True)
-    return [(image.path, [label.path] if label else []) for image, label in found]
+    cases = cases_of(images, {label.name for label in labels}, num_channels, faults)
+    own = pair([case.found for case in cases], labels, keep or faults.on_error == "skip")
+    for case, mask in zip(cases, own, strict=True):
+        if mask is None and not keep:
+            faults.reasons[case.files[0].name] = f"{case.files[0].name}: has no mask"
+    return [(case.files, [label.path] if label else []) for case, label in zip(cases, own, strict=True)]
 
 
 def _files(folder: Path, part: str) -> list[Found]:

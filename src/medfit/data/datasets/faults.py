@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from medfit.errors import UserError
@@ -27,13 +28,22 @@ class Faults:
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Ends the block at an error of a file, and keeps the reason if it is skipped."""
+        """Ends the block at an error of a file, and keeps the reason if it is skipped.
+
+        Args:
+            name: Of the file, below the data set's folder.
+        """
         try:
             yield
         except UserError as error:
+            placed = _placed(error, name)
             if self.on_error == "stop":
-                raise
-            self.reasons[name] = str(error)
+                raise placed from error.__cause__
+            self.reasons[name] = str(placed)
+
+    def missing(self, file: Path) -> bool:
+        """Tells whether a file is missing that ends the reading at once; else its reader will miss it."""
+        return self.on_error == "stop" and not file.exists()
 
     def tell(self, what: str) -> None:
         """Lists what was skipped.
@@ -48,3 +58,9 @@ class Faults:
             say(f"  {reason}")
         if len(self.reasons) > MOST_LISTED:
             say(f"  and {len(self.reasons) - MOST_LISTED} more")
+
+
+def _placed(error: UserError, name: str) -> UserError:
+    """Returns an error whose file has its folders, where the file's reader knows the last part of its name alone."""
+    last, message = name.rpartition("/")[2], str(error)
+    return UserError(f"{name}{message.removeprefix(last)}") if message.startswith(f"{last}: ") else error

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from medfit.data.datasets.faults import Faults, OnError
 from medfit.data.datasets.image_folders import (
     Found,
+    below,
     find,
     folder_of,
     loose_images,
@@ -18,7 +20,7 @@ from medfit.data.datasets.image_folders import (
 )
 from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
-from medfit.data.readers.image_files import channel_names, read_image
+from medfit.data.readers.image_files import read_image
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 
@@ -36,7 +38,8 @@ class ImageClasses(Images):
             DICOM files, and for each other image as a patient; ``StudyInstanceUID`` for DICOM files without the former.
         positive: The positive one of two classes; None for the last in the alphabet.
         channels: Names of the images' channels; one name for colour images turns them grey, three for grey ones give
-            them colours. None to name them from the first image.
+            them colours. None to name them from the images.
+        on_error: ``stop`` at the first image that can't be used, or ``skip`` all of them, and list why.
 
     Raises:
         UserError: a single class, a class without images, images beside the class folders, and all that
@@ -49,19 +52,22 @@ class ImageClasses(Images):
         patient: str | None = None,
         positive: str | None = None,
         channels: Sequence[str] | None = None,
+        on_error: OnError = "stop",
     ) -> None:
-        folder = folder_of(root, "root")
+        folder, faults = folder_of(root, "root"), Faults(on_error)
         found, labels = _find(folder)
-        names = [image.path.name for image in found]
+        paths = [image.path for image in found]
+        names = below(folder, paths)
         num_channels = len(channels) if channels else None
         super().__init__(
             name=folder.resolve().name,
             names=names,
-            readers=[functools.partial(read_image, image.path, num_channels) for image in found],
-            channels=channels or channel_names(read_image(found[0].path)),
-            groups=patients_of([image.path for image in found], patient),
+            readers=[functools.partial(read_image, path, num_channels) for path in paths],
+            channels=channels,
+            groups=patients_of(paths, patient, names, faults),
             given_split=splits_of(found),
             source="the user's own",
+            faults=faults,
             **_targets(labels, positive),
         )
         told = f"{self.task} ({', '.join(self.target_names)})" if labels else "no class folders, so for generation"

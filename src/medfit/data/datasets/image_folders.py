@@ -1,6 +1,7 @@
 """Finding images in folders: their splits, and the mask that belongs to each."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from medfit.data.datasets.roles import SPLIT_WORDS
 from medfit.data.readers.dicom_files import SUFFIXES as DICOM_SUFFIXES
+from medfit.data.readers.dicom_files import is_dicom
 from medfit.data.readers.image_files import stem, suffix
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -49,8 +51,23 @@ def folder_of(path: str, option: str) -> Path:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Returns what a folder holds, in order of names, but for hidden files and the ``._`` files of a Mac."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """Returns what a folder holds, in order of names, but for hidden files and what a Mac leaves beside the data."""
+    return sorted(path for path in folder.iterdir() if not hidden(folder, path))
+
+
+def plain(name: str) -> str:
+    """Returns a name that is the same however a system writes é: a Mac takes two letters."""
+    return unicodedata.normalize("NFC", name)
+
+
+def hidden(folder: Path, path: Path) -> bool:
+    """Tells whether a file or folder is none of a folder's data, by its name or that of a folder it is in."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
+
+
+def below(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Returns names of files for messages: below a folder where they lie there, else as they are."""
+    return [(path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix() for path in paths]
 
 
 def loose_images(folder: Path) -> list[Path]:
@@ -93,7 +110,9 @@ def find(folder: Path, option: str, skip: Callable[[Path], bool] = lambda path: 
         for path, name in _images(part, skip)
     ]
     if not found:
-        raise UserError(f"dataset.{option}: there are no images in '{folder.name}'")
+        dicom = any(map(is_dicom, others(folder)[:MOST_NAMED]))
+        hint = "; DICOM files need the ending .dcm here" if dicom else ""
+        raise UserError(f"dataset.{option}: there are no images in '{folder.name}'{hint}")
     check_unique([(image.split, image.name) for image in found], option)
     tell_left_out(folder, others(folder), "their endings are none of an image's")
     return found
@@ -105,7 +124,8 @@ def others(folder: Path) -> list[Path]:
     Files in a folder without an image of a known ending may be slices of a DICOM series, and are left to its reader.
     """
     found: list[Path] = []
-    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith("."))):
+    inner = (path for path in folder.rglob("*") if path.is_dir() and not hidden(folder, path))
+    for place in (folder, *inner):
         files = [path for path in visible(place) if path.is_file()]
         if place == folder or any(map(suffix, files)):
             found += [path for path in files if not suffix(path)]
@@ -160,7 +180,8 @@ def pair(images: Sequence[Found], masks: Sequence[Found], partly: bool = False) 
             break
     for names, what in (([] if partly else lonely, "images have no mask"), (unused, "masks have no image")):
         if names:
-            hint = "; join channels in files of their own (_0000, _0001) into one" if CHANNEL.search(names[0]) else ""
+            channels = CHANNEL.search(names[0])  # dataset=decathlon joins them
+            hint = "; dataset=decathlon reads nnU-Net's folder with a file for each channel" if channels else ""
             hint = hint or (
                 "; dataset.empty_masks=keep takes them as images without findings" if names is lonely else ""
             )
@@ -177,6 +198,7 @@ def _without(files: Sequence[Found], keys: Sequence[Key], others: Sequence[Key])
 
 
 def _key(name: str, loosen: bool) -> str:
+    name = plain(name)
     while loosen and (shorter := COMMON_ENDING.sub("", name)) != name and shorter:
         name = shorter
     return name

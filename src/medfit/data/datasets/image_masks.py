@@ -7,12 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from medfit.data.datasets.image_folders import Found, find, folder_of, pair, splits_of, visible
+from medfit.data.datasets.faults import Faults, OnError
+from medfit.data.datasets.image_folders import Found, below, find, folder_of, pair, splits_of, visible
 from medfit.data.datasets.image_patients import patients_of
 from medfit.data.datasets.images import Images
 from medfit.data.datasets.mask_files import Listed, by_ending, by_pattern, by_table
-from medfit.data.readers.image_files import channel_names, read_image, read_pair
+from medfit.data.readers.image_files import read_pair
 from medfit.data.readers.mask_numbers import Binary, Labels, Numbers, indexed
+from medfit.data.readers.structures import Structures
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
 
@@ -24,10 +26,10 @@ class ImageMasks(Images):
     """Images and their masks, for segmentation.
 
     Images are PNG, JPEG, BMP, GIF, WebP, TIFF, NIfTI or DICOM files, or a sub-folder for each case with a DICOM series;
-    masks are any of these but DICOM. Sub-folders ``train``, ``val`` and ``test`` of the images give the split. A mask
-    belongs to the image of its name; names may differ by common endings, as ``_mask``, ``_seg`` or nnU-Net's
-    ``_0000``. Masks beside their images are told by these endings. ``mask_name`` or ``pairs`` say it otherwise; both
-    unite several masks of one image, as one for each instance.
+    masks are any of these, and of DICOM segmentations (SEG) and contours (RTSTRUCT). Sub-folders ``train``, ``val``
+    and ``test`` of the images give the split. A mask belongs to the image of its name; names may differ by common
+    endings, as ``_mask``, ``_seg`` or nnU-Net's ``_0000``. Masks beside their images are told by these endings.
+    ``mask_name`` or ``pairs`` say it otherwise; both unite several masks of one image, as one for each instance.
 
     Args:
         images: The images' folder, relative to where the command is run.
@@ -41,13 +43,15 @@ class ImageMasks(Images):
         pairs: A CSV with the columns ``image`` and ``mask``, files in these folders, and perhaps ``patient`` and
             ``split``.
         label_values: The class of each value that a mask holds, as ``{100: liver, 255: background}``; 0 is the
-            background.
+            background. Of a DICOM mask, the class of each structure, by its number or name, as ``{GTV-1: tumour}``;
+            the others are left out. None takes the structures that are named as the classes.
         patient: A regular expression whose first group in a file's name is the patient; None for the ``PatientID`` of
             DICOM files, and for each other image as a patient; ``StudyInstanceUID`` for DICOM files without the former.
         channels: Names of the images' channels; one name for colour images turns them grey. None to name them from
-            the first image.
+            the images.
         empty_masks: Whether images without a mask, or with one of nothing but background, are taken as images without
             findings (``keep``) or are a mistake (``refuse``).
+        on_error: ``stop`` at the first image that can't be used, or ``skip`` all of them, and list why.
 
     Raises:
         UserError: an image without a mask or the reverse, an image as its own mask, and all that :class:`Images`
@@ -62,44 +66,51 @@ class ImageMasks(Images):
         layout: Layout = "indexed",
         mask_name: str | None = None,
         pairs: str | None = None,
-        label_values: Mapping[int, str] | None = None,
+        label_values: Mapping[int | str, str] | None = None,
         patient: str | None = None,
         channels: Sequence[str] | None = None,
         empty_masks: Literal["refuse", "keep"] = "refuse",
+        on_error: OnError = "stop",
     ) -> None:
-        names = _classes(classes, layout, label_values or {})
+        labels = {int(key) if str(key).isdecimal() else key: name for key, name in (label_values or {}).items()}
+        faults, known = Faults(on_error), _classes(classes, layout, labels)
         folder, keep = folder_of(images, "images"), empty_masks == "keep"
         mask_folder = folder if masks is None else folder_of(masks, "masks")
         if layout == "file_per_class":
-            found, files, patients = *_by_class(folder, mask_folder, names, mask_name, pairs, keep), None
+            partly, patients = keep or on_error == "skip", None
+            found, files = _by_class(folder, mask_folder, known, mask_name, pairs, partly)
         else:
-            listed = _listed(folder, mask_folder, mask_name, pairs, keep)
+            listed = _listed(folder, mask_folder, mask_name, pairs, keep, faults)
             found, files, patients = listed.images, [{1: own} for own in listed.masks], listed.patients
-        bare = _without_masks(found, files, keep)
-        numbers = _numbers(layout, names, label_values or {})
-        num_channels = len(channels) if channels else None
         paths = [image.path for image in found]
+        names = below(folder, paths)
+        bare = [name for name, own in zip(names, files, strict=True) if not any(own.values())]
+        _refuse_without_masks([] if keep else bare, faults)
+        structures = Structures(_by_name(layout, known, labels), may_lack=keep)
+        numbers, num_channels = _numbers(layout, known, labels), len(channels) if channels else None
         super().__init__(
             name=folder.resolve().parent.name if folder.name.lower() == "images" else folder.resolve().name,
-            names=[path.name for path in paths],
+            names=names,
             readers=[
-                functools.partial(read_pair, path, own, numbers, num_channels)
+                functools.partial(read_pair, path, own, numbers, num_channels, structures)
                 for path, own in zip(paths, files, strict=True)
             ],
-            channels=channels or channel_names(read_image(paths[0])),
+            channels=channels,
             task="segmentation",
-            target_names=names,
-            groups=patients_of(paths, patient) if patient or not patients else np.array(patients),
+            target_names=known,
+            groups=patients_of(paths, patient, names, faults) if patient or not patients else np.array(patients),
             given_split=splits_of(found),
             empty_masks=empty_masks,
             source="the user's own",
+            faults=faults,
         )
-        without = f"; {bare} without a mask, taken as images without findings" if bare else ""
-        who = f"{len(set(self.groups.tolist()))} patients"
-        say(f"{self.name}: {len(self)} images of {who}{without}; {', '.join(names)}")
+        num_bare = len(set(bare) - faults.reasons.keys())
+        without = f"; {num_bare} without a mask, taken as images without findings" if num_bare else ""
+        told = f"{without}; {', '.join(known)}{structures.told(known)}"
+        say(f"{self.name}: {len(self)} images of {len(set(self.groups.tolist()))} patients{told}")
 
 
-def _classes(classes: Sequence[str] | None, layout: str, label_values: Mapping[int, str]) -> list[str]:
+def _classes(classes: Sequence[str] | None, layout: str, label_values: Mapping[int | str, str]) -> list[str]:
     """Returns the classes' names, the background first."""
     if classes is None:
         classes = ["background", *dict.fromkeys(name for name in label_values.values() if name != "background")]
@@ -115,28 +126,38 @@ def _classes(classes: Sequence[str] | None, layout: str, label_values: Mapping[i
     return list(classes)
 
 
-def _numbers(layout: str, classes: Sequence[str], label_values: Mapping[int, str]) -> Numbers:
+def _numbers(layout: str, classes: Sequence[str], label_values: Mapping[int | str, str]) -> Numbers:
     if label_values:
-        return Labels({int(value): classes.index(name) for value, name in label_values.items()})
+        named = {key: classes.index(name) for key, name in label_values.items() if isinstance(key, int)}
+        return Labels(named)
     return indexed if layout == "indexed" else Binary()
 
 
-def _listed(images: Path, masks: Path, mask_name: str | None, pairs: str | None, keep: bool) -> Listed:
+def _by_name(layout: str, classes: Sequence[str], label_values: Mapping[int | str, str]) -> dict[int | str, int]:
+    """Returns the class of each structure of a DICOM mask, by number or name; nothing where it is its only one."""
+    if label_values:
+        return {key: classes.index(name) for key, name in label_values.items()}
+    return {name: number for number, name in enumerate(classes) if number} if layout == "indexed" else {}
+
+
+def _listed(images: Path, masks: Path, mask_name: str | None, pairs: str | None, keep: bool, faults: Faults) -> Listed:
     """Returns images and masks by a table, by a pattern, or by their names."""
+    skip = faults.on_error == "skip"
     if pairs is not None:
         if mask_name is not None:
             raise UserError("dataset.pairs: lists the masks, so dataset.mask_name has nothing to say")
-        return by_table(Path(pairs).expanduser(), images, masks)
+        return by_table(Path(pairs).expanduser(), images, masks, faults)
     if mask_name is not None:
         return by_pattern(images, masks, mask_name)
     if images.samefile(masks):
-        return by_ending(images)
+        return by_ending(images, skip and not keep)  # what is not named as a mask is no image without findings
     found = find(images, "images")
-    return Listed(found, [[mask.path] if mask else [] for mask in pair(found, find(masks, "masks"), partly=keep)])
+    own = pair(found, find(masks, "masks"), partly=keep or skip)
+    return Listed(found, [[mask.path] if mask else [] for mask in own])
 
 
 def _by_class(
-    images: Path, masks: Path, classes: Sequence[str], mask_name: str | None, pairs: str | None, keep: bool
+    images: Path, masks: Path, classes: Sequence[str], mask_name: str | None, pairs: str | None, partly: bool
 ) -> tuple[list[Found], Masks]:
     """Returns images with the masks in each class's folder."""
     if mask_name is not None or pairs is not None:
@@ -152,12 +173,12 @@ def _by_class(
     return found, files
 
 
-def _without_masks(found: Sequence[Found], files: Masks, keep: bool) -> int:
-    """Returns how many images have no mask; refuses them unless they are to be kept."""
-    bare = [image.path.name for image, own in zip(found, files, strict=True) if not any(own.values())]
-    if bare and not keep:
+def _refuse_without_masks(bare: Sequence[str], faults: Faults) -> None:
+    """Refuses images without a mask, or skips each of them."""
+    if faults.on_error == "skip":
+        faults.reasons |= {name: f"{name}: has no mask" for name in bare}
+    elif bare:
         raise UserError(
             f"dataset.masks: {len(bare)} images have no mask, the first: {bare[0]}; dataset.empty_masks=keep takes "
             "them as images without findings"
         )
-    return len(bare)

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.data.readers.dicom_files import SUFFIXES, dicom_files, header
+from medfit.data.datasets.faults import Faults
+from medfit.data.readers.dicom_files import SUFFIXES, dicom_files, has_image, header
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
 TAGS = ("PatientID", "StudyInstanceUID")
 
 
-def patients_of(files: Sequence[Path], patient: str | None) -> np.ndarray | None:
+def patients_of(files: Sequence[Path], patient: str | None, names: Sequence[str], faults: Faults) -> np.ndarray | None:
     """Returns each image's patient; None where each image is one.
 
     DICOM files say themselves whose they are. What they say is compared with a pattern's answer, and neither shown
@@ -25,6 +26,8 @@ def patients_of(files: Sequence[Path], patient: str | None) -> np.ndarray | None
         files: Of the images, or folders of a DICOM series each.
         patient: A regular expression whose first group in a file's name is the patient, or one of ``TAGS``; None for
             the ``PatientID`` of DICOM files, and for each other image as a patient.
+        names: Of the images, for faults.
+        faults: Of single images, to which headers are added that can't be read or do not say whose they are.
 
     Raises:
         UserError: DICOM files that do not say whose they are, a tag for files that are no DICOM, a pattern that is
@@ -34,9 +37,9 @@ def patients_of(files: Sequence[Path], patient: str | None) -> np.ndarray | None
     if patient in TAGS and not all(dicom):
         raise UserError(f"dataset.patient={patient}: {dicom.count(False)} images are no DICOM files, which have it")
     if patient is None or patient in TAGS:
-        return by_header(files, dicom, patient or TAGS[0]) if any(dicom) else None
+        return _by_header(_heads(files, dicom, names, faults), dicom, patient or TAGS[0], names, faults)
     groups = _by_pattern([file.name for file in files], patient)
-    compare_with_headers(files, groups)
+    compare_with_headers(files, groups, names, faults)
     return groups
 
 
@@ -45,24 +48,30 @@ def is_dicom(file: Path) -> bool:
     return file.is_dir() or file.suffix.lower() in SUFFIXES
 
 
-def by_header(files: Sequence[Path], dicom: Sequence[bool], tag: str) -> np.ndarray:
+def _by_header(
+    heads: Sequence[Mapping[str, str]], dicom: Sequence[bool], tag: str, names: Sequence[str], faults: Faults
+) -> np.ndarray | None:
     """Returns each image's patient by a tag of its header, as a number; each image that is no DICOM is a patient.
 
     Raises:
-        UserError: DICOM files without the tag.
+        UserError: DICOM files without the tag, unless they are to be skipped.
     """
-    heads = _heads(files, dicom)
-    refuse_nameless(sum(is_so and not head[tag] for is_so, head in zip(dicom, heads, strict=True)), tag)
+    if not any(dicom):
+        return None
+    nameless = [name for name, is_so, head in zip(names, dicom, heads, strict=True) if is_so and not head[tag]]
+    refuse_nameless([name for name in nameless if name not in faults.reasons], tag, faults)
     if tag == TAGS[0]:
         tell_shared_studies(heads)
     return pd.factorize(np.array([head[tag] or number for number, head in enumerate(heads)], dtype=object))[0]
 
 
-def refuse_nameless(count: int, tag: str) -> None:
-    """Refuses DICOM files that do not say whose they are."""
-    if count:
+def refuse_nameless(names: Sequence[str], tag: str, faults: Faults) -> None:
+    """Refuses DICOM files that do not say whose they are, or skips each of them."""
+    if faults.on_error == "skip":
+        faults.reasons |= {name: f"{name}: does not say whose it is ({tag})" for name in names}
+    elif names:
         way_out = "; dataset.patient=StudyInstanceUID takes each study as a patient" if tag == TAGS[0] else ""
-        raise UserError(f"dataset.patient: {count} files do not say whose they are ({tag}){way_out}")
+        raise UserError(f"dataset.patient: {len(names)} files do not say whose they are ({tag}){way_out}")
 
 
 def tell_shared_studies(heads: Sequence[Mapping[str, str]]) -> None:
@@ -76,12 +85,12 @@ def tell_shared_studies(heads: Sequence[Mapping[str, str]]) -> None:
         )
 
 
-def compare_with_headers(files: Sequence[Path], groups: np.ndarray) -> None:
+def compare_with_headers(files: Sequence[Path], groups: np.ndarray, names: Sequence[str], faults: Faults) -> None:
     """Says how many patients by DICOM header are several patients by another answer, which is the one that counts."""
     dicom = [is_dicom(file) for file in files]
     if not any(dicom):
         return
-    known = pd.DataFrame({"owner": [head[TAGS[0]] for head in _heads(files, dicom)], "group": groups})
+    known = pd.DataFrame({"owner": [head[TAGS[0]] for head in _heads(files, dicom, names, faults)], "group": groups})
     known = known[known.owner != ""]
     if divided := int((known.groupby("owner").group.nunique() > 1).sum()):
         say(
@@ -95,12 +104,14 @@ def tags_of(head: Any) -> dict[str, str]:
     return {tag: str(head.get(tag) or "").strip() for tag in TAGS}
 
 
-def _heads(files: Sequence[Path], dicom: Sequence[bool]) -> list[dict[str, str]]:
+def _heads(files: Sequence[Path], dicom: Sequence[bool], names: Sequence[str], faults: Faults) -> list[dict[str, str]]:
     """Returns the tags of each image, or of the first of its series, whose reader refuses slices of two patients."""
     found = []
-    for file, is_so in zip(files, dicom, strict=True):
-        heads = map(header, (dicom_files(file) if file.is_dir() else [file]) if is_so else [])
-        found.append(tags_of(next((head for head in heads if "Rows" in head), {})))
+    for file, is_so, name in zip(files, dicom, names, strict=True):
+        found.append(tags_of({}))
+        with faults.of(name):
+            heads = map(header, (dicom_files(file) if file.is_dir() else [file]) if is_so else [])
+            found[-1] = tags_of(next((head for head in heads if has_image(head)), {}))
     return found
 
 

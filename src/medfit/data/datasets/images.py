@@ -6,10 +6,15 @@ from typing import Any, Literal
 import numpy as np
 
 from medfit.data.dataset import ImageDataset
+from medfit.data.datasets.faults import Faults
+from medfit.data.datasets.image_checks import Wanted, read_all
 from medfit.data.datasets.samples import Samples
-from medfit.data.image import RESIDENT_SHARE, Image
+from medfit.data.image import Image
 from medfit.data.kinds.images import GenerationKind, ImageKind, MaskKind
+from medfit.data.readers.image_files import channel_names
 from medfit.errors import UserError
+from medfit.evidence.targets.known import named
+from medfit.terminal.console import say
 
 KINDS = {"segmentation": MaskKind(), "generation": GenerationKind()}  # all others have a class or a number each
 
@@ -20,17 +25,21 @@ class Images(Samples):
     All are read once, so that a bad file is found before anything is trained, and kept while there is memory.
 
     Args:
-        names: Of the files, for messages; they may name patients, so they are never stored.
+        names: Of the files, below the data set's folder, for messages; they may name patients, so they are never
+            stored.
         readers: Each gives an :class:`Image`, and raises ``UserError`` if it can't.
-        channels: Their names.
+        channels: Their names; None to name them from the images.
         **about: As :class:`Samples` takes them; ``target_names`` are the classes of the masks, the background first,
             where ``task`` is ``segmentation``.
         y: The targets; None where ``task`` is ``segmentation`` or ``generation``.
         empty_masks: Whether a mask of nothing but background is taken (``keep``) or is a mistake (``refuse``).
+        faults: Of files that were looked at before; says whether the first bad image ends the reading (as None does),
+            or all are left out, told and counted.
 
     Raises:
         UserError: no images, sizes of image and mask that differ, other numbers of channels or dimensions than the
-            first, values that are no finite numbers, a mask with a number that no class has, or an empty one.
+            first, values that are no finite numbers, a mask with a number that no class has, or an empty one; where
+            these are left out, none that is good, or a class without any.
     """
 
     def __init__(
@@ -38,19 +47,28 @@ class Images(Samples):
         *,
         names: Sequence[str],
         readers: Sequence[Callable[[], Image]],
-        channels: Sequence[str],
+        channels: Sequence[str] | None,
         y: np.ndarray | None = None,
         empty_masks: Literal["refuse", "keep"] = "refuse",
+        faults: Faults | None = None,
         **about: Any,
     ) -> None:
         if not readers:
             raise UserError("dataset: there are no images")
-        super().__init__(y=np.zeros((len(readers), 0), dtype=np.float32) if y is None else y, **about)
-        self.kind = KINDS.get(self.task, ImageKind())
-        self.channels, self.file_names, self._readers = list(channels), list(names), list(readers)
-        self._kept: dict[int, Image] = {}
-        self._empty_masks = empty_masks
-        self._check(self._read_all())
+        y = np.zeros((len(readers), 0), dtype=np.float32) if y is None else y
+        faults, task = faults or Faults("stop"), about["task"]
+        wanted = Wanted(task, len(about["target_names"]), empty_masks, len(channels) if channels else None)
+        found, (num_channels, num_axes) = read_all(names, readers, wanted, faults)
+        rows = list(found.shapes)
+        _check_classes(task, about["target_names"], y, rows)
+        super().__init__(y=y[rows], **_of_rows(about, rows, len(names), len(faults.reasons.keys() - {*names})))
+        faults.tell("images")
+        if not channels and num_axes == 4 and num_channels > 1:
+            say(f"{self.name}: volumes have a fourth axis, which is taken for {num_channels} channels")
+        self.kind = KINDS.get(task, ImageKind())
+        self.channels = list(channels or channel_names(num_channels, flat=num_axes == 3))
+        self.file_names, self._readers = [names[row] for row in rows], [readers[row] for row in rows]
+        self._kept = {place: found.resident[row] for place, row in enumerate(rows) if row in found.resident}
 
     @property
     def num_dimensions(self) -> int:
@@ -78,54 +96,21 @@ class Images(Samples):
                     yield f"{array.shape} {array.dtype} {image.spacing_mm}".encode()
                     yield np.ascontiguousarray(array).tobytes()
 
-    def _read_all(self) -> Iterator[Image]:
-        import psutil  # late: a quick start
-
-        room = RESIDENT_SHARE * psutil.virtual_memory().available
-        for index, read in enumerate(self._readers):
-            image = read()
-            room -= image.num_bytes
-            if room > 0:
-                self._kept[index] = image
-            yield image
-
-    def _check(self, images: Iterator[Image]) -> None:
-        num_axes, marked = None, self.task != "segmentation"
-        for name, image in zip(self.file_names, images, strict=True):
-            num_axes = num_axes or image.x.ndim
-            self._check_image(name, image.x, num_axes)
-            if self.task == "segmentation":
-                marked |= self._check_mask(name, image)
-        if not marked:
-            raise UserError("dataset: every mask is empty; there is nothing to learn")
-
-    def _check_image(self, name: str, x: np.ndarray, num_axes: int) -> None:
-        if (len(x), x.ndim) != (len(self.channels), num_axes) or x.ndim not in (3, 4) or 0 in x.shape:
-            raise UserError(
-                f"{name}: {len(x)} channels of {_size(x.shape[1:])} pixels do not fit the other images, of "
-                f"{len(self.channels)} channels in {num_axes - 1} dimensions"
-            )
-        if x.dtype.kind == "f" and not np.isfinite(x).all():
-            raise UserError(f"{name}: holds values that are no finite numbers")
-
-    def _check_mask(self, name: str, image: Image) -> bool:
-        """Returns whether anything is marked."""
-        mask, size = image.mask, image.x.shape[1:]
-        if mask is None or mask.shape != size:
-            its = "none" if mask is None else _size(mask.shape)
-            raise UserError(f"{name}: the image has {_size(size)} pixels, its mask {its}")
-        if (largest := int(mask.max())) >= (known := len(self.target_names)):
-            hint = "; black and white masks take dataset.layout=binary" if (largest, known) == (255, 2) else ""
-            raise UserError(f"{name}: its mask holds the number {largest}; the classes have 0 to {known - 1}{hint}")
-        if not largest and self._empty_masks == "refuse":
-            raise UserError(
-                f"{name}: its mask is empty; dataset.empty_masks=keep takes it as an image without findings"
-            )
-        return bool(largest)
-
 
 _CONTRACT: type[ImageDataset] = Images  # checked by mypy
 
 
-def _size(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
+def _check_classes(task: str, names: Sequence[str], y: np.ndarray, rows: Sequence[int]) -> None:
+    """Refuses a class of which no image is left."""
+    if (strata := named(task).strata(y)) is not None and len(lost := np.setdiff1d(strata, strata[rows])):
+        name = named(task).class_names(names)[str(lost[0])]
+        raise UserError(f"dataset.on_error=skip: none of the images of class '{name}' can be read")
+
+
+def _of_rows(about: dict[str, Any], rows: Sequence[int], num: int, num_more: int) -> dict[str, Any]:
+    """Returns what is said of some of all samples, and how many were left out, files of no known sample among them."""
+    parts: dict[str, Any] = {key: about.get(key) for key in ("groups", "given_split")}
+    parts = {key: None if part is None else np.asarray(part)[rows] for key, part in parts.items()}
+    facts = about.get("facts")
+    excluded = {**about.get("excluded", {}), "image skipped": num - len(rows) + num_more}
+    return {**about, **parts, "facts": None if facts is None else facts.iloc[rows], "excluded": excluded}

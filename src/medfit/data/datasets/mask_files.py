@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from medfit.data.datasets.image_folders import COMMON_ENDING, MASK_ENDING, Found, find, tell_left_out
+from medfit.data.datasets.faults import Faults
+from medfit.data.datasets.image_folders import COMMON_ENDING, MASK_ENDING, Found, find, hidden, tell_left_out
 from medfit.data.datasets.roles import SPLIT_WORDS
 from medfit.data.readers.image_files import stem, suffix
 from medfit.errors import UserError
@@ -68,7 +69,7 @@ def _namer(masks: Path, pattern: str) -> Callable[[Path], str]:
 
 def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if suffix(path) and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in found if not hidden(folder, path))
 
 
 def _sorted_out(
@@ -105,8 +106,12 @@ def _stems(name: str, pattern: str, known: Mapping[str, object]) -> Iterator[str
                 yield part
 
 
-def by_ending(folder: Path) -> Listed:
+def by_ending(folder: Path, partly: bool) -> Listed:
     """Returns the images of a folder with the mask that lies beside each, told by its ending as ``_mask``.
+
+    Args:
+        folder: Of both.
+        partly: Whether images may be without a mask.
 
     Raises:
         UserError: no masks, masks without an image, images without a mask, or several masks of one.
@@ -123,7 +128,7 @@ def by_ending(folder: Path) -> Listed:
         owners[key].append(path)
     own = [owners[image.path.parent, _plain(image.path)] for image in found]
     for image, files in zip(found, own, strict=True):
-        if len(files) != 1:
+        if len(files) > 1 or not (files or partly):
             raise UserError(f"dataset.masks: {image.path.name} has {len(files) or 'no'} masks beside it{hint}")
     return Listed(found, own)
 
@@ -135,13 +140,14 @@ def _plain(path: Path) -> str:
     return name
 
 
-def by_table(path: Path, images: Path, masks: Path) -> Listed:
+def by_table(path: Path, images: Path, masks: Path, faults: Faults) -> Listed:
     """Returns the pairs that a table lists, an ``image`` and a ``mask`` a row, perhaps with ``patient`` and ``split``.
 
     Args:
         path: Of the table. An image may have several rows, whose masks are united; an empty cell is no mask.
         images: The folder that images lie in.
         masks: The folder that masks lie in.
+        faults: Say whether files that are not there end the reading.
 
     Raises:
         UserError: a table or column that can't be read, files that are not there, rows of one image that differ.
@@ -149,8 +155,8 @@ def by_table(path: Path, images: Path, masks: Path) -> Listed:
     own: dict[Path, list[Path]] = {}
     about: dict[Path, tuple[str, str]] = {}
     for number, row in enumerate(_rows(path), 1):
-        image = _there(images / row["image"])
-        own.setdefault(image, []).extend([_there(masks / row["mask"])] if row["mask"] else [])
+        image = _there(images / row["image"], faults)
+        own.setdefault(image, []).extend([_there(masks / row["mask"], faults)] if row["mask"] else [])
         facts = row.get("patient", ""), row.get("split", "")
         if about.setdefault(image, facts) != facts:
             raise UserError(f"dataset.pairs: data row {number} says another patient or split of its image")
@@ -176,8 +182,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _there(path: Path) -> Path:
-    if not path.exists():
+def _there(path: Path, faults: Faults) -> Path:
+    if faults.missing(path):
         raise UserError(f"dataset.pairs: there is no file {path.name} in '{path.parent.name}'")
     return path
 

@@ -30,6 +30,7 @@ class FittedPatches(Fitted):
         window: Lowest and highest value.
         scaling: ``unit``, ``per_image``, ``train`` or ``none``.
         standard: Mean and standard deviation of each channel over the training images; None with other scaling.
+        size: That flat images are stretched to; None leaves it.
     """
 
     axis: int | None
@@ -39,6 +40,7 @@ class FittedPatches(Fitted):
     window: list[float] | None
     scaling: Scaling
     standard: dict[str, list[float]] | None
+    size: list[int] | None = None
 
     def apply(self, samples: ImageFiles) -> Iterator[Tensor]:
         """Yields whole images, one by one, in the shape (channels, *size); with ``slices``, these lie along axis 1.
@@ -51,7 +53,7 @@ class FittedPatches(Fitted):
             image, name = samples.image(index), samples.file_names[index]
             check_spacing(self.spacing_mm, image, name)
             own = image.spacing_mm and in_order(image.spacing_mm, self.axis)
-            if self.spacing_mm is None and not alike(own, self.own_spacing_mm):
+            if self.spacing_mm is None and self.size is None and not alike(own, self.own_spacing_mm):
                 raise UserError(
                     f"{name}: its voxels are {in_mm(own)} apart, those that the preprocessing learnt from "
                     f"{in_mm(self.own_spacing_mm)}"
@@ -60,7 +62,7 @@ class FittedPatches(Fitted):
 
     def image_and_mask(self, image: Image) -> tuple[Tensor, Tensor | None]:
         """Returns an image and its mask, if it has one; with ``slices``, these lie along axis 1 and 0."""
-        image = resample(image, self.spacing_mm)
+        image = resample(image, self.spacing_mm, self.size)
         x = torch.from_numpy(scale(image.x, "none" if self.scaling == "train" else self.scaling, self.window))
         mask = None if image.mask is None else torch.from_numpy(np.array(image.mask))
         x = x if self.standard is None else Standard.from_values(self.standard)(x)

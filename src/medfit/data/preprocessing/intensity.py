@@ -66,24 +66,33 @@ def check_spacing(spacing_mm: Sequence[float] | None, image: Image, name: str) -
         raise UserError(f"{name}: does not say its own spacing, so preprocessing.spacing_mm can't resample it")
 
 
-def resample(image: Image, spacing_mm: Sequence[float] | None) -> Image:
-    """Returns an image with another spacing: linear between voxels, its mask by the nearest one.
+def resample(image: Image, spacing_mm: Sequence[float] | None, size: Sequence[int] | None = None) -> Image:
+    """Returns an image with another spacing or size: linear between voxels, its mask by the nearest one.
 
     It stays as large, in mm, as it was, so that its spacing differs from the wanted one by less than half a voxel in
     all.
     """
-    size, spacing_mm = resampled(image, spacing_mm)
+    size, spacing_mm = resampled(image, spacing_mm, size)
     mask = None if image.mask is None else resize(image.mask[None], size, nearest=True)[0]
     return Image(resize(image.x, size), mask, spacing_mm)
 
 
-def resampled(image: Image, spacing_mm: Sequence[float] | None) -> tuple[tuple[int, ...], tuple[float, ...] | None]:
-    """Returns the size and the spacing that an image will have."""
+def resampled(
+    image: Image, spacing_mm: Sequence[float] | None, new: Sequence[int] | None = None
+) -> tuple[tuple[int, ...], tuple[float, ...] | None]:
+    """Returns the size and the spacing that an image will have.
+
+    Args:
+        image: As it was read.
+        spacing_mm: That is wanted; None leaves it.
+        new: Size that is wanted whatever the spacing; None for that of the spacing.
+    """
     size, old = image.x.shape[1:], image.spacing_mm
-    if spacing_mm is None or old is None or np.allclose(old, spacing_mm):
-        return size, old
-    new = tuple(max(1, round(n * a / b)) for n, a, b in zip(size, old, spacing_mm, strict=True))
-    return new, tuple(a * n / m for n, a, m in zip(size, old, new, strict=True))
+    if new is None:
+        if spacing_mm is None or old is None or np.allclose(old, spacing_mm):
+            return size, old
+        new = [max(1, round(n * a / b)) for n, a, b in zip(size, old, spacing_mm, strict=True)]
+    return tuple(new), old and tuple(a * n / m for n, a, m in zip(size, old, new, strict=True))
 
 
 def resize(x: np.ndarray, size: Sequence[int], nearest: bool = False) -> np.ndarray:

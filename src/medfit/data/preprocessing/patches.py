@@ -24,6 +24,7 @@ from medfit.errors import UserError
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # the axis of a volume along which slices follow each other
 MULTIPLE = 16  # of a patch's size, so that four halvings leave whole numbers
+Pixels = Annotated[int, Field(ge=1)]
 LARGEST_PATCH = {2: 256, 3: 96}
 
 
@@ -34,6 +35,8 @@ class PatchPreprocessing:
         dataset: Images with masks, as :class:`medfit.data.datasets.images.Images` may be.
         slices: Train a 2D network on the slices of volumes: ``axial``, ``coronal`` or ``sagittal``.
         spacing_mm: The new distance of voxels along each axis; None leaves it, if it is the same in all images.
+        size: That flat images are stretched to, their masks by the nearest pixel; one number for both axes. None
+            leaves it.
         patch_size: Of what the network sees; smaller images are padded with zeros. None for the largest image (up to
             256 x 256, or 96 x 96 x 96), rounded up to a multiple of 16.
         patches_per_image: Taken in each epoch from each image (from each slice, with ``slices``).
@@ -54,8 +57,9 @@ class PatchPreprocessing:
         dataset: ImageDataset,
         slices: Literal["axial", "coronal", "sagittal"] | None = None,
         spacing_mm: Sequence[Annotated[float, Field(gt=0)]] | None = None,
-        patch_size: Sequence[Annotated[int, Field(ge=1)]] | None = None,
-        patches_per_image: Annotated[int, Field(ge=1)] = 1,
+        size: Pixels | Sequence[Pixels] | None = None,
+        patch_size: Sequence[Pixels] | None = None,
+        patches_per_image: Pixels = 1,
         foreground: Annotated[float, Field(ge=0, le=1)] = 0.5,
         window: Sequence[float] | None = None,
         scaling: Scaling = "per_image",
@@ -64,7 +68,7 @@ class PatchPreprocessing:
         check_kind(dataset, "patches")
         check_window(window)
         self.dataset, self.spacing_mm, self.window, self.scaling = dataset, spacing_mm, window, scaling
-        self.axis = self._axis(slices)
+        self.axis, self.size = self._axis(slices), self._size(size)
         # so that no image is read again to know it: as the network sees it, and as it was read
         self.shapes, self.native = map(list, zip(*map(self._shapes, range(len(dataset))), strict=True))
         self._check_spacings()
@@ -89,6 +93,7 @@ class PatchPreprocessing:
             target_names=list(self.dataset.target_names),
             axis=self.axis,
             spacing_mm=listed(self.spacing_mm),
+            size=listed(self.size),
             own_spacing_mm=listed(first),
             patch_size=list(self.patch_size),
             window=listed(self.window),
@@ -119,10 +124,20 @@ class PatchPreprocessing:
             raise UserError("preprocessing.slices: these images are no volumes")
         return None if slices is None else PLANES[slices]
 
+    def _size(self, size: int | Sequence[int] | None) -> Sequence[int] | None:
+        size = [size, size] if isinstance(size, int) else size
+        if size is None:
+            return None
+        if self.dataset.num_dimensions != 2 or self.spacing_mm is not None:
+            raise UserError("preprocessing.size: is of flat images, without spacing_mm, which resamples volumes")
+        if len(size) != 2:
+            raise UserError(f"preprocessing.size: expected one number or 2, not {len(size)}")
+        return size
+
     def _shapes(self, row: int) -> tuple[Shape, Shape]:
         image = self.dataset.image(row)
         check_spacing(self.spacing_mm, image, self.dataset.file_names[row])
-        grids = resampled(image, self.spacing_mm), (image.x.shape[1:], image.spacing_mm)
+        grids = resampled(image, self.spacing_mm, self.size), (image.x.shape[1:], image.spacing_mm)
         seen, native = (Shape(self._in_order(size), mm and self._in_order(mm)) for size, mm in grids)
         return seen, native
 
@@ -141,7 +156,7 @@ class PatchPreprocessing:
     def _check_spacings(self) -> None:
         first = self.shapes[0].spacing_mm
         for name, (_, spacing) in zip(self.dataset.file_names, self.shapes, strict=True):
-            if self.spacing_mm is None and not alike(spacing, first):
+            if self.spacing_mm is None and self.size is None and not alike(spacing, first):
                 raise UserError(
                     f"{name}: its voxels are {in_mm(spacing)} apart, those of the first image {in_mm(first)}; "
                     "set preprocessing.spacing_mm to resample them"

@@ -7,30 +7,35 @@ from typing import Any
 import numpy as np
 
 from medfit.data.readers.dicom_decoders import register
-from medfit.data.readers.raw_images import RawImage, turned, whole
+from medfit.data.readers.dicom_frames import Frame, frames, rescaled, stacked, volume
+from medfit.data.readers.raw_images import RawImage, whole
 from medfit.errors import UserError
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-UNEVEN = 0.05  # of the slices' distance: positions are rounded
-SAME_DIRECTION = 1e-3  # of cosines
+NO_IMAGES = {  # have rows and columns, and are about an image
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.481.2": "a dose (RTDOSE)",
+}
 
 
-def dicom_files(folder: Path, deep: bool = False) -> list[Path]:
+def dicom_files(folder: Path) -> list[Path]:
     """Returns a folder's DICOM files, by ending or contents, without an index (DICOMDIR).
-
-    Args:
-        folder: Where they lie.
-        deep: Whether folders below it count.
 
     Raises:
         UserError: a file with DICOM's ending that is none.
     """
-    found = sorted(path for path in (folder.rglob("*") if deep else folder.iterdir()) if path.is_file())
-    return [path for path in found if not path.name.startswith(".") and path.name != "DICOMDIR" and _is_dicom(path)]
+    found = sorted(path for path in folder.iterdir() if path.is_file())
+    return [path for path in found if not path.name.startswith(".") and path.name != "DICOMDIR" and is_dicom(path)]
 
 
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
+def is_dicom(path: Path) -> bool:
+    """Tells whether a file is one of DICOM, by its contents.
+
+    Raises:
+        UserError: it has DICOM's ending and is none, or it can't be opened.
+    """
+    with whole(path, "DICOM"), path.open("rb") as file:
         marked = file.read(132)[128:] == b"DICM"
     if not marked and path.suffix.lower() in SUFFIXES:
         raise UserError(f"{path.name}: is not a whole DICOM file (it has no DICM mark)")
@@ -39,23 +44,45 @@ def _is_dicom(path: Path) -> bool:
 
 def header(path: Path) -> Any:
     """Returns a file's DICOM header, which names the patient: nothing of it may be told."""
+    return opened(path, pixels=False)
+
+
+def opened(path: Path, pixels: bool = True) -> Any:
+    """Returns a file's header, with its pixels or without; pydicom's warnings would tell its values, so there are none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     import pydicom  # late: a quick start
 
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     with whole(path, "DICOM"):
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        return pydicom.dcmread(path, stop_before_pixels=not pixels)
+
+
+def has_image(head: Any) -> bool:
+    """Tells whether a file holds an image, by its header: plans, reports, masks and doses are none."""
+    return "Rows" in head and str(head.get("SOPClassUID")) not in NO_IMAGES
 
 
 def read_dicom(path: Path) -> RawImage:
     """Returns a file's one image as float32 (channels, rows, columns), in Hounsfield units for CT.
 
+    Of an enhanced file with several frames it returns the volume, as :func:`read_series` does.
+
     Raises:
-        UserError: the file is damaged, holds no image or several, or is compressed in a way that can't be read.
+        UserError: the file is damaged, holds no image, or several that are no volume, or is compressed in a way that
+            can't be read.
     """
-    pixels, head = _pixels(path)
+    pixels, found = _pixels(path)
+    if len(found) > 1:
+        order, affine = stacked(path.name, found)
+        return volume(path.name, pixels[order], affine)
     with whole(path, "DICOM"):
-        spacing = head.get("PixelSpacing") or head.get("ImagerPixelSpacing")
-        spacing_mm = tuple(float(size) for size in spacing) if spacing else None
-    return RawImage(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)), spacing_mm)
+        spacing = found[0].fact("PixelSpacing") or found[0].head.get("ImagerPixelSpacing") or ()
+        spacing_mm = tuple(float(size) for size in spacing)
+    known = len(spacing_mm) == 2 and min(spacing_mm) > 0
+    return RawImage(np.ascontiguousarray(np.moveaxis(pixels[0], -1, 0)), spacing_mm if known else None)
 
 
 def read_series(files: Sequence[Path], name: str) -> RawImage:
@@ -69,7 +96,7 @@ def read_series(files: Sequence[Path], name: str) -> RawImage:
         UserError: several series or patients, slices that differ in size, spacing or direction, that are missing,
             doubled or uneven, or whose stack is tilted.
     """
-    heads = {path: head for path in files if "Rows" in (head := header(path))}  # not plans and reports beside them
+    heads = {path: head for path in files if has_image(head := header(path))}  # not plans and reports beside them
     if not heads:
         raise UserError(f"{name}: holds no DICOM images")
     if (count := len({head.get("SeriesInstanceUID") for head in heads.values()})) > 1:
@@ -78,70 +105,32 @@ def read_series(files: Sequence[Path], name: str) -> RawImage:
         raise UserError(f"{name}: its slices are of {count} patients (PatientID); a volume is one patient's")
     if len(heads) == 1:
         return read_dicom(next(iter(heads)))
-    across, down, spacing = _plane(name, heads)
-    places = {path: _numbers(path, head, "ImagePositionPatient") for path, head in heads.items()}
-    ordered = sorted(places, key=lambda path: places[path] @ np.cross(across, down))
-    step = _step(name, np.stack([places[path] for path in ordered]), np.cross(across, down))
-    slices = np.stack([_pixels(path)[0] for path in ordered])  # (k, rows, columns, channels)
-    affine = np.eye(4)
-    affine[:3] = np.column_stack([across * spacing[1], down * spacing[0], step, places[ordered[0]]])
-    data = slices.transpose(2, 1, 0, 3)
-    return turned(name, data[..., 0] if data.shape[3] == 1 else data, np.diag([-1, -1, 1, 1]) @ affine)  # DICOM has LPS
+    found = {path: frames(path.name, head) for path, head in heads.items()}
+    order, affine = stacked(name, [frame for own in found.values() for frame in own])
+    slices = [plane for path in found for plane in _pixels(path)[0]]  # (rows, columns, channels) each
+    return volume(name, np.stack([slices[number] for number in order]), affine)
 
 
-def _plane(name: str, heads: dict[Path, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the directions along a row and down a column, and the distances of rows and of columns in mm."""
-    keys = ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient")
-    facts = {path: np.concatenate([_numbers(path, head, key) for key in keys]) for path, head in heads.items()}
-    first = next(iter(facts.values()))
-    for path, fact in facts.items():
-        for what, part in (("size", slice(0, 2)), ("spacing", slice(2, 4)), ("direction", slice(4, 10))):
-            if not np.allclose(fact[part], first[part], rtol=SAME_DIRECTION, atol=SAME_DIRECTION):
-                raise UserError(f"{path.name}: has another {what} than the other slices of {name}")
-    return first[4:7], first[7:10], first[2:4]
+def _pixels(path: Path) -> tuple[np.ndarray, list[Frame]]:
+    """Returns float32 (frames, rows, columns, channels) and the frames."""
+    from pydicom.pixels import apply_color_lut, apply_modality_lut  # late: a quick start
 
-
-def _numbers(path: Path, head: Any, key: str) -> np.ndarray:
-    with whole(path, "DICOM"):
-        if not (value := head.get(key)):
-            raise UserError(f"{path.name}: does not say its {key}, which a slice of a series needs")
-        return np.array(value, dtype=float).ravel()
-
-
-def _step(name: str, places: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Returns the way from one slice to the next in mm."""
-    steps = np.diff(places, axis=0)
-    apart = steps @ normal
-    if apart.min() < 1e-3:
-        raise UserError(f"{name}: two slices lie at the same place; is this more than one volume?")
-    if apart.max() - apart.min() > UNEVEN * np.median(apart):
-        raise UserError(
-            f"{name}: slices are missing or uneven: they lie {apart.min():.4g} to {apart.max():.4g} mm apart"
-        )
-    step = steps.mean(axis=0)
-    if np.linalg.norm(step - normal * apart.mean()) > UNEVEN * apart.mean():
-        raise UserError(f"{name}: its slices are stacked at a slant (a tilted gantry); turn it into NIfTI straightened")
-    return step
-
-
-def _pixels(path: Path) -> tuple[np.ndarray, Any]:
-    """Returns float32 (rows, columns, channels) and the header."""
-    import pydicom  # late: a quick start
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
-
-    if not _is_dicom(path):
+    if not is_dicom(path):
         raise UserError(f"{path.name}: is not a whole DICOM file (it has no DICM mark)")
     with whole(path, "DICOM"):
-        head = pydicom.dcmread(path)
-        if "PixelData" not in head or int(head.get("NumberOfFrames") or 1) > 1:
-            raise UserError(f"{path.name}: holds {head.get('NumberOfFrames') or 'no'} images; one was expected")
+        head = opened(path)
+        if "PixelData" not in head or not has_image(head):
+            what = NO_IMAGES.get(str(head.get("SOPClassUID")), "no image")
+            raise UserError(f"{path.name}: holds {what}; an image was expected")
+        found = frames(path.name, head)
         pixels = _decoded(path, head)
         if head.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, head)
         elif head.PhotometricInterpretation == "MONOCHROME1":  # its largest value is black
             pixels = (-1 if head.PixelRepresentation else 2**head.BitsStored - 1) - pixels.astype(np.int64)
-        pixels = apply_modality_lut(pixels, head).astype(np.float32)
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), head
+        shaped = pixels.reshape(len(found), head.Rows, head.Columns, -1)
+        own = rescaled(found, shaped)
+        return (apply_modality_lut(shaped, head) if own is None else own).astype(np.float32), found
 
 
 def _decoded(path: Path, head: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from medfit.errors import UserError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP"}
 TIFF_SUFFIXES = (".tif", ".tiff")
+ORIENTATION = 0x0112  # EXIF's tag
 _SILENT = logging.NullHandler()  # else what tifffile thinks of a damaged file comes beside the error
 
 
@@ -34,6 +35,21 @@ def read_flat(path: Path, numbers: bool = False) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pixels[..., :num_colours], -1, 0))
 
 
+def turned_by_tag(path: Path) -> int:
+    """Returns how an EXIF tag turns an image for whoever looks at it: 1 for not at all, from 5 on by a right angle."""
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        import tifffile  # late: a quick start
+
+        with whole(path, "TIFF"), tifffile.TiffFile(path) as file:
+            return int(file.pages.first.tags.valueof(ORIENTATION, 1))
+    if (kind := FORMATS.get(path.suffix.lower())) is None:
+        return 1
+    from PIL import Image  # late: a quick start
+
+    with whole(path, kind), Image.open(path, formats=[kind]) as image:
+        return int(image.getexif().get(ORIENTATION) or 1)
+
+
 def _read_with_pillow(path: Path, kind: str, numbers: bool) -> np.ndarray:
     from PIL import Image, ImageOps  # late: a quick start
 
@@ -43,7 +59,7 @@ def _read_with_pillow(path: Path, kind: str, numbers: bool) -> np.ndarray:
 
         return png_decode(path.read_bytes())
     with Image.open(path, formats=[kind]) as image:
-        if kind in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        if kind in ("GIF", "WEBP", "PNG") and getattr(image, "n_frames", 1) > 1:
             raise UserError(f"{path.name}: holds several images; one was expected")
         image.load()
         pixels = _pixels(ImageOps.exif_transpose(image), numbers)
@@ -84,7 +100,15 @@ def _read_tiff(path: Path, numbers: bool) -> np.ndarray:
                 raise ValueError("its end is missing")
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * (1 if numbers else 255)
-    return _colours(_channels_last(pixels, axes), page, numbers)
+    how = page.tags.valueof(ORIENTATION, 1)
+    return _upright(_colours(_channels_last(pixels, axes), page, numbers), int(how))
+
+
+def _upright(pixels: np.ndarray, how: int) -> np.ndarray:
+    """Returns (rows, columns, ...) turned as the tag says, from 5 on by a right angle."""
+    pixels = pixels.swapaxes(0, 1) if how >= 5 else pixels
+    pixels = pixels[::-1] if how in (3, 4, 7, 8) else pixels
+    return pixels[:, ::-1] if how in (2, 3, 6, 7) else pixels
 
 
 def _channels_last(pixels: np.ndarray, axes: str) -> np.ndarray:

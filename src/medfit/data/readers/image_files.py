@@ -7,9 +7,11 @@ import numpy as np
 
 from medfit.data.image import Image
 from medfit.data.readers import dicom_files, flat_files, itk_files
+from medfit.data.readers.dicom_masks import read_structures
 from medfit.data.readers.mask_numbers import Numbers, indexed, united
 from medfit.data.readers.nifti_files import read_nifti
 from medfit.data.readers.raw_images import RawImage, check_same_place
+from medfit.data.readers.structures import Structures
 from medfit.errors import UserError
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
@@ -57,24 +59,30 @@ def read_mask(path: Path, numbers: Numbers = indexed) -> np.ndarray:
 
 
 def read_pair(
-    image: Path, masks: Mapping[int, Sequence[Path]], numbers: Numbers, num_channels: int | None = None
+    image: Path | Sequence[Path],
+    masks: Mapping[int, Sequence[Path]],
+    numbers: Numbers,
+    num_channels: int | None = None,
+    structures: Structures | None = None,
 ) -> Image:
     """Returns an image with its mask; one in which nothing is marked where it has none.
 
     Args:
-        image: As :func:`read_image` takes it.
+        image: As :func:`read_image` takes it, or a file for each channel.
         masks: By the class that binary masks mark, a later one above an earlier; indexed masks by 1. Several of a class
             are united.
         numbers: As :func:`read_mask` takes it.
         num_channels: As :func:`read_image` takes it.
+        structures: What the structures of DICOM masks mean; None where masks can't be DICOM.
 
     Raises:
-        UserError: as both, an image and a mask that lie at different places, or an image as its own mask.
+        UserError: as both, channels or an image and a mask that lie at different places, or an image as its own mask.
     """
-    raw = _read(image)
+    files = [image] if isinstance(image, Path) else image
+    raw = _read(files[0]) if len(files) == 1 else _joined(files)
     mask: np.ndarray | None = None
     for number, paths in ((number, paths) for number, paths in masks.items() if paths):
-        marked = united([_mask_of(path, image, raw, numbers) for path in paths], paths)
+        marked = united([_mask_of(path, files[0], raw, numbers, structures) for path in paths], paths)
         if mask is not None and mask.shape != marked.shape:
             raise UserError(f"{paths[0].name}: its masks of different classes differ in size")
         mask = marked * np.uint8(number) if mask is None else np.where(marked > 0, np.uint8(number), mask)
@@ -83,7 +91,22 @@ def read_pair(
     return Image(_as_channels(raw.x, num_channels), mask, raw.spacing_mm)
 
 
-def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers) -> np.ndarray:
+def _joined(files: Sequence[Path]) -> RawImage:
+    """Returns the image whose channels lie in a file each."""
+    parts = [_read(file) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if len(part.x) != 1 or part.x.shape != parts[0].x.shape:
+            raise UserError(
+                f"{file.name}: is a channel of {len(part.x)} x {part.x.shape[1:]} values; {parts[0].x.shape[1:]} of "
+                f"{files[0].name} were expected"
+            )
+        check_same_place(file.name, part, files[0].name, parts[0])
+    return RawImage(np.concatenate([part.x for part in parts]), parts[0].spacing_mm, parts[0].affine)
+
+
+def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers, structures: Structures | None) -> np.ndarray:
+    if structures is not None and (path.is_dir() or suffix(path) in dicom_files.SUFFIXES):
+        return structures.mask(path, read_structures(path, raw, image), raw.x.shape[1:])
     marks = _read_numbers(path)
     if path.samefile(image):
         raise UserError(
@@ -91,7 +114,18 @@ def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers) -> np.nda
             "\"dataset.mask_name='{stem}_mask*'\""
         )
     check_same_place(path.name, marks, image.name, raw)
+    _check_upright(path, image, raw.x.shape[1:])
     return numbers(path, marks)
+
+
+def _check_upright(mask: Path, image: Path, size: Sequence[int]) -> None:
+    """Refuses an image that a tag turns, where its mask's size does not tell whether the mask is of the turned one."""
+    how = flat_files.turned_by_tag(image)
+    if how != flat_files.turned_by_tag(mask) and (how < 5 or len(set(size)) == 1):
+        raise UserError(
+            f"{image.name}: an EXIF tag turns it, and nobody can tell whether its mask {mask.name} is turned too; save "
+            "it upright, without the tag"
+        )
 
 
 def _read(path: Path) -> RawImage:
@@ -134,9 +168,8 @@ def _as_channels(x: np.ndarray, num_channels: int | None) -> np.ndarray:
     return x
 
 
-def channel_names(image: Image) -> list[str]:
-    """Returns what an image's channels are called where nobody says."""
-    flat, count = image.x.ndim == 3, len(image.x)
+def channel_names(count: int, flat: bool) -> list[str]:
+    """Returns what the channels of images are called where nobody says."""
     if flat and count == 3:
         return ["red", "green", "blue"]
     return ["grey" if flat else "image"] if count == 1 else [f"channel {number}" for number in range(1, count + 1)]

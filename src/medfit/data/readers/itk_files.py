@@ -1,4 +1,4 @@
-"""NRRD and MetaImage files, by SimpleITK, which is not installed with medfit."""
+"""NRRD and MetaImage files, by SimpleITK, which the extra ``formats`` installs."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def read_itk(path: Path) -> RawImage:
         import SimpleITK  # late: a quick start
     except ImportError as error:
         raise UserError(
-            f"{path.name}: is read by SimpleITK; run 'pip install SimpleITK', or turn it into NIfTI"
+            f"{path.name}: is read by SimpleITK; run pip install 'medfit[formats]', or turn it into NIfTI"
         ) from error
     with whole(path, "NRRD" if path.suffix.lower() in SUFFIXES[:2] else "MetaImage"):
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
