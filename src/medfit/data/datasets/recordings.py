@@ -17,12 +17,13 @@ from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.windows import Mark, Windows
 from medfit.data.readers.channels import lost, unified
 from medfit.data.readers.files import read_table
-from medfit.data.readers.headers import Header, common, match
+from medfit.data.readers.headers import Header, common, match, noted, patients
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
 Positive = Annotated[float, Field(gt=0)]
-RECORDING, ANNOTATION = " recording", "annotation"  # columns of our own; the space keeps clear of the user's own
+# columns of our own; the space keeps clear of the user's own
+RECORDING, PATIENT, ANNOTATION = " recording", " patient", "annotation"
 
 
 class Recordings(Series):
@@ -113,9 +114,11 @@ class Recordings(Series):
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
         wanted = Wanted(names, its_units, resample_hz, windows)
         cuts, told = cut(headers, self.read, self.marks, wanted, faults)
+        if patient is None and (owners := patients(headers)) is not None:
+            table, patient = table.assign(**{PATIENT: owners}), PATIENT
         taken = table.iloc[[piece.row for piece in cuts]].assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
         rest, about, told_roles = roles(taken, target or ANNOTATION, patient or RECORDING)
-        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, ANNOTATION) if name in rest])
+        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, PATIENT, ANNOTATION) if name in rest])
         about["excluded"] = {**about["excluded"], "recording skipped": len(faults.reasons)}
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
         x = [piece.x for piece in cuts]
@@ -123,7 +126,7 @@ class Recordings(Series):
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"
-            f"{told}{spelt}{told_units}{'' if channels else lost(headers, names)}"
+            f"{told}{noted(headers)}{spelt}{told_units}{'' if channels else lost(headers, names)}"
         )
 
     @abstractmethod
@@ -142,6 +145,10 @@ class Recordings(Series):
         """Returns a file's name below the data set's folder."""
         return file.relative_to(self.folder).as_posix()
 
+    def is_recording(self, file: Path) -> bool:
+        """Tells whether a file of the folder names a recording, by its ending; a format may tell otherwise."""
+        return file.suffix.lower() in self.endings
+
     def files(self, found: list[Path]) -> list[Path]:
         """Returns which of some files are recordings; others hold what belongs to these, and a format may keep them."""
         return found
@@ -153,11 +160,12 @@ class Recordings(Series):
         found = self.files([
             file
             for file in sorted(self.folder.rglob("*"))
-            if file.suffix.lower() in self.endings and not file.name.startswith(".") and file.is_file()
+            if not file.name.startswith(".") and file.is_file() and self.is_recording(file)
         ])  # fmt: skip
         if not found:
             raise UserError(f"dataset.root: '{self.folder}' holds no files that end with {' or '.join(self.endings)}")
-        files = {self.named(file).removesuffix(file.suffix): file for file in found}
+        ended = [file.suffix if file.suffix.lower() in self.endings else "" for file in found]
+        files = {self.named(file).removesuffix(end): file for file, end in zip(found, ended, strict=True)}
         if twin := next(iter(sorted(set(found) - set(files.values()))), None):
             raise UserError(f"dataset.root: '{self.named(twin)}' and another file differ by their ending alone")
         return files
