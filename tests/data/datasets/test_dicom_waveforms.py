@@ -106,10 +106,18 @@ def test_files_need_no_ending(made, folder):
     assert len(made()) == 6
 
 
-def test_a_column_may_name_the_patient(made, folder):
+def test_a_column_may_name_the_patient(made, folder, capsys):
     rows = "".join(f"e{number},{number % 2},w{number % 3}\n" for number in range(6))
     (folder.parent / "labels.csv").write_text("record,ill,who\n" + rows)
     assert made(patient="who").groups.tolist() == ["w0", "w1", "w2"] * 2
+    told = " ".join(capsys.readouterr().out.split())
+    assert "dataset.patient takes 3 patients, by what the files say, for several each" in told and SECRET not in told
+
+
+def test_a_column_that_agrees_with_the_headers_needs_no_word(made, folder, capsys):
+    rows = "".join(f"e{number},{number % 2},w{number // 2}\n" for number in range(6))
+    (folder.parent / "labels.csv").write_text("record,ill,who\n" + rows)
+    assert len(set(made(patient="who").groups)) == 3 and "for several each" not in capsys.readouterr().out
 
 
 def test_files_that_do_not_say_whose_they_are_are_refused(made, folder):
@@ -145,5 +153,5 @@ def test_annotations_are_refused(folder):
 
 def test_waveforms_train(compose, folder):
     data = [f"dataset.root={folder}", f"dataset.labels={folder.parent}/labels.csv", "dataset.target=ill"]
-    cfg = compose("dataset=dicom_waveforms", *data, "dataset.window_s=0.5", "regime=smoke", "model.channels=[4]")
+    cfg = compose("dataset=dicom_waveforms", *data, "dataset.window_s=0.5", "regime=smoke", "model.widths=[8,8,8]")
     assert "val/auroc" in train(cfg)

@@ -17,7 +17,8 @@ from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.windows import Mark, Windows
 from medfit.data.readers.channels import lost, unified
 from medfit.data.readers.files import read_table
-from medfit.data.readers.headers import Header, common, match, noted, patients
+from medfit.data.readers.headers import Header, common, divided, match, noted, patients
+from medfit.data.scratch import Held
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -54,6 +55,8 @@ class Recordings(Series):
         channel_names: Other names of channels, by those that files have, where spellings differ by more than capitals
             and a leading kind (``EEG``, ``ECG``, ``lead``).
         resample_hz: A rate that all are brought to, where theirs differ.
+        memory_gib: Of memory that windows may take; those that outgrow it lie in a file while the command runs. None
+            for a quarter of what is free.
         on_error: ``stop`` at the first recording that can't be read, or ``skip`` all of them, and list why.
         header: Whether the first row of a table in text names the columns; else they are named 0, 1 and so on.
         target_kind: ``binary``, ``multiclass``, ``multilabel`` or ``regression``, where it is guessed wrong.
@@ -84,6 +87,7 @@ class Recordings(Series):
         channels: Sequence[str] | None = None,
         channel_names: Mapping[str, str] | None = None,
         resample_hz: Positive | None = None,
+        memory_gib: Positive | None = None,
         on_error: OnError = "stop",
         header: bool = True,
         target_kind: Literal["binary", "multiclass", "multilabel", "regression"] | None = None,
@@ -113,20 +117,22 @@ class Recordings(Series):
         table, headers = _having(table, headers, channels, faults)
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
         wanted = Wanted(names, its_units, resample_hz, windows)
-        cuts, told = cut(headers, self.read, self.marks, wanted, faults)
+        with Held(memory_gib) as held:
+            cuts, told = cut(headers, self.read, self.marks, wanted, faults, held)
+            x = held.series()
         if patient is None and (owners := patients(headers)) is not None:
             table, patient = table.assign(**{PATIENT: owners}), PATIENT
+        told += divided(headers, table[patient]) if patient else ""
         taken = table.iloc[[piece.row for piece in cuts]].assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
         rest, about, told_roles = roles(taken, target or ANNOTATION, patient or RECORDING)
         about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, PATIENT, ANNOTATION) if name in rest])
         about["excluded"] = {**about["excluded"], "recording skipped": len(faults.reasons)}
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
-        x = [piece.x for piece in cuts]
         super().__init__(x=x, channels=names, sampling_rate_hz=rate, units=its_units | dict(units or {}), **about)
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"
-            f"{told}{noted(headers)}{spelt}{told_units}{'' if channels else lost(headers, names)}"
+            f"{told}{held.told()}{noted(headers)}{spelt}{told_units}{'' if channels else lost(headers, names)}"
         )
 
     @abstractmethod

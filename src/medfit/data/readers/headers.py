@@ -83,6 +83,23 @@ def patients(headers: Sequence[Header]) -> np.ndarray | None:
     return pd.factorize(np.array(known, dtype=object))[0]
 
 
+def divided(headers: Sequence[Header], groups: Sequence[Any]) -> str:
+    """Returns what to say of patients whom files name, and whom another answer takes for several.
+
+    Args:
+        headers: Of the recordings.
+        groups: Whose each is by that answer.
+    """
+    known = pd.DataFrame({"owner": [header.patient for header in headers], "group": list(groups)})
+    several = int((known[known.owner != ""].groupby("owner").group.nunique() > 1).sum())
+    if not several:
+        return ""
+    return (
+        f"; dataset.patient takes {several} patients, by what the files say, for several each, so that recordings of "
+        "one may be in training and test"
+    )
+
+
 def noted(headers: Sequence[Header]) -> str:
     """Returns what is to be said of recordings, behind a semicolon each."""
     notes = Counter(note for header in headers for note in header.notes)
