@@ -8,6 +8,7 @@ import pytest
 from hydra.utils import get_object
 
 from fake_images import write_decathlon, write_flat, write_medmnist, write_series
+from fake_waveforms import channel, group, write_waveforms
 from medfit.config import folders
 from medfit.config.instantiate import load_dataset
 from medfit.data.dataset import Dataset
@@ -33,6 +34,7 @@ FAST = {
     "decathlon": "unet",
     "diabetes": "linear",
     "dicom_series": "unet",
+    "dicom_waveforms": "cnn1d",
     "ecg5000": "cnn1d",
     "edf_records": "cnn1d",
     "heart_disease": "cnn1d",
@@ -58,7 +60,15 @@ PAIRS = [
 ]
 OF_DATA = {  # what a data set of this test holds
     "records": ["breast_cancer", "diabetes", "heart_disease", "heart_rate", "table"],
-    "series": ["ecg5000", "edf_records", "series_arrays", "series_table", "ts_file", "wfdb_records"],
+    "series": [
+        "dicom_waveforms",
+        "ecg5000",
+        "edf_records",
+        "series_arrays",
+        "series_table",
+        "ts_file",
+        "wfdb_records",
+    ],
     "images": ["image_classes", "image_table", "medmnist", "pneumonia_mnist"],
     "masks": ["decathlon", "hippocampus", "image_masks", "mni_tissue"],
     "no targets": ["dicom_series", "mni_slices"],
@@ -121,7 +131,7 @@ def ts_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """Twelve recordings, each as a WFDB record and as an EDF file, and a table of heart rates."""
+    """Twelve recordings, each as a WFDB record, as an EDF file and in DICOM, and a table of heart rates."""
     folder = tmp_path_factory.mktemp("recordings")
     for number in range(12):
         signal = np.sin(np.arange(200) * (1 + number) / 20)
@@ -136,6 +146,8 @@ def recordings(tmp_path_factory):
                                        "physical_min": -1.5, "digital_max": 32767, "digital_min": -32768,
                                        "prefilter": "", "transducer": ""})  # fmt: skip
             writer.writeSamples([signal])
+        values = np.rint(1000 * signal)[:, None]
+        write_waveforms(folder / f"r{number}.dcm", [group(values, [channel("I", 1.0)], rate=50)], f"p{number}")
     (folder / "rates.csv").write_text("record,rate\n" + "".join(f"r{n},{60.5 + n}\n" for n in range(12)))
     return [f"dataset.root={folder}", f"dataset.labels={folder}/rates.csv", "dataset.target=rate"]
 
@@ -184,6 +196,7 @@ def values(table, series, arrays, ts_file, recordings, pictures, volumes):
         "mni_slices": ["dataset.resolution_mm=8", "dataset.slab_slices=2", "preprocessing.size=32"],
         "mni_tissue": ["dataset.resolution_mm=8", "dataset.slab_slices=2"],
         "pneumonia_mnist": mnist,
+        "dicom_waveforms": recordings,
         "edf_records": [*recordings, "dataset.window_s=1"],
         "series_table": [f"dataset.path={series}", "dataset.target=outcome"],
         "table": [f"dataset.path={table}", "dataset.target=outcome", "dataset.patient=patient"],

@@ -148,19 +148,25 @@ def _units(store: Store, run: "mlflow.entities.Run") -> list[Unit]:
             f"compare: run {run.info.run_id} is a {kind or 'run of another program'}, which predicts nothing"
         )
     targets = named(run.data.tags.get("task.targets", ""))
-    made = {split: read_predictions(store, run.info.run_id, split, targets) for split in ("val", "test")}
-    if made["val"] is None:
+    val, test = (read_predictions(store, run.info.run_id, split, targets) for split in ("val", "test"))
+    known = test if val is None else val
+    if known is None:
         raise UserError(f"compare: run {run.info.run_id} has stored no predictions")
     seed = run.data.tags.get("seed")
-    empty = made["val"].rows(np.zeros(len(made["val"]), dtype=bool))
-    test = made["test"] if made["test"] is not None else empty
-    return [Unit(int(run.data.tags.get("fold", 0)), int(seed) if seed else None, made["val"], test)]
+    empty = known.rows(np.arange(0))
+    fold = int(run.data.tags.get("fold", 0))
+    return [Unit(fold, int(seed) if seed else None, empty if val is None else val, empty if test is None else test)]
 
 
 def _on_one_split(models: Mapping[str, list[Unit]]) -> dict[str, list[Unit]]:
     """Returns the models with test predictions if all have them; else validation predictions in their place."""
     if all(len(unit.test) for units in models.values() for unit in units):
         return dict(models)
+    if not all(len(unit.val) for units in models.values() for unit in units):
+        raise UserError(
+            "compare.runs: some of these runs have no validation split (split.val=0), others have not scored the test "
+            "split, so there are no patients to compare them on; score them all with medfit evaluate"
+        )
     say("Note: not all of these runs have scored the test split, so validation patients are compared.")
     return {name: [Unit(unit.fold, unit.seed, unit.val, unit.val) for unit in units] for name, units in models.items()}
 

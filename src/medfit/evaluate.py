@@ -31,6 +31,7 @@ from medfit.terminal.console import say, show_table
 from medfit.tracking import process, provenance, recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import PROCESS, Store
+from medfit.training import unvalidated
 from medfit.training.parts import prepare
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def _found(
     tables = summary.summarise(units, list(cfg.task.metrics), settings)
     tables["scores"].insert(0, "patients_of", scheme(cfg))
     tables["scores"]["opening"] = opening
-    told = summary.left_out(next(iter(units.values()))) + summary.warnings(tables, kind)
+    told = [unvalidated.SCORED] if not all(len(unit.val) for own in units.values() for unit in own) else []
+    told += summary.left_out(next(iter(units.values()))) + summary.warnings(tables, kind)
     return Evaluation(trainings, tables, opening, told)
 
 

@@ -11,7 +11,7 @@ from medfit.data.inputs import in_words
 from medfit.errors import in_memory
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
-from medfit.training import run_plots
+from medfit.training import run_plots, unvalidated
 from medfit.training.parts import Parts, prepare, sizes
 from medfit.training.trainer import BestWeights, fit, make_trainer, prediction_files, predictions
 
@@ -30,7 +30,7 @@ def train(
         cfg: As :func:`medfit.config.compose.compose` gives it.
         callbacks: More callbacks, such as a sweep's.
         tags: Of the run.
-        splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
+        splits: What is scored afterwards, if it has samples; ``test`` belongs to :mod:`medfit.evaluate` alone.
         on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
         plots: Whether plots are drawn if the config asks for them.
 
@@ -41,7 +41,8 @@ def train(
     parts = prepare(cfg)
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     logger = RunLogger()
-    best = BestWeights(parts.task)
+    best = BestWeights(parts.task, parts.datamodule.validates)
+    splits = [split for split in splits if len(parts.datamodule.rows[split])]
     trainer = make_trainer(parts, [best, *callbacks], logger)
     with recording.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
         logger.run = run
@@ -80,11 +81,11 @@ def main(cfg: DictConfig) -> None:
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         scores = train(cfg, callbacks=[bar])
-    show_table(
-        "Scores of the best epoch",
-        ["metric", "value"],
-        [[name, f"{value:.4f}"] for name, value in scores.items()],
-    )
+    if scores:
+        rows = [[name, f"{value:.4f}"] for name, value in scores.items()]
+        show_table("Scores of the best epoch", ["metric", "value"], rows)
+    else:
+        say(f"Note: {unvalidated.TOLD}; medfit evaluate scores the test split.")
     say(f"{f'Run {bar.run_id}. ' if bar.run_id else ''}Compare runs with: medfit ui")
 
 

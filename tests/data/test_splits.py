@@ -536,3 +536,27 @@ def test_the_proof_counts_missing_cells_of_the_columns_that_lack_any():
     data = dataset(np.arange(20))
     data.x = data.x.assign(b=[np.nan] * 3 + [1.0] * 17)
     assert proof(Split(stratify=False)(data), data)["missing"] == {"b": 3}
+
+
+def test_without_a_validation_share_all_patients_but_the_tests_train():
+    data = singles(40, 20)
+    rows, usual = Split(val=0)(data), Split()(data)
+    assert len(rows["val"]) == 0 and np.array_equal(rows["test"], usual["test"])
+    assert np.array_equal(rows["train"], np.union1d(usual["train"], usual["val"]))
+    facts = proof(rows, data)
+    assert facts["val"] == {"samples": 0, "patients": 0, "classes": {}} and facts["flow"]["divided"] == 40
+
+
+def test_without_a_validation_share_a_given_validation_split_trains_and_no_more_is_drawn_for_the_test():
+    data = dataset(np.arange(10), given_split=["train"] * 4 + ["val"] * 3 + ["test"] * 3)
+    rows = Split(val=0)(data)
+    assert {name: chosen.tolist() for name, chosen in rows.items()} == {
+        "train": [0, 1, 2, 3, 4, 5, 6], "val": [], "test": [7, 8, 9],
+    }  # fmt: skip
+    drawn = Split(val=0, test=0.5)(dataset(np.arange(10), given_split=["train"] * 6 + ["val"] * 4))
+    assert len(drawn["test"]) == 3 and set(drawn["test"]) <= set(range(6))  # of the rest, as with a validation split
+
+
+def test_validation_folds_validate_whatever_the_validation_share():
+    data = singles(40, 20)
+    assert equal(Split(val=0, val_folds=4, val_fold=1)(data), Split(val_folds=4, val_fold=1)(data))

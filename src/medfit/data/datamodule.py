@@ -5,11 +5,11 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-from torch import Tensor
 
 from medfit.data.batches import Batches, InOrder, Shuffled
 from medfit.data.dataset import Dataset
 from medfit.data.inputs import Shape
+from medfit.data.preprocessing.arrays import Gathered
 from medfit.data.splits import Split, proof
 
 
@@ -62,14 +62,18 @@ class DataModule(L.LightningDataModule):
         self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)
 
     @property
+    def validates(self) -> bool:
+        """Whether there is a validation split; ``split.val=0`` leaves none."""
+        return len(self.rows["val"]) > 0
+
+    @property
     def input_shape(self) -> Shape:
         """Of one training sample's ``x``."""
         return self.data.input_shape
 
-    def arrays(self, split: str) -> tuple[Any, Tensor]:
-        """Returns a split's samples, all at once; for data of one shape that lie in memory."""
-        x, y = self.data[self.rows[split]]
-        return x, y
+    def arrays(self, split: str) -> Any:
+        """Returns a split's ``x`` and ``y``, all at once; for data of one shape that lie in memory."""
+        return Gathered(self.data, self.rows[split])
 
     def groups(self, split: str) -> np.ndarray:
         """Returns the patient of each sample of a split."""

@@ -13,6 +13,7 @@ from medfit.errors import UserError
 SPLITS = ("train", "val", "test")
 MOST_SITES = 100
 Share = Annotated[float, Field(gt=0, lt=1)]
+ShareOrNone = Annotated[float, Field(ge=0, lt=1)]
 Rows = dict[str, np.ndarray]
 
 
@@ -21,7 +22,8 @@ class Split:
     """Divides a data set's patients at random, or as its own split column says.
 
     Args:
-        val: Share of the patients for validation.
+        val: Share of the patients for validation. 0 trains on all patients but those of the test split, those of a
+            given validation split among them.
         test: Share of the patients for the test.
         seed: Of the division alone.
         stratify: Whether each split gets its share of every class, where the target has classes.
@@ -37,7 +39,7 @@ class Split:
             order of their names, and no other's; None to divide otherwise.
     """
 
-    val: Share = 0.2
+    val: ShareOrNone = 0.2
     test: Share = 0.2
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     stratify: bool = True
@@ -67,8 +69,12 @@ class Split:
         assignment = self._assign(dataset, usable)
         rows = {name: np.flatnonzero(usable & (assignment == name)) for name in SPLITS}
         check_patients(rows, dataset.groups)
-        self._check_classes(rows, dataset.strata)
+        self._check_classes({name: rows[name] for name in SPLITS if name != "val" or self._validates}, dataset.strata)
         return {**rows, "train": self._resample(rows["train"], dataset.strata)}
+
+    @property
+    def _validates(self) -> bool:
+        return self.val > 0 or self.val_folds is not None
 
     @property
     def _test_share(self) -> float:
@@ -85,12 +91,16 @@ class Split:
             assignment = dataset.given_split.astype("<U5")
             given = set(assignment[usable]) - ({"val"} if self.val_folds else set())
             wanted = {name: share for name, share in wanted.items() if name not in given}
+        if not self._validates:
+            wanted.pop("val", None)
         for name, share in wanted.items():
             if name == "val":  # a given one, that folds pass over; the test split has been drawn without it
                 assignment[assignment == "val"] = "train"
             taken = 0 if name == "test" or "test" not in wanted else self._test_share
             free = np.flatnonzero(usable & (assignment == "train"))
             assignment[self._choose(dataset, free, name, share / (1 - taken))] = name
+        if not self._validates:
+            assignment[assignment == "val"] = "train"
         return assignment
 
     def _of_site(self, dataset: Dataset, usable: np.ndarray) -> np.ndarray:

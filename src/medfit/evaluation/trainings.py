@@ -1,10 +1,12 @@
 """The trainings and baselines of one fold of an evaluation, each a run of its own; what is done is not repeated."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -61,7 +63,7 @@ class Trainings:
 
     def _baselines(self) -> Iterator[Scored]:
         module = self.parts.datamodule
-        for name, outputs in predictions(self.parts):
+        for name, outputs in predictions(self.parts, ("val", "test") if module.validates else ("test",)):
             tags = self._tags("baseline", f"{name}{self._of_fold}") | {"baseline": name}
             if (done := self._done(tags)) is None:
                 with recording.start_run(self.cfg, module.dataset, module.proof, tags) as run:
@@ -86,12 +88,11 @@ class Trainings:
         return next((run for run in runs if run.info.status == "FINISHED"), None)
 
     def _unit(self, run: "mlflow.entities.Run", seed: int | None) -> Unit | None:
-        made = {
-            split: read_predictions(self.parent.store, run.info.run_id, split, self.kind) for split in ("val", "test")
-        }
-        if made["val"] is None or made["test"] is None:
+        read = partial(read_predictions, self.parent.store, run.info.run_id, kind=self.kind)
+        val, test = read("val"), read("test")
+        if test is None:
             return None
-        return Unit(self.fold, seed, made["val"], made["test"], self.groups)
+        return Unit(self.fold, seed, test.rows(np.arange(0)) if val is None else val, test, self.groups)
 
 
 def read_predictions(store: Store, run_id: str, split: str, kind: TargetKind) -> Predictions | None:

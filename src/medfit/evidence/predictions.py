@@ -134,7 +134,7 @@ class TargetKind:
 
         Args:
             tests: Each training's predictions of the test split.
-            vals: Each training's predictions of the validation split.
+            vals: Each training's predictions of the validation split; no rows where there is none.
             settings: How to read them.
         """
         return {}

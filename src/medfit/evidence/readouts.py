@@ -16,22 +16,30 @@ MOST_COLUMNS = 10  # classes or labels with a read-out of their own
 def of_probabilities(
     tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
 ) -> dict[str, pd.DataFrame]:
-    """Returns thresholds, calibration and decision curves; nothing where there are too many classes or labels."""
+    """Returns thresholds, calibration and decision curves; nothing where there are too many classes or labels.
+
+    Without validation predictions there are no thresholds, and nothing is recalibrated.
+    """
     if len(tests[0].names) > MOST_COLUMNS:
         return {}
     few = max(100, settings.num_resamples // 8)  # each draw fits regressions
     rule = (settings.rule, settings.at_least, settings.cost_ratio, settings.prevalence)
-    return {
-        "thresholds": thresholds.readout(tests, vals, *rule, num_resamples=settings.num_resamples // 2),
-        "calibration": calibration.table(tests, vals, few),
+    validated = all(map(len, vals))
+    methods = calibration.METHODS if validated else ("none",)
+    found = {
+        "calibration": calibration.table(tests, vals, few, methods),
         "calibration_curve": pd.concat(
             calibration.curve(
                 [calibration.recalibrated(method, val, test) for val, test in zip(vals, tests, strict=True)]
             ).assign(recalibration=method)
-            for method in calibration.METHODS
+            for method in methods
         ),
         "decision_curve": decision.curves(tests),
     }
+    if not validated:
+        return found
+    num_resamples = settings.num_resamples // 2
+    return {"thresholds": thresholds.readout(tests, vals, *rule, num_resamples=num_resamples), **found}
 
 
 def of_numbers(tests: Sequence[Predictions], settings: Settings) -> dict[str, pd.DataFrame]:

@@ -23,7 +23,7 @@ class Unit:
     Args:
         fold: Its number.
         seed: None for a baseline.
-        val: Of the validation split.
+        val: Of the validation split; no rows where there is none.
         test: Of the test split.
         groups: The subgroup of each test row, a column for each kind of subgroup.
     """

@@ -52,6 +52,11 @@ class FinishedRun:
                 self._check_opened()
             parts = prepare(self.cfg)
             self._check_data(parts, folder)
+        if not len(parts.datamodule.rows[split]):
+            raise UserError(
+                f"explain.split={split}: run {run_id} had no such split (split.val=0); give explain.split=train, or "
+                "explain.split=test for a run that has scored it"
+            )
         parts.task.load_state_dict(weights["state_dict"])
         self.parts = replace(parts, task=frozen(parts.task))
         self.run = Run(store, run_id, store.find(run_id, RUN).info.experiment_id)

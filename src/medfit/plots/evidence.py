@@ -88,7 +88,8 @@ def calibration(tables: Tables) -> Figure:
             axes.set(xlabel="mean predicted", ylabel="mean observed")
         else:
             _line_of_groups(axes, own[own.recalibration == "none"], OWN, "as predicted", "o-")
-            _line_of_groups(axes, own[own.recalibration == RECALIBRATED], AFTER, f"after {RECALIBRATED} scaling", "s--")
+            if len(after := own[own.recalibration == RECALIBRATED]):
+                _line_of_groups(axes, after, AFTER, f"after {RECALIBRATED} scaling", "s--")
             axes.set(xlabel="predicted probability", ylabel="observed share", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
             axes.legend(frameon=False, fontsize="small")
         low, high = _ends(own)

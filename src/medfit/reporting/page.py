@@ -133,6 +133,7 @@ def _data(facts: ReportData) -> dict[str, Any]:
         "columns": tables.features(facts.schema, missing, num_samples) if columns else [],
         "more_columns": max(0, len(columns) - tables.MOST_FEATURES),
         "complete": missing == {},
+        "unvalidated": facts.evaluation is not None and facts.proof.get("val", {}).get("samples") == 0,
         "folds": facts.evaluation is not None and _folds(facts.config),
     }
 

@@ -82,7 +82,7 @@ def _of_training(facts: ReportData) -> Statements:
         "preprocessing": ("preprocessing", f"{_preprocessing(params)}; learnt from the training rows alone"),
         "training": ("model", f"{params.get('regime', '')}: {params.get('regime.epochs', '?')} epochs at most"),
         "weights": ("model", "drawn at random, by the seed"),
-        "epoch": ("model", f"the epoch with the best {config.get('task', {}).get('monitor', 'validation score')}"),
+        "epoch": ("model", _epoch(facts)),
         "ensemble": ("model", "none: scores are means over trainings of single models"),
         "software": ("software", _software(facts.environment)),
         "code": ("software", f"commit {facts.latest.tags.get('mlflow.source.git.commit', 'unknown')[:10]}"),
@@ -90,6 +90,12 @@ def _of_training(facts: ReportData) -> Statements:
     if facts.kind.classifies:
         made["imbalance"] = ("model", " and ".join(imbalance) or "neither weighed nor sampled")
     return made
+
+
+def _epoch(facts: ReportData) -> str:
+    if facts.proof.get("val", {}).get("samples") == 0:
+        return "the last one: there was no validation split"
+    return f"the epoch with the best {facts.config.get('task', {}).get('monitor', 'validation score')}"
 
 
 def _preprocessing(params: Mapping[str, str]) -> str:
@@ -127,7 +133,7 @@ def _of_evaluation(facts: ReportData) -> Statements:
         made["baselines"] = ("results", f"beside {', '.join(dict.fromkeys(tables['against'].baseline))}")
     if "thresholds" in tables:
         made["thresholds"] = ("decisions", f"rule “{facts.config['evaluate']['threshold']}”, on validation patients")
-    if "calibration" in tables:
+    if "calibration" in tables and (tables["calibration"].recalibration != "none").any():
         made["recalibration"] = ("calibration", "recalibration learnt from validation patients")
     if "subgroups" in tables:
         made["subgroups"] = ("subgroups", f"by {', '.join(dict.fromkeys(tables['subgroups'].column))}")

@@ -71,6 +71,11 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResu
     parts = None
     for variant in variants_of(cfg, space):
         made = prepare(variant)
+        if not made.datamodule.validates and not cfg.sweep.folds:
+            raise UserError(
+                f"sweep.objective: {', '.join(objective_names(cfg.sweep))} is a validation score, which split.val=0 "
+                "leaves none of; give sweep.folds=5, so that folds of the training patients validate, or split.val=0.2"
+            )
         parts = parts or made
         _check_logged(variant, made.task.logged())
     assert parts is not None

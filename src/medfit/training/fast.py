@@ -101,10 +101,11 @@ class _Epochs(L.LightningModule):
     def training_step(self, _: Any, number: int) -> None:
         """Trains for an epoch, validates, and hands the scores to the callbacks and the logger."""
         self._train()
-        self.task.eval()
-        with torch.inference_mode():
-            self._validate()
-        self.task.train()
+        if self.data.validates:
+            self.task.eval()
+            with torch.inference_mode():
+                self._validate()
+            self.task.train()
         scores = self._logged.collect()
         values = torch.tensor(list(scores.values()), dtype=torch.float32).unbind()
         self.trainer.callback_metrics.update(zip(scores, values, strict=True))

@@ -71,6 +71,7 @@ def draw(cfg: DictConfig, weights: Path, curve: History, folder: Path) -> dict[s
 
     parts = prepare(cfg)
     parts.task.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu")["state_dict"])
-    drawn = plots(parts.task, predictions(parts, make_trainer(parts), ("val",)), curve)
+    splits = ("val",) if parts.datamodule.validates else ()
+    drawn = plots(parts.task, predictions(parts, make_trainer(parts), splits), curve)
     write_files(folder, drawn)
     return {name: folder / name for name in drawn}

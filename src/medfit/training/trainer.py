@@ -18,7 +18,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 from medfit.tracking import recording
 from medfit.tracking.run import Run
-from medfit.training import fast
+from medfit.training import fast, unvalidated
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
 
@@ -48,14 +48,19 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
         logger: Takes what the task logs; None for none.
 
     Raises:
-        UserError: the regime has an argument that the trainer refuses, or asks for several devices.
+        UserError: the regime has an argument that the trainer refuses, asks for several devices, or for what needs a
+            validation split where there is none.
     """
-    regime, task = parts.regime, parts.task
+    regime, task, validates = parts.regime, parts.task, parts.datamodule.validates
+    if not validates:
+        unvalidated.check(regime)
     own: list[Callback] = [Acceleration(task), _StopIfDivergedError()]
-    if regime.patience:
+    if regime.patience and validates:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
     arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
     arguments["logger"] = logger or False
+    if not validates:
+        arguments["limit_val_batches"] = 0
     trainer: L.Trainer
     try:
         with warnings.catch_warnings():
@@ -102,13 +107,14 @@ class BestWeights(Callback):
 
     Args:
         task: Whose they are; its ``monitor`` and ``mode`` tell which epoch is the best.
+        validates: Whether there is a validation split; without one, the last epoch's weights are kept.
 
     Attributes:
         weights: Of the task, copied: on the CPU.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task, self.sign = task, 1 if task.mode == "max" else -1
+    def __init__(self, task: Task, validates: bool = True) -> None:
+        self.task, self.validates, self.sign = task, validates, 1 if task.mode == "max" else -1
         self.weights: dict[str, Any] = {}
         self._score = -math.inf
 
@@ -118,15 +124,25 @@ class BestWeights(Callback):
         Raises:
             UserError: the trainer's arguments leave the task without its score.
         """
+        if not self.validates:
+            return
         if self.task.monitor not in trainer.callback_metrics:
             raise UserError(f"regime.trainer: with these arguments there is no {self.task.monitor} after each epoch")
         score = self.sign * float(trainer.callback_metrics[self.task.monitor])
         if score > self._score or not self.weights:  # never where it is no number
             self._score = -math.inf if math.isnan(score) else score
-            self.weights = {
-                name: value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
-                for name, value in self.task.state_dict().items()
-            }
+            self._keep()
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Keeps the last weights where nothing tells which were the best."""
+        if not self.validates:
+            self._keep()
+
+    def _keep(self) -> None:
+        self.weights = {
+            name: value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+            for name, value in self.task.state_dict().items()
+        }
 
 
 class _StopIfDivergedError(Callback):

@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 
@@ -83,3 +84,13 @@ def test_a_file_is_refused_with(made, tmp_path, what):
     with pytest.raises(UserError) as caught:
         made({"x": X, "y": Y, **arrays}, **{key: value.format(tmp_path) for key, value in options.items()})
     assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_matlabs_arrays_of_version_7_3_are_the_same_series(made, tmp_path):
+    with h5py.File(tmp_path / "beats.mat", "w", userblock_size=512) as file:
+        for name, values in {"x": X.astype(float), "y": Y[:, None].astype(float)}.items():
+            file.create_dataset(name, data=values.T).attrs["MATLAB_class"] = np.bytes_("double")
+    with (tmp_path / "beats.mat").open("r+b") as opened:
+        opened.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    data, same = SeriesArrays(str(tmp_path / "beats.mat")), made({"x": X, "y": Y})
+    assert np.array_equal(data.x, X) and np.array_equal(data.y, same.y) and data.fingerprint() == same.fingerprint()

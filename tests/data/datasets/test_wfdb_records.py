@@ -466,3 +466,30 @@ def test_whole_records_of_many_lengths_are_learnt_from(compose, folder, labels):
     overrides = [f"dataset.root={folder}", f"dataset.labels={labels}", "dataset.target=rate"]
     small = ["model.widths=[4]", "model.kernel_sizes=[5]", "regime=smoke"]
     assert np.isfinite(train(compose("dataset=wfdb_records", *overrides, *small))["val/mae"])
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "told"),
+    [
+        (("I", "II"), ("uV", "uV"), r"its segment 1_b has I in uV, others in mV"),
+        (("II", "I"), ("mV", "mV"), r"its segment 1_b has other channels, or in another order, than the first"),
+    ],
+)
+def test_segments_that_would_be_read_as_something_else_are_refused(tmp_path, names, units, told):
+    for number in range(2):
+        record(tmp_path / "ecg", f"{number}_a", waves(number))
+        of = {"names": names, "units": units} if number else {}
+        record(tmp_path / "ecg", f"{number}_b", waves(number), **of)
+        lines = [f"{number}/2 2 {RATE} {2 * SECONDS * RATE}", *(f"{number}_{part} {SECONDS * RATE}" for part in "ab")]
+        (tmp_path / "ecg" / f"{number}.hea").write_text("\n".join(lines) + "\n")
+    (tmp_path / "labels.csv").write_text("record,ill\n0,0\n1,1\n")
+    with pytest.raises(UserError, match=rf"^dataset: '1.hea' can't be read \({told}\)$"):
+        WfdbRecords(str(tmp_path / "ecg"), str(tmp_path / "labels.csv"), target="ill")
+
+
+def test_a_recording_of_a_few_samples_is_no_series(folder, labels):
+    record(folder, "101", waves(1)[:7])
+    with pytest.raises(UserError, match=r"^dataset: '101.hea' holds 7 samples, too few for a series \(8 at least\)$"):
+        WfdbRecords(str(folder), str(labels), target="ill")
+    record(folder, "101", waves(1)[:8])
+    assert WfdbRecords(str(folder), str(labels), target="ill").x[1].shape == (2, 8)

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -32,18 +34,29 @@ def test_a_pickle_is_not_run(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["h5", "hdf5", "mat"])
-def test_hdf5_is_refused_with_the_way_to_convert(tmp_path, ending):
+def test_hdf5_asks_for_its_package(tmp_path, ending, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    told = refused(damaged(tmp_path, ending))
+    assert told.startswith(f"dataset.path: 'a.{ending}' is an HDF5 file (as MATLAB's of version 7.3 are)")
+    assert told.endswith("needs the package h5py: pip install 'medfit[formats]'")
+
+
+@pytest.mark.parametrize("ending", ["h5", "hdf5", "mat"])
+def test_damaged_hdf5_is_refused(tmp_path, ending):
+    assert refused(damaged(tmp_path, ending)).startswith(f"dataset.path: 'a.{ending}' can't be read (")
+
+
+def damaged(folder, ending):
     head = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" if ending == "mat" else b"\x89HDF\r\n\x1a\n"
-    (tmp_path / f"a.{ending}").write_bytes(head + bytes(600))
-    told = refused(tmp_path / f"a.{ending}")
-    assert told.startswith(f"dataset.path: 'a.{ending}' is an HDF5 file") and "numpy.savez(" in told
+    (folder / f"a.{ending}").write_bytes(head + bytes(600))
+    return folder / f"a.{ending}"
 
 
 def test_files_of_no_arrays_are_refused(tmp_path):
     (tmp_path / "a.npz").write_text("no")
     (tmp_path / "a.txt").write_text("1")
     assert refused(tmp_path / "a.npz").startswith("dataset.path: 'a.npz' can't be read (")
-    assert refused(tmp_path / "a.txt").endswith("has none of the endings .npy, .npz, .mat")
+    assert refused(tmp_path / "a.txt").endswith("has none of the endings .npy, .npz, .mat, .h5, .hdf5, .hdf")
     assert "there is no file" in refused(tmp_path / "no.npz")
 
 

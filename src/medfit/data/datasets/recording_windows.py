@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medfit.data.datasets.faults import Faults
+from medfit.data.datasets.series_layouts import FEWEST_POINTS
 from medfit.data.datasets.windows import Mark, Windows, in_words
 from medfit.data.readers.headers import Header
 from medfit.data.readers.units import factor
+from medfit.data.scratch import Held
 from medfit.errors import UserError
 
 MISSING = "in {} windows a channel is missing throughout"
@@ -22,12 +24,10 @@ class Cut:
 
     Args:
         row: Number of its recording.
-        x: In the shape (channels, length), float32.
         annotation: The class of the annotation that it lies around or along.
     """
 
     row: int
-    x: np.ndarray
     annotation: str | None
 
 
@@ -52,8 +52,10 @@ Read = Callable[[Header, Sequence[int]], list[np.ndarray]]
 Marks = Callable[[Header], Sequence[Mark]]
 
 
-def cut(headers: Sequence[Header], read: Read, marks: Marks, wanted: Wanted, faults: Faults) -> tuple[list[Cut], str]:
-    """Returns the windows of recordings, and what to say of those left out.
+def cut(
+    headers: Sequence[Header], read: Read, marks: Marks, wanted: Wanted, faults: Faults, held: Held
+) -> tuple[list[Cut], str]:
+    """Returns what the windows of recordings are, and what to say of those left out.
 
     Args:
         headers: Of the recordings.
@@ -61,9 +63,10 @@ def cut(headers: Sequence[Header], read: Read, marks: Marks, wanted: Wanted, fau
         marks: Returns a recording's annotations.
         wanted: Of each recording.
         faults: Of single recordings.
+        held: Takes in the windows, in the shape (channels, length), in their order.
 
     Raises:
-        UserError: there is no window, or a recording is wrong and none is to be skipped.
+        UserError: there is no window or no room for them, or a recording is wrong and none is to be skipped.
     """
     cuts: list[Cut] = []
     told: Counter[str] = Counter()
@@ -72,10 +75,14 @@ def cut(headers: Sequence[Header], read: Read, marks: Marks, wanted: Wanted, fau
             its_marks = marks(header) if wanted.windows.symbols else ()
             x, rate = _signals(header, read, wanted)
             spans, its_told = wanted.windows.spans(x.shape[1], rate, its_marks)
-            pieces = [Cut(row, x[:, start:stop], annotation) for start, stop, annotation in spans]
-            whole = [piece for piece in pieces if not np.isnan(piece.x).all(axis=1).any()]
-            cuts += whole
-            told += its_told + Counter({MISSING: len(pieces) - len(whole)})
+        if header.name in faults.reasons:
+            continue
+        pieces = [(Cut(row, annotation), x[:, start:stop]) for start, stop, annotation in spans]
+        whole = [(piece, window) for piece, window in pieces if not np.isnan(window).all(axis=1).any()]
+        for piece, window in whole:
+            held.add(window)
+            cuts.append(piece)
+        told += its_told + Counter({MISSING: len(pieces) - len(whole)})
     if not cuts:
         raise UserError(f"dataset: no window lies within the {len(headers)} recordings{in_words(told)}")
     read_well = sum(header.name not in faults.reasons for header in headers)
@@ -102,8 +109,10 @@ def _signals(header: Header, read: Read, wanted: Wanted) -> tuple[np.ndarray, fl
 
 
 def _check(file: str, channel: str, signal: np.ndarray) -> None:
-    if not len(signal):
-        raise UserError(f"dataset: '{file}' holds no samples")
+    if len(signal) < FEWEST_POINTS:
+        raise UserError(
+            f"dataset: '{file}' holds {len(signal)} samples, too few for a series ({FEWEST_POINTS} at least)"
+        )
     if np.isinf(signal).any():
         raise UserError(f"dataset: '{file}', channel '{channel}', holds a value that is infinite")
     if np.isnan(signal).all():

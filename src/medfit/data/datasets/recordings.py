@@ -17,13 +17,15 @@ from medfit.data.datasets.roles import check_columns
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.windows import Mark, Windows
 from medfit.data.readers.channels import lost, unified
-from medfit.data.readers.headers import Header, common, match
+from medfit.data.readers.headers import Header, common, divided, match, noted, patients
+from medfit.data.scratch import Held
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
 Positive = Annotated[float, Field(gt=0)]
 NEEDED = "dataset: give dataset.symbols, or dataset.labels (a table of recordings) and dataset.target"
-RECORDING, ANNOTATION = " recording", "annotation"  # columns of our own; the space keeps clear of the user's own
+# columns of our own; the space keeps clear of the user's own
+RECORDING, PATIENT, ANNOTATION = " recording", " patient", "annotation"
 NOTHING = Asked(pd.DataFrame(), [ANNOTATION], {})
 
 
@@ -55,6 +57,8 @@ class Recordings(Series):
         channel_names: Other names of channels, by those that files have, where spellings differ by more than capitals
             and a leading kind (``EEG``, ``ECG``, ``lead``).
         resample_hz: A rate that all are brought to, where theirs differ.
+        memory_gib: Of memory that windows may take; those that outgrow it lie in a file while the command runs. None
+            for a quarter of what is free.
         on_error: ``stop`` at the first recording that can't be read, or ``skip`` all of them, and list why.
         header: Whether the first row of a table in text names the columns; else they are named 0, 1 and so on.
         units: Of targets; the files tell those of channels.
@@ -81,6 +85,7 @@ class Recordings(Series):
         channels: Sequence[str] | None = None,
         channel_names: Mapping[str, str] | None = None,
         resample_hz: Positive | None = None,
+        memory_gib: Positive | None = None,
         on_error: OnError = "stop",
         header: bool = True,
         units: Mapping[str, str] | None = None,
@@ -98,20 +103,24 @@ class Recordings(Series):
         table, headers = _having(table, headers, channels, faults)
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
         wanted = Wanted(names, its_units, resample_hz, windows)
-        cuts, told = cut(headers, self.read, self.marks, wanted, faults)
+        with Held(memory_gib) as held:
+            cuts, told = cut(headers, self.read, self.marks, wanted, faults, held)
+            x = held.series()
+        if patient is None and (owners := patients(headers)) is not None:
+            table, patient = table.assign(**{PATIENT: owners}), PATIENT
+        told += divided(headers, table[patient]) if patient else ""
         taken = table.iloc[[piece.row for piece in cuts]]
         taken = taken if asks else taken.assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
         rest, about, told_roles = reader.roles(taken, asked.targets, patient or RECORDING, split)
-        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING) if name in rest])
+        about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, PATIENT) if name in rest])
         about["excluded"] = {**about["excluded"], "recording skipped": len(faults.reasons)}
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
         about["units"] = its_units | asked.units | dict(units or {})
-        x = [piece.x for piece in cuts]
         super().__init__(x=x, channels=names, sampling_rate_hz=rate, **about)
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"
-            f"{told}{spelt}{told_units}{'' if channels else lost(headers, names)}"
+            f"{told}{held.told()}{noted(headers)}{spelt}{told_units}{'' if channels else lost(headers, names)}"
         )
 
     @abstractmethod
@@ -130,6 +139,10 @@ class Recordings(Series):
         """Returns a file's name below the data set's folder."""
         return file.relative_to(self.folder).as_posix()
 
+    def is_recording(self, file: Path) -> bool:
+        """Tells whether a file of the folder names a recording, by its ending; a format may tell otherwise."""
+        return file.suffix.lower() in self.endings
+
     def files(self, found: list[Path]) -> list[Path]:
         """Returns which of some files are recordings; others hold what belongs to these, and a format may keep them."""
         return found
@@ -141,11 +154,12 @@ class Recordings(Series):
         found = self.files([
             file
             for file in sorted(self.folder.rglob("*"))
-            if file.suffix.lower() in self.endings and not file.name.startswith(".") and file.is_file()
+            if not file.name.startswith(".") and file.is_file() and self.is_recording(file)
         ])  # fmt: skip
         if not found:
             raise UserError(f"dataset.root: '{self.folder}' holds no files that end with {' or '.join(self.endings)}")
-        files = {self.named(file).removesuffix(file.suffix): file for file in found}
+        ended = [file.suffix if file.suffix.lower() in self.endings else "" for file in found]
+        files = {self.named(file).removesuffix(end): file for file, end in zip(found, ended, strict=True)}
         if twin := next(iter(sorted(set(found) - set(files.values()))), None):
             raise UserError(f"dataset.root: '{self.named(twin)}' and another file differ by their ending alone")
         return files

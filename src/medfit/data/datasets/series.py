@@ -16,7 +16,7 @@ class Series(Samples):
 
     Args:
         x: In the shape (samples, channels, length), or a list of arrays (channels, length), whose lengths may differ;
-            NaN where a value is missing. Kept as float32.
+            NaN where a value is missing. Kept as float32, where they are: in memory or in a file.
         channels: Their names.
         sampling_rate_hz: None where it is not known.
         **about: As :class:`Samples` takes them.
@@ -61,7 +61,8 @@ class Series(Samples):
         """Yields the sampling rate, the lengths where they differ, and the values."""
         yield repr(self.sampling_rate_hz).encode()
         if isinstance(self.x, np.ndarray):
-            yield np.ascontiguousarray(self.x).tobytes()
+            for series in self.x:  # one by one: all at once they would take their memory again
+                yield np.ascontiguousarray(series).tobytes()
             return
         yield np.array([series.shape[1] for series in self.x], dtype="<i8").tobytes()
         for series in self.x:
@@ -75,7 +76,7 @@ def _as_float32(x: np.ndarray | Sequence[np.ndarray], num_channels: int) -> np.n
     """Returns series as one array where they are of one length."""
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused later
         if not isinstance(x, np.ndarray):
-            x = [np.asarray(series).astype(np.float32, copy=False) for series in x]
+            x = [np.asanyarray(series).astype(np.float32, copy=False) for series in x]
             for number, series in enumerate(x, 1):
                 if series.ndim != 2 or 0 in series.shape or len(series) != num_channels:
                     raise UserError(
@@ -90,7 +91,7 @@ def _as_float32(x: np.ndarray | Sequence[np.ndarray], num_channels: int) -> np.n
     return x
 
 
-def points(x: Sequence[np.ndarray]) -> str:
+def points(x: np.ndarray | Sequence[np.ndarray]) -> str:
     """Returns the series' length or lengths, in words."""
     lengths = sorted({series.shape[1] for series in x})
     return str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"

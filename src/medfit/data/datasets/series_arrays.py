@@ -21,7 +21,7 @@ PART = " part"  # a column of our own; the space keeps clear of the user's own
 
 
 class SeriesArrays(Series):
-    """The series of an ``.npz``, ``.npy`` or ``.mat`` file: an array of signals, with targets.
+    """The series of an ``.npz``, ``.npy``, ``.mat`` or HDF5 file: an array of signals, with targets.
 
     Targets, patients and splits are arrays of the same file, or columns of a table with a row for each series. Where
     all that follows is missing (NaN), a series ends.
@@ -32,7 +32,8 @@ class SeriesArrays(Series):
             ``target_rule`` the array that the rule asks of.
         test_path: Of a second file with the same arrays, whose series are the test split.
         labels: A table with a row for each series, in their order; None where the file itself holds the targets.
-        signals: The array of signals, (samples, time) or with channels; an ``.npy`` file's is named ``x``.
+        signals: The array of signals, (samples, time) or with channels; an ``.npy`` file's is named ``x``, that in a
+            group of an HDF5 file or a structure of MATLAB 7.3 ``group/x``.
         layout: ``channels_first`` for (samples, channels, time), ``channels_last`` for (samples, time, channels); None
             for the former, if there are more points than channels, and eight at least.
         patient: The array or column that says whose series it is; None where each series is a patient's.
@@ -94,7 +95,7 @@ class SeriesArrays(Series):
         suspects.tell(table[targets])
 
 
-def _signals(arrays: dict[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
+def _signals(arrays: Mapping[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
     """Returns the signals as float32 (samples, channels, time)."""
     x = pick(arrays, name, file, "dataset.signals")
     if x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or 0 in x.shape:
@@ -113,7 +114,7 @@ def _signals(arrays: dict[str, np.ndarray], name: str, file: Path, layout: Layou
 
 
 def _columns(
-    arrays: dict[str, np.ndarray], roles: Mapping[str, Sequence[str]], file: Path, num_samples: int
+    arrays: Mapping[str, np.ndarray], roles: Mapping[str, Sequence[str]], file: Path, num_samples: int
 ) -> pd.DataFrame:
     """Returns the arrays of targets, patients and splits as columns, several of an array that holds several."""
     columns: dict[str, np.ndarray] = {}

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from medfit.data.datasets.recordings import Recordings
 from medfit.data.datasets.windows import Mark
 from medfit.data.readers.headers import Header, distinct, unreadable
+from medfit.data.readers.units import factor
 from medfit.errors import UserError
 
 
@@ -35,6 +36,8 @@ class WfdbRecords(Recordings):
             record = wfdb.rdheader(str(file.with_suffix("")), rd_segments=True)
             segments = getattr(record, "seg_name", None) or ()
             described = next((one for one in record.segments if one), record) if segments else record
+            if segments:
+                _check_segments(record, described)
             names, units = distinct(described.sig_name or ()), [unit or "" for unit in described.units or ()]
         if not names or record.sig_len == 0:
             raise UserError(f"dataset: '{self.named(file)}' holds no signals")
@@ -57,6 +60,20 @@ class WfdbRecords(Recordings):
             found = wfdb.rdann(str(header.file.with_suffix("")), self.annotator)
         rate = found.fs or header.rates_hz[0]
         return [Mark(sample / rate, symbol) for sample, symbol in zip(found.sample, found.symbol, strict=True)]
+
+
+def _check_segments(record: Any, described: Any) -> None:
+    """Refuses segments whose channels are not those that the whole record is read as; raises ValueError."""
+    units = dict(zip(described.sig_name or (), described.units or (), strict=False))
+    fixed = record.seg_len[0] > 0  # or else the first one is a layout, and segments may have channels in any order
+    for name, segment in zip(record.seg_name, record.segments, strict=False):
+        if segment is None or not segment.sig_name:  # a gap
+            continue
+        if fixed and segment.sig_name != described.sig_name:
+            raise ValueError(f"its segment {name} has other channels, or in another order, than the first")
+        for channel, unit in zip(segment.sig_name, segment.units or (), strict=False):
+            if factor(unit or "", units.get(channel) or "") != 1:
+                raise ValueError(f"its segment {name} has {channel} in {unit}, others in {units[channel]}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ DEVICE_SHARE = 0.25  # of a GPU's free memory that data may take
 
 
 class Arrays:
-    """Samples of one shape, all in memory.
+    """Samples of one shape, all in memory, or in a file that is mapped there.
 
     Another kind of data (volumes of many sizes, say) offers the same to the data module: ``input_shape``,
     ``training(rows)``, ``evaluation(rows)`` with ``in_order()``, ``augment(x, y)``, ``place(device)``,
@@ -25,18 +26,19 @@ class Arrays:
         x: In the shape (samples, *input_shape); or several such tensors by name, as an image and a record.
         y: In the shape (samples, ...).
         augment: Changes the ``x`` of a training batch at random.
+        on_disk: Whether ``x`` lies in a file, so that batches take time to read.
 
     Raises:
         ValueError: parts of ``x`` and ``y`` have not as many samples.
     """
 
-    def __init__(self, x: Input, y: Tensor, augment: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, x: Input, y: Tensor, augment: Callable[[Any], Any] | None = None, on_disk: bool = False) -> None:
         for part in parts_of(x):
             if len(part) != len(y):
                 raise ValueError(f"{len(part)} samples, but {len(y)} targets")
         self.tensors: tuple[Any, Tensor] = (x, y)
         self.placed = self.tensors
-        self._augment = augment
+        self._augment, self.on_disk = augment, on_disk
 
     def __len__(self) -> int:
         return len(self.tensors[1])
@@ -87,6 +89,19 @@ class Arrays:
         return (x if self._augment is None else self._augment(x)), y
 
 
+class Gathered(Sequence[Any]):
+    """``x`` and ``y`` of some samples; each is gathered when it is asked for, as those who want ``y`` alone do."""
+
+    def __init__(self, arrays: Arrays, rows: Sequence[int] | np.ndarray) -> None:
+        self._parts, self._rows = arrays.tensors, torch.as_tensor(rows)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, place: Any) -> Any:
+        return each(lambda tensor: tensor[self._rows], self._parts[place])
+
+
 class Rows:
     """Some of the samples in memory.
 
@@ -95,10 +110,8 @@ class Rows:
         rows: Numbers of those meant.
     """
 
-    resident = True
-
     def __init__(self, arrays: Arrays, rows: Sequence[int]) -> None:
-        self.arrays, self.rows = arrays, torch.as_tensor(rows)
+        self.arrays, self.rows, self.resident = arrays, torch.as_tensor(rows), not arrays.on_disk
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -15,6 +15,7 @@ from medfit.data.preprocessing.arrays import Arrays
 from medfit.data.preprocessing.fitted import Fitted
 from medfit.data.preprocessing.series_scaling import Moments, blocks, come_normalised, tell
 from medfit.data.preprocessing.signal_cleaning import Cleaning, standard
+from medfit.data.scratch import empty_on_disk, lies_on_disk
 from medfit.errors import UserError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -124,7 +125,8 @@ class SeriesPreprocessing:
 
     def prepared(self, fitted: "FittedSeries") -> Arrays:
         """Returns all series and targets as tensors, ``x`` in the shape (samples, channels, length)."""
-        return Arrays(fitted.apply(self.dataset), torch.tensor(self.dataset.y), self.augment)
+        x = fitted.apply(self.dataset)
+        return Arrays(x, torch.tensor(self.dataset.y), self.augment, lies_on_disk(self.dataset.x))
 
     def augment(self, x: Tensor) -> Tensor:
         """Returns a training batch, changed at random; padding stays as it is."""
@@ -183,10 +185,11 @@ class FittedSeries(Fitted):
         return cls(**{**values, "cleaning": Cleaning(**values["cleaning"])})
 
     def apply(self, samples: SeriesSignals) -> Tensor:
-        """Returns series as float32 (samples, channels, length), NaN behind shorter ones.
+        """Returns series as float32 (samples, channels, length), NaN behind shorter ones; in a file if they lie in one.
 
         Raises:
-            UserError: other channels, another sampling rate, or a length that none had that it was learnt from.
+            UserError: other channels, another sampling rate, a length that none had that it was learnt from, or a disk
+                without room.
         """
         self.check_features(samples.channels)
         rate = samples.sampling_rate_hz
@@ -194,11 +197,13 @@ class FittedSeries(Fitted):
             raise UserError(
                 f"the series have {rate} Hz, but the preprocessing has learnt from {self.sampling_rate_hz} Hz"
             )
-        x = np.full((len(samples.x), len(samples.channels), self.length), np.nan, dtype=np.float32)
+        shape = (len(samples.x), len(samples.channels), self.length)
+        x = empty_on_disk(shape) if lies_on_disk(samples.x) else np.empty(shape, dtype=np.float32)
         for start, part in blocks(samples.x, np.arange(len(samples.x))):
             scaled = self._scaled(*self._cleaned(part, rate))
             self._check_length(scaled.shape[2])
             x[start : start + len(part), :, : scaled.shape[2]] = scaled
+            x[start : start + len(part), :, scaled.shape[2] :] = np.nan
         return torch.from_numpy(x)
 
     def standard_of(self, samples: SeriesSignals, train: np.ndarray) -> dict[str, list[float]]:

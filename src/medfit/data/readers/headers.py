@@ -1,10 +1,12 @@
 """What the headers of recordings say, and how a table names them."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from medfit.data.readers.files import first_row
@@ -23,6 +25,8 @@ class Header:
         rates_hz: The sampling rate of each.
         units: Of each.
         pieces: Names of the recordings that this one is put together from.
+        patient: Whose it is, as the file says; nothing where the format does not say. Never to be shown.
+        notes: What is to be said of it, beside how many recordings it is true of.
     """
 
     file: Path
@@ -31,6 +35,8 @@ class Header:
     rates_hz: Sequence[float]
     units: Sequence[str]
     pieces: Sequence[str] = ()
+    patient: str = field(default="", repr=False)
+    notes: Sequence[str] = ()
 
     def place(self, channel: str) -> int:
         """Returns a channel's number.
@@ -58,6 +64,46 @@ def distinct(names: Sequence[str | None]) -> list[str]:
         own = (name, *(f"{name} {number}" for number in range(2, 2 + len(plain) * 2)))
         taken.append(next(one for one in own if one not in taken and (one == name or one not in plain)))
     return taken
+
+
+def patients(headers: Sequence[Header]) -> np.ndarray | None:
+    """Returns whose each recording is, as a number for each patient; None where no file says it.
+
+    Raises:
+        UserError: some files say it, others do not.
+    """
+    known = [header.patient for header in headers]
+    if not any(known):
+        return None
+    if nameless := known.count(""):
+        raise UserError(
+            f"dataset.patient: {nameless} of {len(known)} files do not say whose they are; name a column of "
+            "dataset.labels that does"
+        )
+    return pd.factorize(np.array(known, dtype=object))[0]
+
+
+def divided(headers: Sequence[Header], groups: Sequence[Any]) -> str:
+    """Returns what to say of patients whom files name, and whom another answer takes for several.
+
+    Args:
+        headers: Of the recordings.
+        groups: Whose each is by that answer.
+    """
+    known = pd.DataFrame({"owner": [header.patient for header in headers], "group": list(groups)})
+    several = int((known[known.owner != ""].groupby("owner").group.nunique() > 1).sum())
+    if not several:
+        return ""
+    return (
+        f"; dataset.patient takes {several} patients, by what the files say, for several each, so that recordings of "
+        "one may be in training and test"
+    )
+
+
+def noted(headers: Sequence[Header]) -> str:
+    """Returns what is to be said of recordings, behind a semicolon each."""
+    notes = Counter(note for header in headers for note in header.notes)
+    return "".join(f"; in {number} recordings {note}" for note, number in notes.items())
 
 
 def match(

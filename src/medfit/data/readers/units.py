@@ -1,6 +1,9 @@
 """Units of signals: which are one, and which become another by a factor."""
 
-VOLTS = {"v": 1.0, "mv": 1e-3, "uv": 1e-6, "nv": 1e-9, "volt": 1.0, "millivolt": 1e-3, "microvolt": 1e-6}
+PARTS = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "milli": 1e-3, "micro": 1e-6, "nano": 1e-9}
+VOLTS = {part + word: size for part, size in PARTS.items() for word in ("v", "volt", "volts")}
+VOLTS |= {"microvol": 1e-6, "millivol": 1e-3}  # as far as the eight letters of an EDF header go
+VOLTS |= {"auv": 1e-6}  # what pyedflib writes for µV
 
 
 def plain(unit: str) -> str:
