@@ -24,6 +24,7 @@ AREAS = (  # classes in here, and below
     "medfit.evaluate",
     "medfit.explain",
     "medfit.models",
+    "medfit.predict",
     "medfit.report",
     "medfit.sample",
     "medfit.sweep",

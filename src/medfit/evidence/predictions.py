@@ -11,6 +11,7 @@ import pandas as pd
 
 from medfit.errors import UserError
 from medfit.evidence.associations import Association
+from medfit.evidence.decisions import Decisions
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Answers
 
@@ -167,6 +168,25 @@ class TargetKind:
     def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Returns factors, in the shape (rows, columns), whose product is the probability of the targets."""
         raise self._no_probabilities()
+
+    def decisions(self, val: Predictions, settings: Settings) -> Decisions | None:
+        """Returns what validation patients teach about new ones' predictions; None where nothing is decided by them.
+
+        Args:
+            val: Predictions of the validation split.
+            settings: How to read them.
+        """
+        return None
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns the predictions of new samples as a user reads them, a row each.
+
+        Args:
+            names: Of the outputs.
+            preds: In the shape (samples, outputs).
+            decisions: What the validation patients taught.
+        """
+        raise UserError(f"predictions of the kind '{self.name}' fit in no table")
 
     def _no_probabilities(self) -> TypeError:
         return TypeError(f"predictions of the kind '{self.name}' are no probabilities")

@@ -66,7 +66,7 @@ def start_run(
     tags = {**chosen, "task.targets": dataset.task, **tags}
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+        names = {} if store.local else path_names(cfg, store)
         run.log_params(chosen | {path: _named(value, names) for path, value in params(cfg)})
         run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
@@ -75,6 +75,11 @@ def start_run(
         _end_badly(run, error)
         raise
     run.end("FINISHED")
+
+
+def path_names(cfg: DictConfig, store: Store) -> dict[str, str]:
+    """Returns names for the full paths in a config, which those who are told the names can't read."""
+    return paths.names(cfg, store.folder, _salt(store.folder / "salt"))
 
 
 def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
@@ -98,6 +103,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "explain",
             "compare",
             "report",
+            "predict",
         ):
             for path, value in leaves(cfg[section], str(section)):
                 if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):

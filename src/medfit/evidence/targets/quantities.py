@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from medfit.evidence import weighted
 from medfit.evidence.associations import RankCorrelation
+from medfit.evidence.decisions import Decisions, numbers
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Numbers
@@ -37,3 +39,13 @@ class Regression(TargetKind):
         from medfit.evidence import readouts  # SciPy's statistics, which a training does without
 
         return readouts.of_numbers(tests, vals, settings)
+
+    def decisions(self, val: Predictions, settings: Settings) -> Decisions:
+        """Returns the prediction intervals."""
+        from medfit.evidence import validation_decisions  # SciPy's statistics, which predicting does without
+
+        return validation_decisions.of_numbers(val, settings)
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns each number with its interval."""
+        return numbers(names, preds, decisions)

@@ -1,0 +1,102 @@
+"""The finished model of a run, in MLflow: written when its training ends, found again by a run or a model's address."""
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from medfit.deployment.finished_model import ABOUT, FinishedModel
+from medfit.deployment.packing import packed
+from medfit.errors import UserError
+from medfit.tracking import recording
+from medfit.tracking.paths import hidden
+from medfit.tracking.run import Run
+from medfit.tracking.store import Store
+from medfit.training.parts import Parts
+
+NAME = "medfit"  # of a run's model in MLflow's list
+
+
+def log_finished(cfg: DictConfig, parts: Parts, val: pd.DataFrame | None, run: Run) -> None:
+    """Logs the finished model of a training, if its task and its kind of data have one.
+
+    Args:
+        cfg: Of the training.
+        parts: Whose task has the best weights.
+        val: The stored predictions of the validation split.
+        run: The training's.
+    """
+    from medfit.deployment import mlflow_files  # late: MLflow's models take a second to import
+
+    hide = partial(hidden, known=recording.path_names(cfg, run.store))
+    model = packed(cfg, parts, val, run.id, hide)
+    if model is not None:
+        run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
+
+
+def load(store: Store, address: str, where: str) -> FinishedModel:
+    """Returns a finished model.
+
+    Args:
+        store: That has it.
+        address: A run's id, or an address of MLflow's, as ``models:/name@champion``.
+        where: The config path that gave it, for errors.
+
+    Raises:
+        UserError: there is none.
+    """
+    model_id = _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
+    with TemporaryDirectory() as folder:
+        return FinishedModel.load(_download(store, model_id, folder, where), f"{where}: {address}")
+
+
+def _of_address(store: Store, address: str, where: str) -> str:
+    """Returns the id of the model at an address of MLflow's: ``models:/m-...``, ``name@alias`` or ``name/version``."""
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    name = address.removeprefix("models:/")
+    if name.startswith("m-") and "/" not in name:
+        return name
+    named, _, alias = name.partition("@")
+    try:
+        version: Any = (
+            store.client.get_model_version_by_alias(named, alias)
+            if alias
+            else store.client.get_model_version(*name.rsplit("/", 1))
+        )
+    except (MlflowException, TypeError) as error:
+        raise UserError(f"{where}: no model is registered as {address}; medfit ui lists them under Models") from error
+    return str(version.model_id or version.source.removeprefix("models:/"))
+
+
+def _of_run(store: Store, run_id: str, where: str) -> str:
+    """Returns the id of a run's model."""
+    run = store.find(run_id, where)
+    found = store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    ready = [model for model in found if model.status == "READY"]
+    if not ready:
+        kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
+        raise UserError(
+            f"{where}: run {run_id} ({kind}, {status}) has no finished model; trainings that came to their end have one, "
+            "and the best trial of a sweep"
+        )
+    return str(ready[0].model_id)
+
+
+def _download(store: Store, model_id: str, folder: str, where: str) -> Path:
+    """Returns where the model's own files lie, fetched into a folder."""
+    import mlflow.artifacts  # late: a quick start
+    from mlflow.exceptions import MlflowException
+
+    try:
+        location = store.client.get_logged_model(model_id).artifact_location
+        found = mlflow.artifacts.download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
+    except (MlflowException, OSError) as error:
+        raise UserError(f"{where}: the files of model {model_id} are not there ({str(error).splitlines()[0]})") from error
+    own = next(Path(found).rglob(ABOUT), None)
+    if own is None:
+        raise UserError(f"{where}: model {model_id} is none of medfit's")
+    return own.parent

@@ -1,0 +1,45 @@
+"""A finished model as MLflow knows models: its own files inside those that MLflow's tools read."""
+
+from pathlib import Path
+
+from hydra.utils import get_object
+
+from medfit import __version__
+from medfit.deployment.finished_model import FinishedModel
+
+OURS = "medfit"  # the folder of the finished model's own files
+PACKAGES = ("torch", "lightning", "scikit-learn", "skops", "safetensors", "mlflow", "pandas", "numpy")
+
+
+def write(model: FinishedModel, folder: Path) -> None:
+    """Writes the model into a new folder, so that MLflow loads, registers and serves it.
+
+    Args:
+        model: The model.
+        folder: Must not be there yet.
+    """
+    from tempfile import TemporaryDirectory  # late: a quick start
+
+    import mlflow.pyfunc  # late: a quick start
+    from mlflow.models import infer_signature
+
+    example = get_object(model.about["reader"]).example(model.about["expected"])
+    signature = None if example is None else infer_signature(example, model.predict(example))
+    with TemporaryDirectory() as made:
+        model.save(Path(made) / OURS)
+        mlflow.pyfunc.save_model(
+            folder,
+            loader_module="medfit.deployment.served",
+            data_path=str(Path(made) / OURS),
+            signature=signature,
+            input_example=example,
+            pip_requirements=requirements(),
+            metadata={"medfit": __version__, "task": model.about["task"], "samples": model.about["samples"]},
+        )
+
+
+def requirements() -> list[str]:
+    """Returns the packages that prediction takes, at the versions of this environment; medfit is among them."""
+    from importlib.metadata import version  # late: a quick start
+
+    return [f"medfit=={__version__}", *(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)]
