@@ -30,7 +30,11 @@ COMMANDS = {
     "ui": "browse the runs with MLflow, on this machine only",
     "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
-NAMED = {"compare": "compare.runs=[{}]", "explain": "explain.run={}", "predict": "predict.model={}"}  # runs by themselves
+NAMED = {
+    "compare": "compare.runs=[{}]",
+    "explain": "explain.run={}",
+    "predict": "predict.model={}",
+}  # runs by themselves
 SHORT = {"predict": ("data", "out", "id")}  # settings that a command takes without its name before them
 
 

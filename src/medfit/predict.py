@@ -43,7 +43,9 @@ def predict(cfg: DictConfig) -> pd.DataFrame:
     """
     asked: Predict = build(cfg.predict)
     if not asked.model:
-        raise UserError("predict.model is needed: medfit predict <run id> data=new.csv; medfit ui shows the ids of runs")
+        raise UserError(
+            "predict.model is needed: medfit predict <run id> data=new.csv; medfit ui shows the ids of runs"
+        )
     if not asked.data:
         raise UserError("predict.data is needed: give data=<a file of new patients>")
     from medfit.deployment import logged  # late: a quick start

@@ -49,7 +49,6 @@ class Oddity:
     rows: np.ndarray
 
 
-
 def lines(found: Sequence[Oddity]) -> Iterator[str]:
     """Yields a line for each thing that is odd, with the columns and how many rows of each."""
     for what in dict.fromkeys(one.what for one in found):

@@ -1,4 +1,4 @@
-"""A finished model: all that predicting for a new patient takes, as files without pickle, without any patient's data."""
+"""A finished model: all that predicting for a new patient takes, as files without pickle and without patients' data."""
 
 import hashlib
 import json
@@ -77,10 +77,11 @@ class FinishedModel:
         predicted.loc[~new.usable] = np.nan
         if clash := sorted({str(name) for name in new.identifiers} & set(predicted)):
             raise UserError(f"predict.id: column '{clash[0]}' has the name of a prediction; give it another")
-        for line in lines(new.odd) if tell else ():
-            tell(line)
-        if tell and not new.usable.all():
-            tell(f"{int((~new.usable).sum())} of {len(new.usable)} samples have missing values and no prediction")
+        left_out = int((~new.usable).sum())
+        told = [f"of {len(new.usable)} rows, {left_out} have missing values, and so no prediction"] if left_out else []
+        if tell is not None:
+            for line in [*lines(new.odd), *told]:
+                tell(line)
         return pd.concat([new.identifiers, predicted], axis=1).assign(remarks=_remarks(new.odd, len(predicted)))
 
     def told(self, x: Any) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -16,6 +16,9 @@ from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.training.parts import Parts
+
+if TYPE_CHECKING:
+    import mlflow.entities
 
 NAME = "medfit"  # of a run's model in MLflow's list
 
@@ -72,18 +75,22 @@ def _of_address(store: Store, address: str, where: str) -> str:
     return str(version.model_id or version.source.removeprefix("models:/"))
 
 
+def model_of(store: Store, run: "mlflow.entities.Run") -> str | None:
+    """Returns the id of a run's finished model, None if it has none."""
+    found = store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return next((str(model.model_id) for model in found if model.status == "READY"), None)
+
+
 def _of_run(store: Store, run_id: str, where: str) -> str:
-    """Returns the id of a run's model."""
     run = store.find(run_id, where)
-    found = store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
-    ready = [model for model in found if model.status == "READY"]
-    if not ready:
+    model_id = model_of(store, run)
+    if model_id is None:
         kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
         raise UserError(
-            f"{where}: run {run_id} ({kind}, {status}) has no finished model; trainings that came to their end have one, "
-            "and the best trial of a sweep"
+            f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
+            "and a sweep's best trial"
         )
-    return str(ready[0].model_id)
+    return model_id
 
 
 def _download(store: Store, model_id: str, folder: str, where: str) -> Path:
@@ -95,7 +102,9 @@ def _download(store: Store, model_id: str, folder: str, where: str) -> Path:
         location = store.client.get_logged_model(model_id).artifact_location
         found = mlflow.artifacts.download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
     except (MlflowException, OSError) as error:
-        raise UserError(f"{where}: the files of model {model_id} are not there ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"{where}: the files of model {model_id} are not there ({str(error).splitlines()[0]})"
+        ) from error
     own = next(Path(found).rglob(ABOUT), None)
     if own is None:
         raise UserError(f"{where}: model {model_id} is none of medfit's")

@@ -1,5 +1,6 @@
 """A finished model as MLflow knows models: its own files inside those that MLflow's tools read."""
 
+import logging
 from pathlib import Path
 
 from hydra.utils import get_object
@@ -23,6 +24,7 @@ def write(model: FinishedModel, folder: Path) -> None:
     import mlflow.pyfunc  # late: a quick start
     from mlflow.models import infer_signature
 
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it tells each step of what is done here
     example = get_object(model.about["reader"]).example(model.about["expected"])
     signature = None if example is None else infer_signature(example, model.predict(example))
     with TemporaryDirectory() as made:

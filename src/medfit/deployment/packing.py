@@ -1,8 +1,7 @@
 """A finished model from a training that has just ended, or from a run that has stored its weights."""
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd

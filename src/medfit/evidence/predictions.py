@@ -5,6 +5,7 @@ Both are in one module since each is made of the other. The kinds themselves are
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -210,6 +211,14 @@ class TargetKind:
             names: Of the targets.
         """
         return {str(place): name for place, name in enumerate(names)}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Returns a run's stored predictions; words stay words, as a class may be called "1" or "NA"."""
+    table: pd.DataFrame = pd.read_csv(
+        path, dtype={"patient": str, "target": str}, keep_default_na=False, na_values=[""]
+    )
+    return table
 
 
 def columns(table: pd.DataFrame, prefix: str) -> tuple[list[str], np.ndarray]:

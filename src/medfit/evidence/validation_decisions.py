@@ -1,4 +1,4 @@
-"""Thresholds, recalibration and prediction intervals, learnt from validation patients for the predictions of new ones."""
+"""Thresholds, recalibration and prediction intervals for new patients, learnt from validation patients."""
 
 import numpy as np
 

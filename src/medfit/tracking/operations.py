@@ -46,7 +46,7 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
         case "input":
             _log_input(client, run_id, *payload)
         case "model":
-            _log_model(client, run_id, *payload, files)
+            _log_model(client, run_id, files, *payload)
         case "end":
             client.set_terminated(run_id, *payload)
         case _:
@@ -137,7 +137,7 @@ def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str
         client.log_inputs(run_id, [entity])  # another run's process has made the data set's row meanwhile
 
 
-def _log_model(client: Any, run_id: str, name: str, kind: str, files: Path) -> None:
+def _log_model(client: Any, run_id: str, files: Path, name: str, kind: str) -> None:
     """Logs a run's model, with the run's last validation scores."""
     from mlflow.entities import LoggedModelOutput, Metric  # late: a quick start
 
@@ -150,7 +150,7 @@ def _log_model(client: Any, run_id: str, name: str, kind: str, files: Path) -> N
     client.log_model_artifacts(model.model_id, str(files))
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     keys = [key for key in run.data.metrics if key.startswith("val/")]
-    points = [max(client.get_metric_history(run_id, key), key=lambda point: (point.step, point.timestamp)) for key in keys]
+    points = [client.get_metric_history(run_id, key)[-1] for key in keys]
     client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, model.model_id) for p in points])
     client.finalize_logged_model(model.model_id, "READY")
 
