@@ -33,7 +33,7 @@ def train(
         tags: Of the run.
         splits: What is scored afterwards; ``test`` belongs to :mod:`medfit.evaluate` alone.
         on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
-        whole: Whether the finished model is logged, and plots are drawn if the config asks for them.
+        whole: Whether the finished model is logged and plots are drawn, as far as the config asks for them.
 
     Raises:
         UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
@@ -69,7 +69,7 @@ def train(
                 "checkpoint/shapes.json": shapes,
             }
         )
-        if whole:
+        if cfg.tracking.models and whole:
             logged.log_finished(cfg, parts, files.get("predictions/val.csv"), run)
         if on_scores:
             run.flush()

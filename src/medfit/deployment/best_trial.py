@@ -28,6 +28,7 @@ class Stored:
         curve: ``train/loss`` and ``val/loss`` as (epoch, value).
         path_names: What stands for full paths in what is told of a config.
         plots: Whether its plots are wanted.
+        model: Whether its finished model is.
     """
 
     run_id: str
@@ -36,10 +37,11 @@ class Stored:
     curve: Mapping[str, Sequence[tuple[int, float]]]
     path_names: Mapping[str, str]
     plots: bool
+    model: bool
 
 
 def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
-    """Returns what a finished training has stored; None if its model is logged.
+    """Returns what a finished training has stored; None if it has its plots and its model, or none are wanted.
 
     Args:
         cfg: Of the training.
@@ -50,13 +52,15 @@ def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
         UserError: the run has no weights.
     """
     store, client = run.store, run.store.client
-    if logged.model_of(store, store.find(run.id, "sweep")) is not None:
+    files = {file.path for place in ("predictions", "plots") for file in client.list_artifacts(run.id, place)}
+    plots = cfg.tracking.plots and run_plots.CURVES not in files
+    model = cfg.tracking.models and logged.model_of(store, store.find(run.id, "sweep")) is None
+    if not plots and not model:
         return None
     curve = {
         name: [(point.step, point.value) for point in client.get_metric_history(run.id, name)]
         for name in ("train/loss", "val/loss", "val/loss_resampled")
     }
-    files = {file.path for place in ("predictions", "plots") for file in client.list_artifacts(run.id, place)}
     where = "sweep"
     return Stored(
         run.id,
@@ -64,7 +68,8 @@ def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
         store.artifact(run.id, VALIDATION, str(folder), where) if VALIDATION in files else None,
         curve,
         recording.path_names(cfg, store),
-        bool(cfg.tracking.plots) and run_plots.CURVES not in files,
+        plots,
+        model,
     )
 
 
@@ -94,6 +99,8 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> tuple[dict[str, Path
         drawn = run_plots.plots(parts.task, predictions(parts, make_trainer(parts), ("val",)), found.curve)
         write_files(folder, drawn)
     val = None if found.val is None else read_csv(found.val)
+    if not found.model:
+        return {name: folder / name for name in drawn}, None
     model = packed(cfg, parts, val, found.run_id, partial(hidden, known=found.path_names))
     if model is not None:
         mlflow_files.write(model, folder / MODEL)

@@ -18,6 +18,7 @@ from medfit.errors import UserError, renamed
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")
 CLEANING = ("decimal", "thousands", "missing_values", "missing_in", "missing_words")
+PATH = "dataset.path"  # under which the reader tells what is wrong with a file
 DEFAULTS = {"encoding": "utf-8", "decimal": ".", "missing_values": ("?",)}  # of data sets that are read by no settings
 
 
@@ -66,24 +67,50 @@ def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Seq
         identifiers: Columns that are passed on; None for the patient's of the training rows, if it is there.
 
     Raises:
-        UserError: a column is missing, or holds what the model can't take.
+        UserError: a column is missing, in another unit, or holds what the model can't take.
     """
     reading, columns = about["reading"], [Column(**column) for column in about["columns"]]
     wanted = list(identifiers if identifiers is not None else filter(None, [reading.get("patient")]))
-    table = _table(source, reading, wanted)
-    if lacking := [name for name in wanted if name not in table]:
-        if identifiers is not None:
+    with renamed("dataset.", "predict.data, read as the training data: dataset."), renamed(f"{PATH}: ", "predict.data: "):
+        table = _table(source, reading, wanted)
+        if identifiers is None:
+            wanted = [name for name in wanted if name in table]
+        if lacking := [name for name in wanted if name not in table]:
             raise UserError(f"predict.id: there is no column '{lacking[0]}'")
-        wanted = []
-    parse = {name: way for name, way in reading.get("parse", {}).items() if name in table}
-    rows, _ = parsed(table.drop(columns=wanted), parse, reading["decimal"], reading.get("thousands"))
-    names = [column.name for column in columns]
-    if lacking := [name for name in names if name not in rows]:
-        raise UserError(f"predict.data: there is no column {', '.join(map(repr, lacking))}, which the model needs")
+        rows, unknown = _features(table.drop(columns=wanted), columns, reading)
     x = pd.DataFrame({column.name: _cells(rows[column.name], column, reading) for column in columns})
     usable = x.notna().all(axis=1).to_numpy() if about["drop_missing"] else np.ones(len(x), dtype=bool)
     kinds = {column.name: column.kind for column in columns}
-    return NewTable(x, kinds, table[wanted].reset_index(drop=True), usable, list(oddities(x, columns)))
+    return NewTable(x, kinds, table[wanted].reset_index(drop=True), usable, [*unknown, *oddities(x, columns)])
+
+
+def _features(
+    rows: pd.DataFrame, columns: Sequence[Column], reading: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Oddity]]:
+    """Returns rows with all features, and what of their spelling the model does not know."""
+    names = [column.name for column in columns]
+    unknown: list[Oddity] = []
+    ways = reading.get("parse", {})
+    words = [name for name in ways if name in rows and not pd.api.types.is_numeric_dtype(rows[name])]
+    rows, units = parsed(rows, {name: ways[name] for name in words}, reading["decimal"], reading.get("thousands"))
+    _check_units(units, columns)
+    for flag, name in ((f"{name} {word}", name) for name in ways if name in rows for word in ("below", "above")):
+        if flag in names and flag not in rows:  # no new row has a limit
+            rows[flag] = rows[name].mask(rows[name].notna(), 0.0)
+        elif flag in rows and flag not in names and name in words:
+            beyond = rows[flag].to_numpy() == 1
+            unknown.append(Oddity(name, f"a limit {flag[-5:]} which a value lies, as no training row had", beyond))
+    if lacking := [name for name in names if name not in rows]:
+        raise UserError(f"predict.data: there is no column {', '.join(map(repr, lacking))}, which the model needs")
+    return rows, unknown
+
+
+def _check_units(units: Mapping[str, str], columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.unit and units.get(column.name, column.unit) != column.unit:
+            raise UserError(
+                f"predict.data: column '{column.name}' is in {units[column.name]}, the training data in {column.unit}"
+            )
 
 
 def example(about: Mapping[str, Any]) -> pd.DataFrame:
@@ -101,10 +128,9 @@ def _made_up(column: Column) -> list[Any]:
 def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Sequence[str]) -> pd.DataFrame:
     if isinstance(source, Path):
         settings = {key: reading[key] for key in READING if key in reading}
-        with renamed("dataset.path", "predict.data"):
-            return read_table(source, words=words, **settings)
+        return read_table(source, words=words, **settings)
     if len(source) == 0:
-        raise UserError("predict.data: there are no rows")
+        raise UserError(f"{PATH}: there are no rows")
     table = source.rename(columns=str).reset_index(drop=True)
     own = table[[name for name in words if name in table]]
     rest = cleaned(table.drop(columns=own.columns), **{key: reading[key] for key in CLEANING if key in reading})

@@ -33,11 +33,13 @@ class Tracking:
     Args:
         uri: Of an MLflow server or database; None for a SQLite database in the output folder.
         plots: Whether each run draws its plots.
+        models: Whether trainings and a sweep's best trial log their finished models, that predict for new patients.
         ui_port: Where ``medfit ui`` serves MLflow's pages, or the next free port.
     """
 
     uri: str | None = None
     plots: bool = True
+    models: bool = True
     ui_port: Annotated[int, Field(ge=1, le=65535)] = 5000
 
 
