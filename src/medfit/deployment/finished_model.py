@@ -75,7 +75,7 @@ class FinishedModel:
         new = get_object(self.about["reader"]).read(source, self.about["expected"], identifiers)
         predicted = self.told(self.fitted.apply(new))
         predicted.loc[~new.usable] = np.nan
-        if clash := sorted({str(name) for name in new.identifiers} & set(predicted)):
+        if clash := sorted({str(name) for name in new.identifiers} & {*predicted, "remarks"}):
             raise UserError(f"predict.id: column '{clash[0]}' has the name of a prediction; give it another")
         left_out = int((~new.usable).sum())
         told = [f"of {len(new.usable)} rows, {left_out} have missing values, and so no prediction"] if left_out else []
