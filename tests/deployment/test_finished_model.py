@@ -126,7 +126,7 @@ def test_identifiers_may_not_have_the_name_of_a_prediction(packaged):
     model, table, *_ = packaged()
     with pytest.raises(UserError, match="^predict.id: column 'remarks' has the name of a prediction"):
         model.predict(table.assign(remarks="x"), ["remarks"])
-    assert list(model.predict(table.assign(no="1"), ["no"]))[0] == "no"
+    assert next(iter(model.predict(table.assign(no="1"), ["no"]))) == "no"
 
 
 def test_no_patients_value_is_in_the_files(packaged, tmp_path):
@@ -153,7 +153,10 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
         (folder / ABOUT).write_text(json.dumps(about | changes))
 
     assert refusal(lambda folder: (folder / WEIGHTS).unlink()) == f"it: its file {WEIGHTS} is missing"
-    assert refusal(lambda folder: (folder / WEIGHTS).write_bytes(b"")) == f"it: its file {WEIGHTS} is not as it was written"
+    assert (
+        refusal(lambda folder: (folder / WEIGHTS).write_bytes(b""))
+        == f"it: its file {WEIGHTS} is not as it was written"
+    )
     assert refusal(lambda folder: (folder / ABOUT).write_text("{")).startswith("it: holds no finished model of medfit")
     assert refusal(lambda folder: (folder / ABOUT).unlink()).startswith("it: holds no finished model of medfit")
     assert refusal(lambda folder: rewrite(folder, format=2)).startswith("it: is of format 2, but medfit")
@@ -162,5 +165,5 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
 
 
 def test_packing_leaves_random_numbers_and_the_trained_network_alone(packaged):
-    model, table, parts, _ = packaged()
+    model, _, parts, _ = packaged()
     assert all(torch.equal(model.task.state_dict()[name], value) for name, value in parts.task.state_dict().items())

@@ -1,5 +1,6 @@
 """The finished model of a run, in MLflow: written when its training ends, found again by a run or a model's address."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +39,24 @@ def log_finished(cfg: DictConfig, parts: Parts, val: pd.DataFrame | None, run: R
     model = packed(cfg, parts, val, run.id, hide)
     if model is not None:
         run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
+
+
+def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
+    """Returns a finished model, in a folder or in the store of a config.
+
+    Args:
+        address: A folder, or as :func:`load` takes it.
+        overrides: Of the config that says where the store is.
+
+    Raises:
+        UserError: there is none.
+    """
+    from medfit.config.compose import compose  # late: a folder needs no config
+
+    folder = Path(address).expanduser()
+    if folder.is_dir():
+        return FinishedModel.load(own_files(folder, address), address)
+    return load(Store(compose(["experiment=", *overrides])), address, "load_model")
 
 
 def load(store: Store, address: str, where: str) -> FinishedModel:
@@ -105,7 +124,16 @@ def _download(store: Store, model_id: str, folder: str, where: str) -> Path:
         raise UserError(
             f"{where}: the files of model {model_id} are not there ({str(error).splitlines()[0]})"
         ) from error
-    own = next(Path(found).rglob(ABOUT), None)
+    return own_files(Path(found), f"{where}: model {model_id}")
+
+
+def own_files(folder: Path, name: str) -> Path:
+    """Returns where medfit's own files lie among those of an MLflow model.
+
+    Raises:
+        UserError: nowhere.
+    """
+    own = next(folder.rglob(ABOUT), None)
     if own is None:
-        raise UserError(f"{where}: model {model_id} is none of medfit's")
+        raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing)")
     return own.parent

@@ -1,7 +1,9 @@
 """A finished model as MLflow knows models: its own files inside those that MLflow's tools read."""
 
 import logging
+import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hydra.utils import get_object
 
@@ -19,21 +21,20 @@ def write(model: FinishedModel, folder: Path) -> None:
         model: The model.
         folder: Must not be there yet.
     """
-    from tempfile import TemporaryDirectory  # late: a quick start
-
-    import mlflow.pyfunc  # late: a quick start
-    from mlflow.models import infer_signature
-
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it tells each step of what is done here
     example = get_object(model.about["reader"]).example(model.about["expected"])
-    signature = None if example is None else infer_signature(example, model.predict(example))
-    with TemporaryDirectory() as made:
+    predicted = None if example is None else model.predict(example)
+    with TemporaryDirectory() as made, warnings.catch_warnings():
         model.save(Path(made) / OURS)
+        warnings.simplefilter("ignore")  # MLflow's own, of its hints and of what it calls in pandas
+        import mlflow.pyfunc  # late: a quick start
+        from mlflow.models import infer_signature
+
         mlflow.pyfunc.save_model(
             folder,
             loader_module="medfit.deployment.served",
             data_path=str(Path(made) / OURS),
-            signature=signature,
+            signature=None if example is None else infer_signature(example, predicted),
             input_example=example,
             pip_requirements=requirements(),
             metadata={"medfit": __version__, "task": model.about["task"], "samples": model.about["samples"]},

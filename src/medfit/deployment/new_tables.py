@@ -71,7 +71,10 @@ def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Seq
     """
     reading, columns = about["reading"], [Column(**column) for column in about["columns"]]
     wanted = list(identifiers if identifiers is not None else filter(None, [reading.get("patient")]))
-    with renamed("dataset.", "predict.data, read as the training data: dataset."), renamed(f"{PATH}: ", "predict.data: "):
+    with (
+        renamed("dataset.", "predict.data, read as the training data: dataset."),
+        renamed(f"{PATH}: ", "predict.data: "),
+    ):
         table = _table(source, reading, wanted)
         if identifiers is None:
             wanted = [name for name in wanted if name in table]
