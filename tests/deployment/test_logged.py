@@ -75,7 +75,7 @@ def test_a_registered_model_is_found_by_its_alias_and_its_version(compose, clien
     train(cfg)
     (model,) = models(client)
     client.create_registered_model("masses")
-    version = client.create_model_version("masses", model.artifact_location, model_id=model.model_id)
+    version = client.create_model_version("masses", model.artifact_location)
     client.set_registered_model_alias("masses", "champion", version.version)
     found = [logged.load(Store(cfg), f"models:/masses{end}", "it").about for end in ("@champion", "/1")]
     assert found[0] == found[1] and found[0]["run_id"] == model.source_run_id

@@ -1,5 +1,6 @@
 """The finished model of a run, in MLflow: written when its training ends, found again by a run or a model's address."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from medfit.training.parts import Parts
 if TYPE_CHECKING:
     import mlflow.entities
 
+MODEL_ID = re.compile("m-[0-9a-f]{32}")
 NAME = "medfit"  # of a run's model in MLflow's list
 
 
@@ -70,9 +72,14 @@ def load(store: Store, address: str, where: str) -> FinishedModel:
     Raises:
         UserError: there is none.
     """
-    model_id = _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
     with TemporaryDirectory() as folder:
-        return FinishedModel.load(_download(store, model_id, folder, where), f"{where}: {address}")
+        found = fetch(store, address, Path(folder), where)
+        return FinishedModel.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
+
+
+def model_id(store: Store, address: str, where: str) -> str:
+    """Returns the id in MLflow of the model that :func:`load` gives."""
+    return _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
 
 
 def _of_address(store: Store, address: str, where: str) -> str:
@@ -91,7 +98,10 @@ def _of_address(store: Store, address: str, where: str) -> str:
         )
     except (MlflowException, TypeError) as error:
         raise UserError(f"{where}: no model is registered as {address}; medfit ui lists them under Models") from error
-    return str(version.model_id or version.source.removeprefix("models:/"))
+    found = MODEL_ID.search(version.source)
+    if found is None:
+        raise UserError(f"{where}: {address} is no finished model of medfit")
+    return found[0]
 
 
 def model_of(store: Store, run: "mlflow.entities.Run") -> str | None:
@@ -102,29 +112,35 @@ def model_of(store: Store, run: "mlflow.entities.Run") -> str | None:
 
 def _of_run(store: Store, run_id: str, where: str) -> str:
     run = store.find(run_id, where)
-    model_id = model_of(store, run)
-    if model_id is None:
+    found = model_of(store, run)
+    if found is None:
         kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
         raise UserError(
             f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
             "and a sweep's best trial"
         )
-    return model_id
+    return found
 
 
-def _download(store: Store, model_id: str, folder: str, where: str) -> Path:
-    """Returns where the model's own files lie, fetched into a folder."""
+def fetch(store: Store, address: str, folder: Path, where: str) -> Path:
+    """Returns where a model's files lie, as MLflow has them, fetched into a folder.
+
+    Args:
+        store: See :func:`load`, as for the rest.
+        address: See there.
+        folder: An empty one.
+        where: See there.
+    """
     import mlflow.artifacts  # late: a quick start
     from mlflow.exceptions import MlflowException
 
+    number = model_id(store, address, where)
     try:
-        location = store.client.get_logged_model(model_id).artifact_location
-        found = mlflow.artifacts.download_artifacts(location, dst_path=folder, tracking_uri=store.uri)
+        location = store.client.get_logged_model(number).artifact_location
+        return Path(mlflow.artifacts.download_artifacts(location, dst_path=str(folder), tracking_uri=store.uri))
     except (MlflowException, OSError) as error:
-        raise UserError(
-            f"{where}: the files of model {model_id} are not there ({str(error).splitlines()[0]})"
-        ) from error
-    return own_files(Path(found), f"{where}: model {model_id}")
+        why = str(error).splitlines()[0]
+        raise UserError(f"{where}: the files of model {number} are not there ({why})") from error
 
 
 def own_files(folder: Path, name: str) -> Path:

@@ -8,6 +8,8 @@ import pandas as pd
 from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
 
+MARK = "\u2063"  # invisible, around what the model itself says in an error, which MLflow puts among the rows
+
 
 class Served:
     """A finished model whose refusals MLflow's server answers as the request's mistakes.
@@ -30,7 +32,7 @@ class Served:
         try:
             return self.model.predict(samples)
         except UserError as error:
-            raise MlflowException.invalid_parameter_value(str(error)) from None
+            raise MlflowException.invalid_parameter_value(f"{MARK}{error}{MARK}") from None
 
 
 def _load_pyfunc(path: str) -> Served:

@@ -106,6 +106,8 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "compare",
             "report",
             "predict",
+            "register",
+            "serve",
         ):
             for path, value in leaves(cfg[section], str(section)):
                 if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
