@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     import uvicorn
     from mlflow.pyfunc import scoring_server
 
-    from medfit.deployment import logged, mlflow_files
+    from medfit.deployment import logged, mlflow_files  # late: a quick start
     from medfit.deployment.short_answers import short_answers
 
     store = Store(cfg)

@@ -87,7 +87,7 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> tuple[dict[str, Path
     """
     import torch  # late: a quick start
 
-    from medfit.deployment import mlflow_files
+    from medfit.deployment import mlflow_files  # late: a quick start
     from medfit.deployment.packing import packed
     from medfit.training.parts import prepare
     from medfit.training.trainer import make_trainer, predictions
