@@ -94,7 +94,8 @@ def test_too_few_patients_give_no_interval():
 
 def test_predictions_that_fit_in_no_table_are_refused():
     kind = named("segmentation")
-    assert kind.decisions(made("segmentation", ["a"], np.zeros((1, 1)), np.zeros((1, 1))), Settings()) is None
+    assert not kind.in_rows
+    assert kind.decisions(made("segmentation", ["a"], np.zeros((1, 1)), np.zeros((1, 1))), Settings()) == Decisions()
     with pytest.raises(Exception, match="fit in no table"):
         kind.told(["a"], np.zeros((1, 1)), Decisions())
 

@@ -29,14 +29,15 @@ def packed(
     Args:
         cfg: Of the training.
         parts: Whose task has the best weights.
-        val: The stored predictions of the validation split, with ``patient``.
+        val: The stored predictions of the validation split, with ``patient``; None where there is no such split.
         run_id: Of the run in MLflow.
         hide: Puts names in the place of the full paths in a text.
     """
     data, dataset = parts.datamodule, parts.datamodule.dataset
     reader, kind = reader_of(dataset.kind), named(dataset.task)
-    if reader is None or val is None or (decisions := _decisions(cfg, kind, val)) is None:
+    if reader is None or not kind.in_rows:
         return None
+    decisions = Decisions() if val is None else _decisions(cfg, kind, val)
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     about = {
         "samples": dataset.kind.samples,
@@ -55,8 +56,8 @@ def packed(
     return FinishedModel(kept, parts.task, data.fitted, decisions, about)
 
 
-def _decisions(cfg: DictConfig, kind: Any, val: pd.DataFrame) -> Decisions | None:
+def _decisions(cfg: DictConfig, kind: Any, val: pd.DataFrame) -> Decisions:
     e = cfg.evaluate
     settings = Settings(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage)
-    found: Decisions | None = kind.decisions(kind.read(val), settings)
+    found: Decisions = kind.decisions(kind.read(val), settings)
     return found

@@ -76,6 +76,7 @@ class TargetKind:
         sections: Sections of the report that not all kinds have: ``calibration``, ``decisions``, ``agreement`` and
             ``patients``.
         of_images: Whether the data can be nothing but images.
+        in_rows: Whether predictions of new samples are a row each, as :meth:`told` gives them.
         cases: How a single case is chosen and told.
         association: How a column is held against the targets.
     """
@@ -87,6 +88,7 @@ class TargetKind:
     several_answers = False
     sections: frozenset[str] = frozenset()
     of_images = False
+    in_rows = False
     cases = Answers()
     association = Association()
 
@@ -170,14 +172,14 @@ class TargetKind:
         """Returns factors, in the shape (rows, columns), whose product is the probability of the targets."""
         raise self._no_probabilities()
 
-    def decisions(self, val: Predictions, settings: Settings) -> Decisions | None:
-        """Returns what validation patients teach about new ones' predictions; None where nothing is decided by them.
+    def decisions(self, val: Predictions, settings: Settings) -> Decisions:
+        """Returns what validation patients teach about new ones' predictions.
 
         Args:
             val: Predictions of the validation split.
             settings: How to read them.
         """
-        return None
+        return Decisions()
 
     def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
         """Returns the predictions of new samples as a user reads them, a row each.
