@@ -1,6 +1,8 @@
 # medfit: `make sweep` and `make test` do all the set-up themselves. `make help` lists the rest.
 # EXPERIMENT=<folder of experiments/>   ARGS="<Hydra overrides>" (for test: pytest's options)
+# MODEL=<run id, or models:/name@alias>
 EXPERIMENT ?=
+MODEL ?=
 ARGS ?=
 
 PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -9,7 +11,7 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup inspect sweep train evaluate compare explain sample report doctor ui dashboard chaos coverage noise bench mutants test lint clean
+.PHONY: help setup inspect sweep train evaluate compare explain sample predict register serve report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -36,6 +38,15 @@ explain: .venv/.ready  ## show why a run predicts what it predicts (ARGS="explai
 
 sample: .venv/.ready  ## write images that a run makes (ARGS="sample.run=<id>")
 	@$(MEDFIT) sample $(OVERRIDES)
+
+predict: .venv/.ready  ## apply a finished model to new patients (ARGS="<run id> data=new.csv out=predictions.csv")
+	@$(MEDFIT) predict $(ARGS)
+
+register: .venv/.ready  ## give a finished model a name and a card (ARGS="<run id> name=masses alias=champion")
+	@$(MEDFIT) register $(ARGS)
+
+serve: .venv/.ready  ## answer requests with a model, on this machine only (MODEL=models:/masses@champion)
+	@$(MEDFIT) serve $(MODEL) $(ARGS)
 
 report: .venv/.ready  ## write an experiment's page of results
 	@$(MEDFIT) report $(OVERRIDES)

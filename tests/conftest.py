@@ -67,10 +67,10 @@ def client(output_dir: Path) -> MlflowClient:
 
 @pytest.fixture
 def compose(output_dir: Path) -> Callable[..., DictConfig]:
-    """Composes a config whose results go to the test's folder: no plots and no worker processes unless asked for."""
+    """Composes a config whose results go to the test's folder: no plots, models and worker processes unless asked for."""
 
     def composed(*overrides: str, experiment: str | None = None) -> DictConfig:
-        fixed = [f"output_dir={output_dir}", "tracking.plots=false", "sweep.workers=0"]
+        fixed = [f"output_dir={output_dir}", "tracking.plots=false", "tracking.models=false", "sweep.workers=0"]
         return compose_config([f"experiment={experiment or ''}", *fixed, *overrides])
 
     return composed

@@ -24,13 +24,24 @@ COMMANDS = {
     "evaluate": "train over several seeds and score the test split beside baselines; write results.csv",
     "compare": "tell whether one run is better than another on the same patients",
     "explain": "show why a finished run predicts what it predicts, and check the explanations",
+    "predict": "apply a finished model to new patients, and write what it predicts",
+    "register": "give a finished model a name in MLflow's registry, and a card",
+    "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
     "report": "write an experiment's page of results",
     "doctor": "end what a killed process left running, send what was kept, and see that studies and runs agree",
     "ui": "browse the runs with MLflow, on this machine only",
     "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
-NAMED = {"compare": "compare.runs=[{}]", "explain": "explain.run={}"}  # what runs given by themselves mean
+NAMED = {"compare": "compare.runs=[{}]"} | {  # what runs given by themselves mean
+    command: f"{command}.{'run' if command == 'explain' else 'model'}={{}}"
+    for command in ("explain", "predict", "register", "serve")
+}
+SHORT = {  # settings that a command takes without its name before them
+    "predict": ("data", "out", "id"),
+    "register": ("name", "alias", "purpose"),
+    "serve": ("port",),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,6 +125,8 @@ def _named(command: str, arguments: list[str]) -> list[str]:
     """Returns a command's arguments with the runs that are given by themselves as an override, in their order."""
     from medfit.config.overrides import as_override  # late: a quick start
 
+    short = tuple(f"{key}=" for key in SHORT.get(command, ()))
+    arguments = [f"{command}.{argument}" if argument.startswith(short) else argument for argument in arguments]
     runs = [argument for argument in arguments if "=" not in argument and not argument.startswith(("-", "~"))]
     if command not in NAMED or not runs:
         return arguments

@@ -63,3 +63,12 @@ def in_memory(told: Callable[[], str]) -> Iterator[None]:
         if out_of_memory(error):
             raise UserError(told()) from error
         raise
+
+
+@contextmanager
+def renamed(path: str, new: str) -> Iterator[None]:
+    """Tells a user's mistake under another config path, where that is what the user gave."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(str(error).replace(path, new)) from error

@@ -1,5 +1,6 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pydantic import Field
 from rich.console import Console
 
 from medfit.config.instantiate import build
+from medfit.deployment import best_trial, logged
 from medfit.errors import StoreError, UserError
 from medfit.plots.study import study_page
 from medfit.search import objectives, starting_points, trials
@@ -32,7 +34,6 @@ from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
 from medfit.tracking.run import Run
 from medfit.tracking.tracked_data import TrackedData
-from medfit.training import run_plots
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
 from medfit.workers.rehearsal import rehearse
@@ -219,11 +220,11 @@ def _others_run(study: optuna.Study) -> bool:
 
 
 def _log_study(study: optuna.Study, cfg: DictConfig, run: Run) -> None:
-    """Logs the study's page and table, and the best trial's scores, to the parent run; draws that trial's plots."""
+    """Logs the study's page and table, and the best trial's scores, to the parent run; finishes that trial."""
     chosen = best.choose(study, cfg)
     with TemporaryDirectory() as folder, ExitStack() as stack:
         begin = partial(_begin, stack if cfg.sweep.workers else None)
-        log_plots = _draw(cfg, run, chosen, begin, Path(folder))  # first, as it takes longest
+        log_best = _finish(cfg, run, chosen, begin, Path(folder))  # first, as it takes longest
         page = begin(study_page, study)
         score: Any = "value" if len(study.directions) == 1 else "values"
         files: dict[str, Any] = {
@@ -233,33 +234,38 @@ def _log_study(study: optuna.Study, cfg: DictConfig, run: Run) -> None:
             run.log_metrics(chosen.user_attrs["scores"], 0)
             files["best.yaml"] = best.as_yaml(cfg, study)
         run.log_files({**files, "study.html": page()})
-        log_plots()
+        log_best()
 
 
-def _draw(
+def _finish(
     cfg: DictConfig,
     run: Run,
     chosen: FrozenTrial | None,
     begin: Callable[..., Callable[[], Any]],
     folder: Path,
 ) -> Callable[[], None]:
-    """Begins to draw a trial's plots if they are wanted, and returns what logs them to its run.
+    """Begins to draw a trial's plots and to write its finished model, and returns what logs them to its run.
 
     A study does without them where its run's files are still kept for a server that is away, or nothing can draw.
     """
-    if chosen is None or not cfg.tracking.plots or cfg.sweep.folds:
+    if chosen is None or cfg.sweep.folds:
         return lambda: None
+    trial_cfg = set_values(cfg, best.tuned(cfg, chosen))
     own = Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
     found = None
     with suppress(UserError):
-        found = run_plots.sources(run.store, own.id, folder)
+        found = best_trial.stored(trial_cfg, own, folder)
     if found is None:
         return lambda: None
-    drawn = begin(run_plots.draw, set_values(cfg, best.tuned(cfg, chosen)), *found, folder)
+    finished = begin(best_trial.finish, trial_cfg, found, folder)
 
     def log() -> None:
         with suppress(UserError):
-            own.log_files(drawn())
+            drawn, task = finished()
+            own.log_files(drawn)
+            if task is not None:
+                own.log_model(logged.NAME, task, partial(shutil.copytree, folder / best_trial.MODEL))
+            own.flush()
 
     return log
 

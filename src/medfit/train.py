@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from medfit.data.inputs import in_words
+from medfit.deployment import logged
 from medfit.errors import in_memory
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
@@ -22,7 +23,7 @@ def train(
     tags: Mapping[str, str] | None = None,
     splits: Sequence[str] = ("val",),
     on_scores: Callable[[dict[str, float]], None] | None = None,
-    plots: bool = True,
+    whole: bool = True,
 ) -> dict[str, float]:
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
@@ -32,7 +33,7 @@ def train(
         tags: Of the run.
         splits: What is scored afterwards, if it has samples; ``test`` belongs to :mod:`medfit.evaluate` alone.
         on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
-        plots: Whether plots are drawn if the config asks for them.
+        whole: Whether the finished model is logged and plots are drawn, as far as the config asks for them.
 
     Raises:
         UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
@@ -59,15 +60,19 @@ def train(
         once = {name: value for name, value in scores.items() if name not in last}
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
         shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
-        drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and plots else {}
+        drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and whole else {}
+        files = prediction_files(run, parts, outputs)
         run.log_files(
             {
-                **prediction_files(run, parts, outputs),
+                **files,
                 **drawn,
                 run_plots.CHECKPOINT: {"state_dict": best.weights},
                 "checkpoint/shapes.json": shapes,
             }
         )
+        if cfg.tracking.models and whole:
+            tables = {split: files[name] for split in splits if (name := f"predictions/{split}.csv") in files}
+            logged.log_finished(cfg, parts, tables, run)
         if on_scores:
             run.flush()
             on_scores(scores)

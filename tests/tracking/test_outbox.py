@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import mlflow.artifacts
 import mlflow.server
 import pytest
 from lightning.pytorch.callbacks import Callback
@@ -69,6 +70,29 @@ def test_metrics_keep_the_time_when_they_were_logged(server, store, run):
     store.send_kept()
     (point,) = store.client.get_metric_history(run.id, "loss")
     assert 0 <= point.timestamp - before < 100
+
+
+def test_a_model_waits_with_its_scores_and_is_there_once(server, store, run, tmp_path):
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "model.json").write_text("{}")
+
+    run.log_metrics({"val/auroc": 0.7, "train/loss": 1.0}, 0)
+    run.log_metrics({"val/auroc": 0.9}, 1)
+    run.flush()
+    server.off()
+    run.log_model("medfit", "binary", write)
+    server.on()
+    store.send_kept()
+    perform(store.client, run.id, "model", ["medfit", "binary"], tmp_path)  # as one that was cut off would be again
+    (model,) = store.client.search_logged_models([run.experiment_id])
+    assert (model.status, model.model_type, model.source_run_id) == ("READY", "binary", run.id)
+    assert [(metric.key, metric.value, metric.step) for metric in model.metrics] == [("val/auroc", 0.9, 1)]
+    assert len(store.client.get_metric_history(run.id, "val/auroc")) == 2
+    found = mlflow.artifacts.download_artifacts(
+        model.artifact_location, dst_path=str(tmp_path / "found"), tracking_uri=server.uri
+    )
+    assert [file.name for file in Path(found).iterdir()] == ["model.json"]
 
 
 def test_what_was_kept_is_sent_on_the_next_start(server, cfg, run, capsys):

@@ -55,7 +55,7 @@ class DataModule(L.LightningDataModule):
 
     def __init__(self, prepared: Prepared, batch_size: int | None, seed: int, plain: bool = False) -> None:
         super().__init__()
-        self.dataset, self.data = prepared.dataset, prepared.data
+        self.dataset, self.data, self.fitted = prepared.dataset, prepared.data, prepared.fitted
         self.rows, self.proof = prepared.rows, prepared.proof
         data = self.data.training(self.rows["train"])
         self.batch_size, self.plain = batch_size or len(data), plain

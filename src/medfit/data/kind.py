@@ -21,12 +21,15 @@ class Kind(Generic[D]):
         preprocessing: The choice of the config group ``preprocessing`` that takes such samples.
         baselines: Dotted name of what gives baselines, as :func:`medfit.evaluation.baselines.of_samples` does.
         explainer: Dotted name of a :class:`medfit.explanations.explainer.Family`; None if nothing explains this kind.
+        new_samples: Dotted name of the module that reads new patients' samples, as
+            :mod:`medfit.deployment.new_tables` does; None if nothing reads this kind.
     """
 
     samples: ClassVar[str]
     preprocessing: ClassVar[str]
     baselines: ClassVar[str] = "medfit.evaluation.baselines.of_samples"
     explainer: ClassVar[str | None] = None
+    new_samples: ClassVar[str | None] = None
 
     def prints(self, dataset: D) -> Prints | None:
         """Returns what tells samples apart, or None if the kind can't tell near-duplicates."""

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
 from medfit.evaluation.baselines import predictions
-from medfit.evidence.predictions import Predictions, TargetKind
+from medfit.evidence.predictions import Predictions, TargetKind, read_csv
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.search.values import set_values
@@ -109,9 +109,7 @@ def read_predictions(store: Store, run_id: str, split: str, kind: TargetKind) ->
         return None
     with TemporaryDirectory() as folder:
         path = Path(store.client.download_artifacts(run_id, name, folder))
-        # words stay words: a class may be called "1" or "NA"
-        table: Any = pd.read_csv(path, dtype={"patient": str, "target": str}, keep_default_na=False, na_values=[""])
-    return kind.read(table)
+        return kind.read(read_csv(path))
 
 
 def _test_scores(run: "mlflow.entities.Run") -> dict[str, float]:

@@ -105,7 +105,7 @@ def recalibrated(method: str, learn_from: Predictions, apply_to: Predictions) ->
     if method == "none":
         return apply_to
     if method == "temperature":
-        preds = apply_to.kind.tempered(apply_to.preds, _temperature(learn_from))
+        preds = apply_to.kind.tempered(apply_to.preds, temperature(learn_from))
     else:
         fit = _platt if method == "platt" else _isotonic
         columns = range(apply_to.preds.shape[1])
@@ -154,7 +154,9 @@ def _intervals(
     }
 
 
-def _temperature(predictions: Predictions) -> float:
+def temperature(predictions: Predictions) -> float:
+    """Returns the temperature between .05 and 20 under which the targets are likeliest."""
+
     def loss(log_temperature: float) -> float:
         preds = predictions.kind.tempered(predictions.preds, float(np.exp(log_temperature)))
         return float(-np.log(predictions.kind.likelihood(np.clip(preds, 1e-12, 1 - 1e-12), predictions.target)).sum())
@@ -162,15 +164,27 @@ def _temperature(predictions: Predictions) -> float:
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
-def _platt(preds: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the fitted curve, for targets drawn a little towards the middle, as Platt did, so that it has one."""
+def platt_line(preds: np.ndarray, target: np.ndarray) -> list[float]:
+    """Returns intercept and slope of the log odds, for targets drawn a little towards the middle, as Platt did.
+
+    Where all predictions are one number, the share of cases is the answer to any.
+
+    Args:
+        preds: Probabilities, in the shape (rows,).
+        target: 0 or 1, in the shape (rows,).
+    """
     cases, others = target.sum(), len(target) - target.sum()
     softened = np.where(target > 0.5, (cases + 1) / (cases + 2), 1 / (others + 2))
     rows = np.stack([np.ones_like(preds), logit(preds)])
     beta = _fit(rows, np.zeros_like(preds), softened, np.ones((1, len(preds))))[0]
     if not np.isfinite(beta).all():  # all predictions are one number
-        return lambda new: np.full_like(new, share(target.sum(), len(target)))
-    return lambda new: 1 / (1 + np.exp(-(beta[0] + beta[1] * logit(new))))
+        return [float(logit(np.array(share(target.sum(), len(target))))), 0.0]
+    return [float(beta[0]), float(beta[1])]
+
+
+def _platt(preds: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    intercept, slope = platt_line(preds, target)
+    return lambda new: 1 / (1 + np.exp(-(intercept + slope * logit(new))))
 
 
 def _isotonic(preds: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -5,12 +5,14 @@ Both are in one module since each is made of the other. The kinds themselves are
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from medfit.errors import UserError
 from medfit.evidence.associations import Association
+from medfit.evidence.decisions import Decisions
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Answers
 
@@ -74,6 +76,7 @@ class TargetKind:
         sections: Sections of the report that not all kinds have: ``calibration``, ``decisions``, ``agreement`` and
             ``patients``.
         of_images: Whether the data can be nothing but images.
+        in_rows: Whether predictions of new samples are a row each, as :meth:`told` gives them.
         cases: How a single case is chosen and told.
         association: How a column is held against the targets.
     """
@@ -85,6 +88,7 @@ class TargetKind:
     several_answers = False
     sections: frozenset[str] = frozenset()
     of_images = False
+    in_rows = False
     cases = Answers()
     association = Association()
 
@@ -168,6 +172,26 @@ class TargetKind:
         """Returns factors, in the shape (rows, columns), whose product is the probability of the targets."""
         raise self._no_probabilities()
 
+    def decisions(self, val: Predictions, test: Predictions | None, settings: Settings) -> Decisions:
+        """Returns what validation patients teach about new ones' predictions.
+
+        Args:
+            val: Predictions of the validation split.
+            test: Of the test split, if it was scored: how far predictions are off, which changes none of them.
+            settings: How to read them.
+        """
+        return Decisions()
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns the predictions of new samples as a user reads them, a row each.
+
+        Args:
+            names: Of the outputs.
+            preds: In the shape (samples, outputs).
+            decisions: What the validation patients taught.
+        """
+        raise UserError(f"predictions of the kind '{self.name}' fit in no table")
+
     def _no_probabilities(self) -> TypeError:
         return TypeError(f"predictions of the kind '{self.name}' are no probabilities")
 
@@ -190,6 +214,14 @@ class TargetKind:
             names: Of the targets.
         """
         return {str(place): name for place, name in enumerate(names)}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Returns a run's stored predictions; words stay words, as a class may be called "1" or "NA"."""
+    table: pd.DataFrame = pd.read_csv(
+        path, dtype={"patient": str, "target": str}, keep_default_na=False, na_values=[""]
+    )
+    return table
 
 
 def columns(table: pd.DataFrame, prefix: str) -> tuple[list[str], np.ndarray]:

@@ -32,16 +32,17 @@ def _results(facts: ReportData) -> Lines:
     lines: Lines = []
     for patients, own in facts.results.groupby("patients_of", sort=False):
         header, *rows = wide(own)
-        lines += [f"Scored on: {patients}.", "", _line(header), "|" + "---|" * len(header), *map(_line, rows), ""]
+        lines += [f"Scored on: {patients}.", "", line(header), "|" + "---|" * len(header), *map(line, rows), ""]
     return [*lines, "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
 
 
 def _subgroups(facts: ReportData) -> Lines:
     header, *rows = in_one_line(tables.subgroups(facts.tables["subgroups"]))
-    return [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
+    return [line(header), "|" + "---|" * len(header), *map(line, rows)]
 
 
-def _line(cells: list[str]) -> str:
+def line(cells: list[str]) -> str:
+    """Returns a row of a table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -84,7 +84,7 @@ def _of_training(facts: ReportData) -> Statements:
         "weights": ("model", "drawn at random, by the seed"),
         "epoch": ("model", _epoch(facts)),
         "ensemble": ("model", "none: scores are means over trainings of single models"),
-        "software": ("software", _software(facts.environment)),
+        "software": ("software", software(facts.environment)),
         "code": ("software", f"commit {facts.latest.tags.get('mlflow.source.git.commit', 'unknown')[:10]}"),
     }
     if facts.kind.classifies:
@@ -109,7 +109,8 @@ def _preprocessing(params: Mapping[str, str]) -> str:
     return ", ".join(done[:MOST_SETTINGS]) + (" and more" if len(done) > MOST_SETTINGS else "")
 
 
-def _software(environment: Mapping[str, Any]) -> str:
+def software(environment: Mapping[str, Any]) -> str:
+    """Returns the software that made results, with its versions."""
     versions = environment.get("versions", {})
     named = [f"{name} {versions[name]}" for name in ("torch", "lightning", "monai") if name in versions]
     return ", ".join([f"Python {environment.get('python', '')}", *named])

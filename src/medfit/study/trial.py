@@ -41,8 +41,8 @@ def run_trial(trial: optuna.Trial, plan: TrialPlan, report: Report) -> Scores:
     callback = TrialCallback(trial, cfg.sweep, report)
     if cfg.sweep.folds:
         return _train_folds(cfg, callback, tags)
-    # without plots: the sweep draws the best trial's
-    return train(cfg, callbacks=[callback], tags=tags, on_scores=callback.finish, plots=False)
+    # the sweep draws the best trial's plots and logs its model
+    return train(cfg, callbacks=[callback], tags=tags, on_scores=callback.finish, whole=False)
 
 
 class TrialCallback(Callback):
@@ -116,7 +116,7 @@ def _train_folds(cfg: DictConfig, callback: TrialCallback, tags: Mapping[str, st
 def _train_fold(cfg: DictConfig, fold: int, callback: TrialCallback, tags: Mapping[str, str]) -> Scores:
     own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
     fold_cfg = set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
-    return train(fold_cfg, callbacks=[callback], tags={**tags, **own}, plots=False)
+    return train(fold_cfg, callbacks=[callback], tags={**tags, **own}, whole=False)
 
 
 def _ends_early(callback: TrialCallback, found: Sequence[Scores]) -> bool:

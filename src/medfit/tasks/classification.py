@@ -87,6 +87,10 @@ class MultiClass(Supervised):
             weights = torch.where(counts > 0, len(target) / ((counts > 0).sum() * counts.clamp(min=1)), 1.0)
         self.register_buffer("weights", weights)
 
+    def blank_targets(self) -> Tensor:
+        """Returns the number of a class."""
+        return torch.zeros(1, dtype=torch.int64)
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the mean cross-entropy, each sample weighted by its class."""
         if self.class_weight is None:

@@ -26,7 +26,8 @@ class Supervised(Task):
         regime: How to train.
         input_shape: Of one sample's ``x``; of each of its parts by name, if it has several.
         target_names: Of the outputs.
-        train_arrays: Gives ``x`` and ``y`` of the training split; class weights or target scales come from ``y``.
+        train_arrays: Gives ``x`` and ``y`` of the training split; class weights or target scales come from ``y``. None
+            where weights are to be loaded, that hold these.
         monitor: See :class:`Task`.
         mode: See :class:`Task`.
         metrics: Names from the kind's ``available``.
@@ -42,7 +43,7 @@ class Supervised(Task):
         regime: Regime,
         input_shape: Shape,
         target_names: list[str],
-        train_arrays: Callable[[], tuple[Tensor, Tensor]],
+        train_arrays: Callable[[], tuple[Tensor, Tensor]] | None,
         monitor: str,
         mode: Literal["min", "max"],
         metrics: list[str],
@@ -54,7 +55,7 @@ class Supervised(Task):
         self.metrics, self.target_names = metrics, target_names
         super().__init__(monitor, mode)
         self.regime = regime
-        self.prepare_targets(lambda: train_arrays()[1])
+        self.prepare_targets(self.blank_targets if train_arrays is None else lambda: train_arrays()[1])
         with blame("model", TypeError, ValueError, RuntimeError):
             _check_input(model, input_shape)
             self.model = model(input_shape, self.output_size)
@@ -82,6 +83,10 @@ class Supervised(Task):
 
     def prepare_targets(self, targets: Callable[[], Tensor]) -> None:
         """Takes from the training targets what the loss needs; nothing by default."""
+
+    def blank_targets(self) -> Tensor:
+        """Returns targets of a sample that stands for those of the training split, until what they taught is loaded."""
+        return torch.zeros(1, len(self.target_names))
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:

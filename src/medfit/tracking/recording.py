@@ -32,11 +32,13 @@ class Tracking:
     Args:
         uri: Of an MLflow server or database; None for a SQLite database in the output folder.
         plots: Whether each run draws its plots.
+        models: Whether trainings and a sweep's best trial log their finished models, that predict for new patients.
         ui_port: Where ``medfit ui`` serves MLflow's pages, or the next free port.
     """
 
     uri: str | None = None
     plots: bool = True
+    models: bool = True
     ui_port: Annotated[int, Field(ge=1, le=65535)] = 5000
 
 
@@ -65,7 +67,7 @@ def start_run(
     tags = {**chosen, "task.targets": dataset.task, **tags}
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+        names = {} if store.local else path_names(cfg, store)
         run.log_params(chosen | {path: paths.hidden(value, names) for path, value in params(cfg)})
         run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
@@ -74,6 +76,11 @@ def start_run(
         _end_badly(run, error)
         raise
     run.end("FINISHED")
+
+
+def path_names(cfg: DictConfig, store: Store) -> dict[str, str]:
+    """Returns names for the full paths in a config, which those who are told the names can't read."""
+    return paths.names(cfg, store.folder, _salt(store.folder / "salt"))
 
 
 def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
@@ -98,6 +105,9 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "compare",
             "inspect",
             "report",
+            "predict",
+            "register",
+            "serve",
         ):
             for path, value in leaves(cfg[section], str(section)):
                 if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):

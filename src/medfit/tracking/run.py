@@ -5,7 +5,7 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -80,10 +80,27 @@ class Run:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._writer.put(partial(self._write_folder, folder))
+        self._writer.put(partial(self._write_folder, folder, "files"))
 
-    def _write_folder(self, folder: Path) -> None:
-        self.store.write(self.id, "files", [], folder)
+    def log_model(self, name: str, kind: str, write: Callable[[Path], None]) -> None:
+        """Logs a model of the run, with the validation scores that the run has by then.
+
+        Args:
+            name: In MLflow's list of models.
+            kind: Of target, which the list shows.
+            write: Writes the model's files into a folder, which is not there yet.
+        """
+        self._send_points()
+        folder = Path(mkdtemp(prefix="medfit-"))
+        try:
+            write(folder / "model")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._writer.put(partial(self._write_folder, folder, "model", [name, kind], "model"))
+
+    def _write_folder(self, folder: Path, operation: str, payload: Sequence[Any] = (), part: str = "") -> None:
+        self.store.write(self.id, operation, list(payload), folder / part)
         shutil.rmtree(folder, ignore_errors=True)
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:

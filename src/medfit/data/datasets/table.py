@@ -109,14 +109,28 @@ def _as_kinds(x: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
         column = x[name]
         if kinds[str(name)] == "categorical":
             columns[name] = column.astype(object).where(column.notna(), np.nan).map(str, na_action="ignore")
-            continue
-        numbers = _truth(column) if kinds[str(name)] == "boolean" else pd.to_numeric(column, errors="coerce")
-        wrong = numbers.isna() & column.notna()
-        if wrong.any():
-            raise UserError(
-                f"dataset.kinds: {int(wrong.sum())} cells of column '{name}' are not {kinds[str(name)]} "
-                f"(first in data row {first_row(wrong)})"
-            )
-        columns[name] = numbers.astype(float)
-        check_finite(columns[name], "dataset")
+        else:
+            columns[name] = as_numbers(column, kinds[str(name)], "dataset.kinds")
+            check_finite(columns[name], "dataset")
     return pd.DataFrame(columns, index=x.index)
+
+
+def as_numbers(column: pd.Series, kind: str, where: str) -> pd.Series:
+    """Returns numbers as float64, or truths as 0 and 1; missing cells as NaN.
+
+    Args:
+        column: As it was read.
+        kind: ``numeric`` or ``boolean``.
+        where: The config path that is to blame.
+
+    Raises:
+        UserError: cells that are not of this kind.
+    """
+    numbers = _truth(column) if kind == "boolean" else pd.to_numeric(column, errors="coerce")
+    wrong = numbers.isna() & column.notna()
+    if wrong.any():
+        raise UserError(
+            f"{where}: {int(wrong.sum())} cells of column '{column.name}' are not {kind} "
+            f"(first in data row {first_row(wrong)})"
+        )
+    return numbers.astype(float)

@@ -23,6 +23,7 @@ class TableKind(Kind[TableDataset]):
     preprocessing = "table"
     baselines = "medfit.evaluation.baselines.of_records"
     explainer = "medfit.explanations.table.Table"
+    new_samples = "medfit.deployment.new_tables"
 
     def prints(self, dataset: TableDataset) -> Prints:
         """Returns rows by their cells, in standard deviations."""

@@ -19,7 +19,11 @@ from medfit.errors import UserError
 Missing = Literal["drop", "mean", "median", "most_frequent", "constant", "knn"]
 Count = Annotated[int, Field(ge=1)]
 STEPS_FILE = "preprocessing.skops"
-TRUSTED = ["numpy.dtype", "medfit.data.preprocessing.table._correlation"]  # beside what skops trusts by itself
+TRUSTED = [  # beside what skops trusts by itself
+    "numpy.dtype",
+    "medfit.data.preprocessing.table._correlation",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+]
 BLAMED = {  # scikit-learn's words: the key they are about
     "variance threshold": "min_variance",
     "greater than n_features": "num_best",

@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def read_table(
     missing_words: bool = True,
     sheet: str | int | None = None,
     skip_rows: int = 0,
+    words: Collection[str] = (),
 ) -> pd.DataFrame:
     """Returns the table in a CSV, TSV (both also as ``.gz``), Parquet or Excel file, with at least one row.
 
@@ -45,6 +46,7 @@ def read_table(
         missing_words: Whether the usual words (``NA``, ``NaN``, ``null``) mean "missing".
         sheet: Of a workbook, by name or number from 1; None for the first, which is said where there are others.
         skip_rows: How many rows of a text file or a sheet stand above the header.
+        words: Columns whose cells stay as they are written, as of identifiers with leading zeros.
 
     Raises:
         UserError: the file is missing, empty, not of its format, cut off or ragged, names two columns alike, or ends
@@ -59,14 +61,15 @@ def read_table(
     if suffix not in READERS:
         raise UserError(f"dataset.path: '{path}' has none of the endings {', '.join(READERS)}")
     if suffix.startswith((".csv", ".tsv", ".txt")):
-        table = _read_text(path, encoding, decimal, header, skip_rows)
+        table = _read_text(path, encoding, decimal, header, skip_rows, words)
     else:
         table = _read_binary(path, suffix, sheet, skip_rows)
     if len(table) == 0:
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
-    table = cleaned(table, missing_values, missing_in, missing_words, decimal, thousands)
-    table = without_nameless(path, table)
+    kept = {name: table[name] for name in words if name in table}
+    table = cleaned(table.drop(columns=list(kept)), missing_values, missing_in, missing_words, decimal, thousands)
+    table = without_nameless(path, table.assign(**kept))
     check_totals(path, table)
     return table
 
@@ -80,7 +83,9 @@ def _check_names(path: Path, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _read_text(path: Path, encoding: str, decimal: str, header: bool, skip_rows: int) -> pd.DataFrame:
+def _read_text(
+    path: Path, encoding: str, decimal: str, header: bool, skip_rows: int, words: Collection[str]
+) -> pd.DataFrame:
     text = _text(path, encoding)
     if "\0" in text:
         raise UserError(f"dataset.path: '{path}' is a binary file, not a table in text")
@@ -90,7 +95,8 @@ def _read_text(path: Path, encoding: str, decimal: str, header: bool, skip_rows:
         _check_names(path, names)
     kept: dict[str, Any] = {"sep": separator, "header": "infer" if header else None, "skipinitialspace": True}
     kept |= {"keep_default_na": False, "na_values": [""]}
-    table = pd.read_csv(io.StringIO(text, newline=""), decimal=decimal, low_memory=False, **kept)
+    as_written = {column: str for column in names if column.strip() in words}
+    table = pd.read_csv(io.StringIO(text, newline=""), decimal=decimal, low_memory=False, dtype=as_written, **kept)
     if separator == ";" and decimal == ".":
         fractions = [place for place in range(table.shape[1]) if table.dtypes.iloc[place].kind == "f"]
         _tell_of_points(pd.read_csv(io.StringIO(text, newline=""), dtype=str, usecols=fractions, **kept))

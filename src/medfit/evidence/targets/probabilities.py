@@ -7,6 +7,7 @@ import pandas as pd
 
 from medfit.evidence import weighted
 from medfit.evidence.associations import Area, AreaOfPairs
+from medfit.evidence.decisions import Decisions, answers, classes
 from medfit.evidence.odds import TINY, logit
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
@@ -19,6 +20,7 @@ class Probabilities(TargetKind):
     headline = "auroc"
     smaller_is_better = frozenset({"cross_entropy", "brier", "calibration_error"})
     classifies = True
+    in_rows = True
     sections = frozenset({"calibration", "decisions"})
 
     def tables(
@@ -57,6 +59,16 @@ class MultiLabel(Probabilities):
     def normalised(self, preds: np.ndarray) -> np.ndarray:
         """Returns them as they are: each column stands alone."""
         return preds
+
+    def decisions(self, val: Predictions, test: Predictions | None, settings: Settings) -> Decisions:
+        """Returns the threshold and the recalibration of each answer."""
+        from medfit.evidence import validation_decisions  # SciPy's statistics, which predicting does without
+
+        return validation_decisions.of_answers(val, settings)
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns each answer's decision and probabilities."""
+        return answers(names, preds, decisions)
 
     def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Returns the probability of each answer that is true."""
@@ -124,6 +136,17 @@ class MultiClass(Probabilities):
         """Returns numbers with a sum of 1 in each row; all alike where all are 0."""
         total = preds.sum(axis=1, keepdims=True)
         return np.where(total > 0, preds / np.where(total > 0, total, 1), 1 / preds.shape[1])
+
+    def decisions(self, val: Predictions, test: Predictions | None, settings: Settings) -> Decisions:
+        """Returns the recalibration of the classes."""
+        from medfit.evidence import validation_decisions  # SciPy's statistics, which predicting does without
+
+        return validation_decisions.of_classes(val)
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns the likeliest class, and each class's probabilities."""
+        tempered = None if decisions.temperature is None else self.tempered(preds, decisions.temperature)
+        return classes(names, preds, tempered)
 
     def likelihood(self, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Returns the probability of the true class, and 1 for all others."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from medfit.evidence import weighted
 from medfit.evidence.associations import RankCorrelation
+from medfit.evidence.decisions import Decisions, numbers
 from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Numbers
@@ -16,6 +18,7 @@ class Regression(TargetKind):
 
     name = "regression"
     headline = "mae"
+    in_rows = True
     smaller_is_better = frozenset({"mse", "rmse", "mae"})
     sections = frozenset({"agreement"})
     cases = Numbers()
@@ -37,3 +40,14 @@ class Regression(TargetKind):
         from medfit.evidence import readouts  # SciPy's statistics, which a training does without
 
         return readouts.of_numbers(tests, settings)
+
+    def decisions(self, val: Predictions, test: Predictions | None, settings: Settings) -> Decisions:
+        """Returns the prediction intervals."""
+        from medfit.evidence import validation_decisions  # SciPy's statistics, which predicting does without
+
+        errors_of, split = (val, "val") if test is None else (test, "test")
+        return validation_decisions.of_numbers(errors_of, settings, split)
+
+    def told(self, names: list[str], preds: np.ndarray, decisions: Decisions) -> pd.DataFrame:
+        """Returns each number with its interval."""
+        return numbers(names, preds, decisions)

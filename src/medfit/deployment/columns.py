@@ -1,0 +1,133 @@
+"""What a finished model expects of the columns of new patients, and what is odd about them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MARGIN = 0.5  # of the spread of the middle 98 %, beyond which a number was in no training row, or hardly
+FEWEST = 10  # new rows whose middle value tells whether a unit is another
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature as the training rows had it; nothing in it is of a single patient but the names of levels.
+
+    Args:
+        name: Of the column.
+        kind: ``numeric``, ``categorical`` or ``boolean``.
+        unit: Empty where it has none, or none is known.
+        levels: Of a categorical column.
+        low: Numbers below it are out of range: the first percentile less half the spread of the middle 98 %.
+        high: Numbers above it are out of range, likewise.
+        missing: Share of the training rows that lacked it.
+    """
+
+    name: str
+    kind: str
+    unit: str = ""
+    levels: list[str] = field(default_factory=list)
+    low: float | None = None
+    high: float | None = None
+    missing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """What is odd about some of the new rows.
+
+    Args:
+        column: In which.
+        what: In words, without any value.
+        rows: Marks of the rows, in the shape (rows,).
+    """
+
+    column: str
+    what: str
+    rows: np.ndarray
+
+
+def lines(found: Sequence[Oddity]) -> Iterator[str]:
+    """Yields a line for each thing that is odd, with the columns and how many rows of each."""
+    for what in dict.fromkeys(one.what for one in found):
+        columns = [f"'{one.column}' ({int(one.rows.sum())})" for one in found if one.what == what]
+        yield f"of {len(found[0].rows)} rows, {what}: {', '.join(columns)}"
+
+
+def expected(x: pd.DataFrame, kinds: Mapping[str, str], units: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Returns what JSON can hold of each :class:`Column`.
+
+    Args:
+        x: The training rows alone.
+        kinds: Of the columns.
+        units: Of those that have one.
+    """
+    return [asdict(_column(x[name], kinds[str(name)], units.get(str(name), ""))) for name in x]
+
+
+def _column(values: pd.Series, kind: str, unit: str) -> Column:
+    missing = float(values.isna().mean())
+    if kind == "categorical":
+        levels = sorted(str(level) for level in values.dropna().unique())
+        return Column(str(values.name), kind, unit, levels=levels, missing=missing)
+    if kind == "boolean":
+        return Column(str(values.name), kind, unit, low=0.0, high=1.0, missing=missing)
+    low, high = np.quantile(values.dropna().to_numpy(dtype=float), [0.01, 0.99])
+    margin = MARGIN * (high - low)
+    return Column(str(values.name), kind, unit, low=float(low - margin), high=float(high + margin), missing=missing)
+
+
+def as_known(cells: pd.Series, column: Column, fold_case: bool) -> pd.Series:
+    """Returns the cells of a categorical column as the levels that the model knows; others stay as they are.
+
+    A level that is a whole number may come as ``1`` or ``1.0``: files with missing cells hold numbers with fractions.
+
+    Args:
+        cells: As they were read.
+        column: What is expected.
+        fold_case: Whether levels that differ by case alone are one.
+    """
+    known = {_plain(level, fold_case): level for level in column.levels}
+    return cells.astype(object).map(lambda cell: known.get(_plain(cell, fold_case), str(cell)), na_action="ignore")
+
+
+def _plain(cell: Any, fold_case: bool) -> str:
+    word = str(cell).strip()
+    word = word[:-2] if word.endswith(".0") and word[:-2].lstrip("-").isdigit() else word
+    return word.casefold() if fold_case else word
+
+
+def oddities(x: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Oddity]:
+    """Yields what is odd about new rows: cells that are missing, of no known level, or out of the training range.
+
+    Args:
+        x: The rows, as the preprocessing takes them.
+        columns: What is expected.
+    """
+    for column in columns:
+        cells = x[column.name]
+        missing = cells.isna().to_numpy()
+        if missing.all():
+            yield Oddity(column.name, "all missing, and filled as in training", missing)
+        elif missing.any() and not column.missing:
+            yield Oddity(column.name, "missing, which it never was in training", missing)
+        if column.kind == "categorical":
+            unseen = ~cells.isin(column.levels).to_numpy() & ~missing
+            if unseen.any():
+                yield Oddity(column.name, "a level that no training row had", unseen)
+        elif column.low is not None:
+            values = cells.to_numpy(dtype=float)
+            outside = (values < column.low) | (values > column.high)
+            if outside.any():
+                yield Oddity(column.name, "beyond the training range" + _unit(values, column), outside)
+
+
+def _unit(values: np.ndarray, column: Column) -> str:
+    """Returns a question where the middle of the new rows lies beyond the training range."""
+    known = values[np.isfinite(values)]
+    assert column.low is not None and column.high is not None
+    if len(known) < FEWEST or column.low <= np.median(known) <= column.high:
+        return ""
+    return f", the middle one too; is it in another unit than {column.unit or 'in training'}?"

@@ -1,0 +1,155 @@
+"""The finished model of a run, in MLflow: written when its training ends, found again by a run or a model's address."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from medfit.deployment.finished_model import ABOUT, FinishedModel
+from medfit.deployment.packing import packed
+from medfit.errors import UserError
+from medfit.tracking import recording
+from medfit.tracking.paths import hidden
+from medfit.tracking.run import Run
+from medfit.tracking.store import Store
+from medfit.training.parts import Parts
+
+if TYPE_CHECKING:
+    import mlflow.entities
+
+MODEL_ID = re.compile("m-[0-9a-f]{32}")
+NAME = "medfit"  # of a run's model in MLflow's list
+
+
+def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFrame], run: Run) -> None:
+    """Logs the finished model of a training, if its task and its kind of data have one.
+
+    Args:
+        cfg: Of the training.
+        parts: Whose task has the best weights.
+        tables: The stored predictions of the splits that were scored, by name.
+        run: The training's.
+    """
+    from medfit.deployment import mlflow_files  # late: MLflow's models take a second to import
+
+    hide = partial(hidden, names=recording.path_names(cfg, run.store))
+    model = packed(cfg, parts, tables, run.id, hide)
+    if model is not None:
+        run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
+
+
+def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
+    """Returns a finished model, in a folder or in the store of a config.
+
+    Args:
+        address: A folder, or as :func:`load` takes it.
+        overrides: Of the config that says where the store is.
+
+    Raises:
+        UserError: there is none.
+    """
+    from medfit.config.compose import compose  # late: a folder needs no config
+
+    folder = Path(address).expanduser()
+    if folder.is_dir():
+        return FinishedModel.load(own_files(folder, address), address)
+    return load(Store(compose(["experiment=", *overrides])), address, "load_model")
+
+
+def load(store: Store, address: str, where: str) -> FinishedModel:
+    """Returns a finished model.
+
+    Args:
+        store: That has it.
+        address: A run's id, or an address of MLflow's, as ``models:/name@champion``.
+        where: The config path that gave it, for errors.
+
+    Raises:
+        UserError: there is none.
+    """
+    with TemporaryDirectory() as folder:
+        found = fetch(store, address, Path(folder), where)
+        return FinishedModel.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
+
+
+def model_id(store: Store, address: str, where: str) -> str:
+    """Returns the id in MLflow of the model that :func:`load` gives."""
+    return _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
+
+
+def _of_address(store: Store, address: str, where: str) -> str:
+    """Returns the id of the model at an address of MLflow's: ``models:/m-...``, ``name@alias`` or ``name/version``."""
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    name = address.removeprefix("models:/")
+    if name.startswith("m-") and "/" not in name:
+        return name
+    named, _, alias = name.partition("@")
+    try:
+        version: Any = (
+            store.client.get_model_version_by_alias(named, alias)
+            if alias
+            else store.client.get_model_version(*name.rsplit("/", 1))
+        )
+    except (MlflowException, TypeError) as error:
+        raise UserError(f"{where}: no model is registered as {address}; medfit ui lists them under Models") from error
+    found = MODEL_ID.search(version.source)
+    if found is None:
+        raise UserError(f"{where}: {address} is no finished model of medfit")
+    return found[0]
+
+
+def model_of(store: Store, run: "mlflow.entities.Run") -> str | None:
+    """Returns the id of a run's finished model, None if it has none."""
+    found = store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return next((str(model.model_id) for model in found if model.status == "READY"), None)
+
+
+def _of_run(store: Store, run_id: str, where: str) -> str:
+    run = store.find(run_id, where)
+    found = model_of(store, run)
+    if found is None:
+        kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
+        raise UserError(
+            f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
+            "and a sweep's best trial"
+        )
+    return found
+
+
+def fetch(store: Store, address: str, folder: Path, where: str) -> Path:
+    """Returns where a model's files lie, as MLflow has them, fetched into a folder.
+
+    Args:
+        store: See :func:`load`, as for the rest.
+        address: See there.
+        folder: An empty one.
+        where: See there.
+    """
+    import mlflow.artifacts  # late: a quick start
+    from mlflow.exceptions import MlflowException
+
+    number = model_id(store, address, where)
+    try:
+        location = store.client.get_logged_model(number).artifact_location
+        return Path(mlflow.artifacts.download_artifacts(location, dst_path=str(folder), tracking_uri=store.uri))
+    except (MlflowException, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(f"{where}: the files of model {number} are not there ({why})") from error
+
+
+def own_files(folder: Path, name: str) -> Path:
+    """Returns where medfit's own files lie among those of an MLflow model.
+
+    Raises:
+        UserError: nowhere.
+    """
+    own = next(folder.rglob(ABOUT), None)
+    if own is None:
+        raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing)")
+    return own.parent

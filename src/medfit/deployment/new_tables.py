@@ -1,0 +1,146 @@
+"""New patients' rows, read as the training rows were, without a target."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medfit.data.dataset import TableDataset
+from medfit.data.datasets.spelled_numbers import parsed
+from medfit.data.datasets.table import as_numbers
+from medfit.data.readers.cells import cleaned
+from medfit.data.readers.files import read_table
+from medfit.deployment.columns import Column, Oddity, as_known, expected, oddities
+from medfit.errors import UserError, renamed
+
+READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")
+CLEANING = ("decimal", "thousands", "missing_values", "missing_in", "missing_words")
+PATH = "dataset.path"  # under which the reader tells what is wrong with a file
+DEFAULTS = {"encoding": "utf-8", "decimal": ".", "missing_values": ("?",)}  # of data sets that are read by no settings
+
+
+@dataclass(frozen=True)
+class NewTable:
+    """New rows, as the preprocessing takes them.
+
+    Args:
+        x: A column each feature.
+        kinds: Of the columns.
+        identifiers: What tells the user whose each row is: the user's own columns.
+        usable: Marks the rows that can be predicted.
+        odd: What is odd about them.
+    """
+
+    x: pd.DataFrame
+    kinds: dict[str, str]
+    identifiers: pd.DataFrame
+    usable: np.ndarray
+    odd: list[Oddity]
+
+
+def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a finished model must know to read new rows; what JSON can hold.
+
+    Args:
+        dataset: That was learnt from.
+        train: Numbers of the training rows.
+        settings: The config's ``dataset`` and ``preprocessing``.
+    """
+    given = settings["dataset"]
+    reading = {key: given[key] for key in (*READING, "parse", "fold_case", "patient") if given.get(key) is not None}
+    return {
+        "columns": expected(dataset.x.iloc[train], dataset.kinds, dataset.units),
+        "reading": {**DEFAULTS, **reading},
+        "drop_missing": settings["preprocessing"].get("missing") == "drop",
+    }
+
+
+def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Sequence[str] | None) -> NewTable:
+    """Returns new rows.
+
+    Args:
+        source: A file of any format that ``dataset=table`` reads, or its rows.
+        about: As :func:`describe` gave it.
+        identifiers: Columns that are passed on; None for the patient's of the training rows, if it is there.
+
+    Raises:
+        UserError: a column is missing, in another unit, or holds what the model can't take.
+    """
+    reading, columns = about["reading"], [Column(**column) for column in about["columns"]]
+    wanted = list(identifiers if identifiers is not None else filter(None, [reading.get("patient")]))
+    with (
+        renamed("dataset.", "predict.data, read as the training data: dataset."),
+        renamed(f"{PATH}: ", "predict.data: "),
+    ):
+        table = _table(source, reading, wanted)
+        if identifiers is None:
+            wanted = [name for name in wanted if name in table]
+        if lacking := [name for name in wanted if name not in table]:
+            raise UserError(f"predict.id: there is no column '{lacking[0]}'")
+        rows, unknown = _features(table.drop(columns=wanted), columns, reading)
+    x = pd.DataFrame({column.name: _cells(rows[column.name], column, reading) for column in columns})
+    usable = x.notna().all(axis=1).to_numpy() if about["drop_missing"] else np.ones(len(x), dtype=bool)
+    kinds = {column.name: column.kind for column in columns}
+    return NewTable(x, kinds, table[wanted].reset_index(drop=True), usable, [*unknown, *oddities(x, columns)])
+
+
+def _features(
+    rows: pd.DataFrame, columns: Sequence[Column], reading: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Oddity]]:
+    """Returns rows with all features, and what of their spelling the model does not know."""
+    names = [column.name for column in columns]
+    unknown: list[Oddity] = []
+    ways = reading.get("parse", {})
+    words = [name for name in ways if name in rows and not pd.api.types.is_numeric_dtype(rows[name])]
+    rows, units = parsed(rows, {name: ways[name] for name in words}, reading["decimal"], reading.get("thousands"))
+    _check_units(units, columns)
+    for flag, name in ((f"{name} {word}", name) for name in ways if name in rows for word in ("below", "above")):
+        if flag in names and flag not in rows:  # no new row has a limit
+            rows[flag] = rows[name].mask(rows[name].notna(), 0.0)
+        elif flag in rows and flag not in names and name in words:
+            beyond = rows[flag].to_numpy() == 1
+            unknown.append(Oddity(name, f"a limit {flag[-5:]} which a value lies, as no training row had", beyond))
+    if lacking := [name for name in names if name not in rows]:
+        raise UserError(f"predict.data: there is no column {', '.join(map(repr, lacking))}, which the model needs")
+    return rows, unknown
+
+
+def _check_units(units: Mapping[str, str], columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.unit and units.get(column.name, column.unit) != column.unit:
+            raise UserError(
+                f"predict.data: column '{column.name}' is in {units[column.name]}, the training data in {column.unit}"
+            )
+
+
+def example(about: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns two rows as they may be given: made up from ranges and levels, no patient's."""
+    return pd.DataFrame({c.name: _made_up(c) for c in (Column(**column) for column in about["columns"])})
+
+
+def _made_up(column: Column) -> list[Any]:
+    if column.kind == "categorical":
+        return [column.levels[0], column.levels[-1]]
+    assert column.low is not None and column.high is not None
+    return [column.low, column.high] if column.kind == "boolean" else [(column.low + column.high) / 2] * 2
+
+
+def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Sequence[str]) -> pd.DataFrame:
+    if isinstance(source, Path):
+        settings = {key: reading[key] for key in READING if key in reading}
+        return read_table(source, words=words, **settings)
+    if len(source) == 0:
+        raise UserError(f"{PATH}: there are no rows")
+    table = source.rename(columns=str).reset_index(drop=True)
+    own = table[[name for name in words if name in table]]
+    rest = cleaned(table.drop(columns=own.columns), **{key: reading[key] for key in CLEANING if key in reading})
+    return pd.concat([own, rest], axis=1)
+
+
+def _cells(cells: pd.Series, column: Column, reading: Mapping[str, Any]) -> pd.Series:
+    if column.kind == "categorical":
+        return as_known(cells, column, bool(reading.get("fold_case"))).where(cells.notna(), np.nan)
+    return as_numbers(cells, column.kind, "predict.data")

@@ -1,0 +1,64 @@
+"""A finished model from a training that has just ended, or from a run that has stored its weights."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from medfit.config.overrides import without_passwords
+from medfit.deployment.finished_model import FinishedModel
+from medfit.evidence.decisions import Decisions
+from medfit.evidence.settings import Settings
+from medfit.evidence.targets.known import named
+from medfit.training.parts import Parts
+
+
+def reader_of(kind: Any) -> Any:
+    """Returns the module that reads new samples of a kind of data; None where nothing does yet."""
+    return None if kind.new_samples is None else get_object(kind.new_samples)
+
+
+def packed(
+    cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFrame], run_id: str, hide: Callable[[str], str]
+) -> FinishedModel | None:
+    """Returns the finished model of a training; None where the task or the kind of data has none.
+
+    Args:
+        cfg: Of the training.
+        parts: Whose task has the best weights.
+        tables: The stored predictions of the splits that were scored, by name, with ``patient``.
+        run_id: Of the run in MLflow.
+        hide: Puts names in the place of the full paths in a text.
+    """
+    data, dataset = parts.datamodule, parts.datamodule.dataset
+    reader, kind = reader_of(dataset.kind), named(dataset.task)
+    if reader is None or not kind.in_rows:
+        return None
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    about = {
+        "samples": dataset.kind.samples,
+        "reader": dataset.kind.new_samples,
+        "expected": json.loads(hide(json.dumps(reader.describe(dataset, data.rows["train"], settings)))),
+        "input_shape": data.input_shape,
+        "target_names": list(dataset.target_names),
+        "task": dataset.task,
+        "units": dict(dataset.units),
+        "run_id": run_id,
+        "data_sha256": dataset.fingerprint(),
+        "split_sha256": data.proof["assignment_sha256"],
+    }
+    kept = OmegaConf.create(hide(without_passwords(OmegaConf.to_yaml(cfg))))
+    assert isinstance(kept, DictConfig)
+    return FinishedModel(kept, parts.task, data.fitted, _decisions(cfg, kind, tables), about)
+
+
+def _decisions(cfg: DictConfig, kind: Any, tables: Mapping[str, pd.DataFrame]) -> Decisions:
+    e, found = cfg.evaluate, {split: kind.read(table) for split, table in tables.items()}
+    if "val" not in found:
+        return Decisions()
+    settings = Settings(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage)
+    decisions: Decisions = kind.decisions(found["val"], found.get("test"), settings)
+    return decisions

@@ -1,0 +1,169 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from medfit.deployment.finished_model import ABOUT, WEIGHTS, FinishedModel
+from medfit.deployment.packing import packed
+from medfit.errors import UserError
+from medfit.training.parts import prepare
+from medfit.training.trainer import make_trainer, predictions
+
+RNG = np.random.default_rng(0)
+SECRET = 987654.0  # a patient's value
+
+
+def patients(num_rows=120):
+    """A table of all kinds of columns, with missing cells; its rows are the samples in their order."""
+    table = pd.DataFrame(
+        {
+            "age": RNG.normal(60, 10, num_rows).round(1),
+            "crp": np.exp(RNG.normal(size=num_rows)),
+            "stage": RNG.choice(["I", "II", "III"], num_rows),
+            "smoker": RNG.choice(["yes", "no"], num_rows),
+        }
+    )
+    table.loc[RNG.random(num_rows) < 0.2, "crp"] = np.nan
+    table.loc[RNG.random(num_rows) < 0.2, "stage"] = None
+    table.loc[3, "crp"] = SECRET
+    table["yes"], table["class"] = np.arange(num_rows) % 2, np.array(["a", "b", "c"])[np.arange(num_rows) % 3]
+    table["number"] = 3 * table["age"] - 100
+    return table
+
+
+@pytest.fixture
+def packaged(compose, tmp_path):
+    """A model as it is before training, after overrides: packed, stored, loaded with the data away."""
+
+    def made(*overrides, target="yes"):
+        path = tmp_path / "clinic.csv"
+        table = patients()
+        table[["age", "crp", "stage", "smoker", target]].to_csv(path, index=False)
+        cfg = compose("dataset=table", f"dataset.path={path}", f"dataset.target={target}", *overrides)
+        parts = prepare(cfg)
+        output = predictions(parts, make_trainer(parts), ("val",))["val"]
+        val = parts.task.table(*output)
+        val.insert(0, "patient", np.arange(len(val)).astype(str))
+        model = packed(cfg, parts, {"val": val}, "run", lambda text: text.replace(str(tmp_path), ""))
+        model.save(tmp_path / "model")
+        path.unlink()
+        return FinishedModel.load(tmp_path / "model", "it"), table, parts, val
+
+    return made
+
+
+OPTIONS = [
+    ("preprocessing.missing=mean", "preprocessing.scaling=min_max"),
+    ("preprocessing.missing=knn", "preprocessing.missing_indicator=true", "preprocessing.scaling=robust"),
+    ("preprocessing.missing=most_frequent", "preprocessing.scaling=quantile", "preprocessing.categories=ordinal"),
+    ("preprocessing.missing=constant", "preprocessing.missing_value=-1", "preprocessing.scaling=none"),
+    ("preprocessing.missing=drop", "preprocessing.min_variance=0.01"),
+    ("preprocessing.num_best=3", "preprocessing.pca=2"),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: options[0].split("=")[1])
+def test_stored_predictions_come_back_whatever_the_preprocessing(packaged, options):
+    model, table, parts, val = packaged("model=mlp", *options)
+    rows = parts.datamodule.rows["val"]
+    again = model.predict(table.iloc[rows].drop(columns=["yes", "class", "number"]))
+    assert again["probability/yes"].to_numpy() == pytest.approx(val["pred/yes"].to_numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "columns"),
+    [
+        ("yes", "binary", ["decision/yes", "probability/yes", "recalibrated/yes"]),
+        ("class", "multiclass", ["class", *(f"{p}/{c}" for p in ("probability", "recalibrated") for c in "abc")]),
+        ("class", "multiclass_codes", ["class", *(f"{p}/{c}" for p in ("probability", "recalibrated") for c in "abc")]),
+        ("number", "regression", ["prediction/number", "low/number", "high/number"]),
+    ],
+)
+@pytest.mark.parametrize("family", ["mlp", "linear"])
+def test_each_kind_of_target_has_its_columns(packaged, target, task, columns, family):
+    model, table, parts, val = packaged(f"model={family}", f"task={task}", target=target)
+    rows = parts.datamodule.rows["val"]
+    told = model.predict(table.iloc[rows])
+    assert list(told) == [*columns, "remarks"]
+    stored = [name for name in val if name.startswith("pred/")]
+    raw = [name.replace("pred/", "prediction/" if task == "regression" else "probability/") for name in stored]
+    assert told[raw].to_numpy() == pytest.approx(val[stored].to_numpy(), rel=1e-6, abs=1e-6)
+    if task.startswith("multiclass"):
+        assert told["class"].tolist() == val["pred"].tolist()
+
+
+def test_a_sample_has_the_same_prediction_alone(packaged):
+    model, table, *_ = packaged("model=mlp")
+    whole = model.predict(table)
+    alone = pd.concat([model.predict(table.iloc[[row]]) for row in range(20)])
+    assert alone["probability/yes"].to_numpy() == pytest.approx(whole["probability/yes"][:20].to_numpy(), abs=1e-6)
+
+
+def test_rows_that_training_would_leave_out_have_no_prediction(packaged):
+    model, table, *_ = packaged("preprocessing.missing=drop")
+    told: list[str] = []
+    found = model.predict(table, tell=told.append)
+    missing = table[["crp", "stage"]].isna().any(axis=1)
+    assert (found["probability/yes"].isna() == missing).all() and (found["decision/yes"].isna() == missing).all()
+    assert told[-1] == f"of 120 rows, {missing.sum()} have missing values, and so no prediction"
+
+
+def test_remarks_stand_beside_their_rows(packaged):
+    model, table, *_ = packaged()
+    table.loc[0, ["age", "stage"]] = [600, "IV"]
+    told: list[str] = []
+    found = model.predict(table.iloc[:4], tell=told.append)
+    assert found["remarks"][0].split("; ")[0] == "age: beyond the training range"
+    assert "stage: a level that no training row had" in found["remarks"][0]
+    assert found["remarks"][1] == ""
+    assert "of 4 rows, a level that no training row had: 'stage' (1)" in told
+
+
+def test_identifiers_may_not_have_the_name_of_a_prediction(packaged):
+    model, table, *_ = packaged()
+    with pytest.raises(UserError, match="^predict.id: column 'remarks' has the name of a prediction"):
+        model.predict(table.assign(remarks="x"), ["remarks"])
+    assert next(iter(model.predict(table.assign(no="1"), ["no"]))) == "no"
+
+
+def test_no_patients_value_is_in_the_files(packaged, tmp_path):
+    packaged("preprocessing.scaling=none", "preprocessing.missing=constant")
+    for file in (tmp_path / "model").rglob("*"):
+        assert file.is_dir() or (b"987654" not in file.read_bytes() and str(tmp_path).encode() not in file.read_bytes())
+
+
+def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
+    packaged()
+    whole = tmp_path / "model"
+
+    def refusal(change):
+        broken = tmp_path / "broken"
+        shutil.rmtree(broken, ignore_errors=True)
+        shutil.copytree(whole, broken)
+        change(broken)
+        with pytest.raises(UserError) as error:
+            FinishedModel.load(broken, "it")
+        return str(error.value)
+
+    def rewrite(folder, **changes):
+        about = json.loads((folder / ABOUT).read_text())
+        (folder / ABOUT).write_text(json.dumps(about | changes))
+
+    assert refusal(lambda folder: (folder / WEIGHTS).unlink()) == f"it: its file {WEIGHTS} is missing"
+    assert (
+        refusal(lambda folder: (folder / WEIGHTS).write_bytes(b""))
+        == f"it: its file {WEIGHTS} is not as it was written"
+    )
+    assert refusal(lambda folder: (folder / ABOUT).write_text("{")).startswith("it: holds no finished model of medfit")
+    assert refusal(lambda folder: (folder / ABOUT).unlink()).startswith("it: holds no finished model of medfit")
+    assert refusal(lambda folder: rewrite(folder, format=2)).startswith("it: is of format 2, but medfit")
+    wrong = refusal(lambda folder: rewrite(folder, input_shape=[1]))
+    assert wrong == "it: its weights do not fit the network that this medfit builds"
+
+
+def test_packing_leaves_random_numbers_and_the_trained_network_alone(packaged):
+    model, _, parts, _ = packaged()
+    assert all(torch.equal(model.task.state_dict()[name], value) for name, value in parts.task.state_dict().items())

@@ -1,0 +1,112 @@
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+import medfit
+from medfit.__main__ import main
+from medfit.deployment import logged
+from medfit.errors import UserError
+from medfit.sweep import sweep
+from medfit.tracking.store import Store
+from medfit.train import train
+
+SMALL = ["regime=smoke", "tracking.models=true"]
+
+
+@pytest.fixture
+def rows():
+    """The default experiment's rows, with identifiers."""
+    x = load_breast_cancer(as_frame=True).data
+    x.insert(0, "mrn", [f"{row:04}" for row in range(len(x))])
+    return x
+
+
+def runs(client, kind):
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(ids, f"tags.kind = '{kind}'", max_results=100)
+
+
+def models(client):
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_logged_models(ids))
+
+
+def stored(client, run_id, tmp_path):
+    return pd.read_csv(client.download_artifacts(run_id, "predictions/val.csv", str(tmp_path)))
+
+
+def test_a_training_logs_its_finished_model_with_its_scores(compose, client, output_dir, tmp_path, rows):
+    train(compose("model=mlp", *SMALL))
+    (run,), (model,) = runs(client, "run"), models(client)
+    assert (model.status, model.source_run_id, model.model_type) == ("READY", run.info.run_id, "binary")
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert scores == {key: value for key, value in run.data.metrics.items() if key.startswith("val/")}
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    new, out = tmp_path / "new.csv", tmp_path / "p.csv"
+    rows.to_csv(new, index=False)
+    lines = [f"data={new}", f"out={out}", "id=mrn", f"output_dir={output_dir}"]
+    assert main(["predict", run.info.run_id, *lines]) == 0
+    table = pd.read_csv(out, dtype={"mrn": str})
+    assert table["row"].tolist() == list(range(1, 570)) and table["mrn"].tolist() == rows["mrn"].tolist()
+    then = stored(client, run.info.run_id, tmp_path)["pred/malignant"]
+    assert pd.Series(table["probability/malignant"].round(5)).isin(then.round(5)).sum() >= len(then)
+    assert main(["predict", f"models:/{model.model_id}", *lines]) == 0
+    assert pd.read_csv(out, dtype={"mrn": str}).equals(table)
+
+
+@pytest.mark.slow
+def test_a_sweep_logs_the_model_of_its_best_trial_alone(compose, client, tmp_path, rows):
+    cfg = compose("sweep=smoke", "sweep.num_trials=3", *SMALL)
+    study = sweep(cfg)
+    (model,) = models(client)
+    assert model.source_run_id == study.best_trial.user_attrs["run_id"] and model.metrics
+    best = stored(client, model.source_run_id, tmp_path)["pred/malignant"]
+    told = logged.load(Store(cfg), model.source_run_id, "predict.model").predict(rows)
+    assert told["probability/malignant"].round(5).isin(best.round(5)).sum() >= len(best)
+    other = next(run for run in runs(client, "trial") if run.info.run_id != model.source_run_id)
+    with pytest.raises(UserError, match=r"^it: run \w+ \(trial, finished\) has no finished model; a training that"):
+        logged.load(Store(cfg), other.info.run_id, "it")
+    sweep(cfg)  # goes on with a study that has all its trials
+    assert len(models(client)) == 1
+
+
+def test_a_registered_model_is_found_by_its_alias_and_its_version(compose, client, rows):
+    cfg = compose("model=linear", *SMALL)
+    train(cfg)
+    (model,) = models(client)
+    client.create_registered_model("masses")
+    version = client.create_model_version("masses", model.artifact_location)
+    client.set_registered_model_alias("masses", "champion", version.version)
+    found = [logged.load(Store(cfg), f"models:/masses{end}", "it").about for end in ("@champion", "/1")]
+    assert found[0] == found[1] and found[0]["run_id"] == model.source_run_id
+    for address in ("models:/masses@challenger", "models:/masses/2", "models:/none/1", "models:/none"):
+        with pytest.raises(UserError, match=rf"^it: no model is registered as {address}"):
+            logged.load(Store(cfg), address, "it")
+
+
+def test_what_is_no_finished_model_is_told_in_a_line(compose, client, output_dir, capsys):
+    train(compose("model=linear", "regime=smoke"))
+    (run,) = runs(client, "run")
+    for arguments, told in (
+        ([run.info.run_id, "data=x.csv"], "(run, finished) has no finished model"),
+        (["nonesuch", "data=x.csv"], "predict.model: there is no run 'nonesuch'"),
+        ([run.info.run_id], "predict.data is needed"),
+        (["data=x.csv"], "predict.model is needed"),
+        (["models:/m-123", "data=x.csv"], "predict.model: the files of model m-123 are not there"),
+        ([run.info.run_id, "data=x.csv", "out=none/p.csv"], "predict.out: there is no folder 'none'"),
+    ):
+        assert main(["predict", *arguments, f"output_dir={output_dir}"]) == 2
+        error = capsys.readouterr().err
+        assert told in error and error.count("\n") == 1
+
+
+def test_a_model_loads_by_a_python_call_from_a_folder_and_from_the_store(compose, client, output_dir, tmp_path, rows):
+    cfg = compose("model=linear", *SMALL)
+    train(cfg)
+    (model,) = models(client)
+    store = medfit.load_model(model.source_run_id, f"output_dir={output_dir}").predict(rows)
+    folder = next((output_dir / "artifacts").rglob("model.json")).parent
+    assert medfit.load_model(str(folder)).predict(rows).equals(store)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no finished model of medfit"):
+        medfit.load_model(str(tmp_path / "empty"))

@@ -1,0 +1,140 @@
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer
+
+import medfit
+from medfit.__main__ import main
+from medfit.deployment.served import Served
+from medfit.train import train
+from mlflow_server import free_port
+
+NAMES = ["mean radius", "mean texture"]
+
+
+@pytest.fixture
+def trained(compose, client):
+    train(compose("model=linear", "regime=smoke", "tracking.models=true"))
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_logged_models(ids)[0].source_run_id
+
+
+@pytest.fixture
+def rows():
+    return load_breast_cancer(as_frame=True).data
+
+
+@pytest.fixture
+def address(trained, output_dir, launch, tmp_path):
+    """Where a server of the model answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "medfit", "serve", trained, f"port={port}", f"output_dir={output_dir}"]
+    with (tmp_path / "log.txt").open("w") as log:
+        process = launch(command, stdout=log, stderr=log)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.3)
+    yield f"http://127.0.0.1:{port}/invocations"
+    process.terminate()
+    process.wait()
+
+
+def ask(address, content, kind="application/json"):
+    """The status and the text of an answer."""
+    request = urllib.request.Request(address, content.encode(), {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.slow
+def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, trained, output_dir, rows, tmp_path):
+    expected = medfit.load_model(trained, f"output_dir={output_dir}").predict(rows)["probability/malignant"]
+
+    def served(row):
+        content = json.dumps({"dataframe_split": rows.iloc[[row]].to_dict("split", index=False)})
+        status, text = ask(address, content)
+        return status, json.loads(text)["predictions"][0]["probability/malignant"]
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(served, [row % len(rows) for row in range(1000)]))
+    assert {status for status, _ in answers} == {200}
+    for row, (_, value) in enumerate(answers):
+        assert value == pytest.approx(expected[row % len(rows)], abs=1e-6)
+    status, text = ask(address, rows.head(3).to_csv(index=False), "text/csv")
+    assert status == 200 and len(json.loads(text)["predictions"]) == 3
+    secret = rows.head(1).drop(columns="mean radius").assign(**{"mean texture": 987654.25})
+    for content, kind in (
+        (secret.to_csv(index=False), "text/csv"),
+        (rows.head(1).assign(**{"mean texture": "queen987654"}).to_csv(index=False), "text/csv"),
+        ("{", "application/json"),
+        ("{}", "application/json"),
+        (json.dumps({"dataframe_split": 1}), "application/json"),
+        (json.dumps({"inputs": [[1, 2]]}), "application/json"),
+        ("", "text/csv"),
+    ):
+        status, text = ask(address, content, kind)
+        assert 400 <= status < 500, (content[:40], text)
+        assert "Traceback" not in text and "987654" not in text and json.loads(text)["message"].count("\n") == 0
+    told = json.loads(ask(address, secret.to_csv(index=False), "text/csv")[1])["message"]
+    assert told == "predict.data: there is no column 'mean radius', which the model needs"
+    assert "987654" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_malformed_requests_never_break_the_server(address, rows):
+    values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.dictionaries(st.sampled_from([*NAMES, "other"]), values), st.sampled_from(["records", "split", "inputs"]))
+    def tried(row, form):
+        whole = {**rows.iloc[0].to_dict(), **row}
+        content = {
+            "records": {"dataframe_records": [whole]},
+            "split": {"dataframe_split": {"columns": list(whole), "data": [list(whole.values())]}},
+            "inputs": {"inputs": row},
+        }[form]
+        status, text = ask(address, json.dumps(content))
+        assert status == 200 or 400 <= status < 500, text
+        assert "Traceback" not in text
+
+    tried()
+    assert ask(address, rows.head(1).to_csv(index=False), "text/csv")[0] == 200
+
+
+def test_what_mlflow_loads_predicts_as_the_model(trained, output_dir, rows):
+    import mlflow.pyfunc
+
+    folder = next((output_dir / "artifacts").rglob("MLmodel")).parent
+    loaded = mlflow.pyfunc.load_model(str(folder))
+    told = loaded.predict(rows.head(5))
+    pd.testing.assert_frame_equal(told, medfit.load_model(str(folder)).predict(rows.head(5)))
+    assert {column.name for column in loaded.metadata.get_input_schema().inputs} == set(rows)
+
+
+def test_a_refusal_is_the_requests_mistake(trained, output_dir, rows):
+    from mlflow.exceptions import MlflowException
+
+    folder = next((output_dir / "artifacts").rglob("MLmodel")).parent
+    with pytest.raises(MlflowException, match="there is no column 'mean radius'") as error:
+        Served(medfit.load_model(str(folder))).predict(rows.drop(columns="mean radius"))
+    assert error.value.get_http_status_code() == 400
+
+
+def test_what_lacks_is_told_in_a_line(output_dir, capsys):
+    assert main(["serve", f"output_dir={output_dir}"]) == 2
+    assert capsys.readouterr().err.startswith("medfit: serve.model is needed")
