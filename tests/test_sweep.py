@@ -239,3 +239,9 @@ def test_of_a_sweeps_trials_the_best_has_plots_drawn_once(compose, client, worke
     assert all(size > 1000 for size, _ in drawn[best_run].values())
     sweep.sweep(compose(*own))
     assert plots(client) == drawn
+
+
+@pytest.mark.parametrize("part", ["sampler", "pruner", "engine"])
+def test_a_part_that_is_null_is_refused_with_the_way_to_choose_one(compose, part):
+    with pytest.raises(UserError, match=f"^sweep.{part}: is needed; choose one by sweep/{part}=...$"):
+        sweep.sweep(compose(f"sweep.{part}=null"))
