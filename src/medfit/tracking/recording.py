@@ -63,9 +63,9 @@ def start_run(
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
     tags = {**chosen, "task.targets": dataset.task, **tags}
+    names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        names = {} if store.local else paths.names(cfg, store.folder, _salt(store.folder / "salt"))
         run.log_params(chosen | {path: paths.hidden(value, names) for path, value in params(cfg)})
         run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
