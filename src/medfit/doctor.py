@@ -30,9 +30,7 @@ def main(cfg: DictConfig) -> None:
         ended = len(repair.repair(study, cfg)) + repair.end_stale_runs(study, store)
         wrong += [f"{study.study_name}: {words}" for words in repair.disagreements(study, store)]
         rows.append([study.study_name, *map(str, (*_counts(study), ended))])
-    busy = {
-        row[0] for row in rows if row[RUNNING] != "0"
-    }  # one process notes itself at a sweep, others may have joined
+    busy = {row[0] for row in rows if row[RUNNING] != "0"}  # others may have joined whoever is noted at a sweep
     closed, elsewhere = close_abandoned(store, busy)
     if rows:
         show_table("Studies", COLUMNS, rows)

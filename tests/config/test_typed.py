@@ -28,6 +28,15 @@ def test_a_path_is_typed_as_it_is_called(name):
     assert typed.value(line.partition("=")[2]) == name
 
 
+def test_a_file_with_a_comma_in_its_name_is_one_file_and_other_values_are_several(tmp_path, monkeypatch):
+    (tmp_path / "a,b.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    assert list(expand(["dataset.path=a,b.csv"])) == [["dataset.path='a,b.csv'"]]
+    assert list(expand([f"dataset.path={tmp_path}/a,b.csv"])) == [[f"dataset.path='{tmp_path}/a,b.csv'"]]
+    assert list(expand(["dataset.path=a.csv,b.csv"])) == [["dataset.path=a.csv"], ["dataset.path=b.csv"]]
+    assert next(expand(["model=mlp,linear", f"+dataset.path={'x,' * 4000}y"]))[0] == "model=mlp"
+
+
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1))
 def test_whatever_text_is_spelled_is_read_back(text):
     line = f"dataset.path={as_override(text)}"

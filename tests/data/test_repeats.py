@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medfit.data import leaks
+from medfit.data import leaks, repeats
 from medfit.data.datasets.records import Records
 from medfit.data.datasets.series import Series
 from medfit.data.datasets.table import Table
@@ -221,3 +222,29 @@ def test_real_tables_of_a_row_a_patient_say_nothing_of_patients(file, target, ex
     numbers = table.select_dtypes("number").astype(float)
     lines = found(records(numbers, y > y.min()))
     assert not [line for line in lines if "patient" in line], lines
+
+
+def test_the_nearest_row_is_found_across_blocks(monkeypatch):
+    monkeypatch.setattr(repeats, "BLOCK", 7)
+    points = np.random.default_rng(0).normal(size=(40, 3))
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert repeats._nearest(points).tolist() == apart.argmin(axis=1).tolist()
+
+
+def test_columns_that_hardly_repeat_are_not_paired(monkeypatch):
+    rng = np.random.default_rng(0)
+    few, many = np.arange(60) % 4, rng.permutation(60)
+    tried = []
+    both = repeats._both
+    monkeypatch.setattr(repeats, "_both", lambda a, b: tried.append((a.max(), b.max())) or both(a, b))
+    cells = {name: repeats.Cells(codes, codes.astype(float), True) for name, codes in {"a": few, "b": many}.items()}
+    assert list(repeats._of_two(cells, [few.astype(float)])) == []
+    assert tried == []
+
+
+def test_a_column_that_is_missing_in_all_rows_that_are_looked_at_is_no_trouble(recwarn):
+    x = pd.DataFrame({"a": [np.nan] * 30 + [1.0], "b": np.arange(31.0)})
+    data = SimpleNamespace(x=x, kinds={"a": "numeric", "b": "numeric"})
+    assert np.isfinite(repeats._cells(data, "a", np.arange(30)).numbers).all()
+    assert not recwarn.list

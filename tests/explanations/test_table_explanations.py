@@ -57,6 +57,16 @@ def explained(compose, monkeypatch, output_dir):
     return make
 
 
+def test_preprocessing_is_that_of_the_training_and_is_not_learnt_again(explained, monkeypatch):
+    from medfit.data.preprocessing.table import TablePreprocessing
+
+    fit, made = TablePreprocessing.fit, []
+    monkeypatch.setattr(TablePreprocessing, "fit", lambda own, train: made.append(fit(own, train)) or made[-1])
+    family = explained("preprocessing.pca=3", mixed=True)
+    assert len(made) == 1
+    assert family.raw.steps is made[0].steps
+
+
 def asked(family, method):
     questions = family.questions()
     return np.stack(family.attribute(method, family.task, questions))

@@ -97,10 +97,24 @@ def test_a_trials_failure_is_told_a_server_without_its_words(composed, failure, 
     assert store.client.get_run(run_id).data.tags["failure"] == tag
 
 
-def test_names_and_tags_of_runs_hide_paths(composed, table):
-    store = Store(cfg := composed("seed=3"))
+def test_a_study_named_by_a_path_is_found_again_and_hidden_from_its_first_run_on(composed, server, table):
+    cfg, study = composed("seed=3"), f"clinic dataset.path='{table}'"
+    train(cfg, tags={"kind": "sweep", "study": study, "mlflow.runName": f"sweep {study}"})
+    store = Store(cfg)
+    run = next(run for run in store.runs_of_kind(["sweep"]) if run.data.params["seed"] == "3")
+    assert run.data.tags["study"] == study
+    assert [found.info.run_id for found in store.runs_of(run.info.experiment_id, {"study": study})] == [run.info.run_id]
+    stored = store.client.get_run(run.info.run_id)
+    assert "wardseven" not in str(stored.to_dictionary())
+    assert re.search(r"dataset.path='clinic\.csv#[0-9a-f]{8}'", stored.data.tags["study"])
+    assert told(server) == []
+
+
+def test_a_study_of_before_paths_were_hidden_is_found(composed, server, table):
+    cfg, study = composed("seed=4"), f"dataset.path={table}"
     train(cfg)
-    run_id = store.make_run(store.experiment_id("named"), f"with {table}", {"study": f"dataset.path={table}"})
-    run = store.client.get_run(run_id)
-    assert "wardseven" not in str(run.to_dictionary())
-    assert run.data.tags["study"].startswith("dataset.path=clinic.csv#")
+    store = Store(cfg)
+    experiment = store.experiment_id("before")
+    run = store.client.create_run(experiment, tags={"study": study})
+    assert [found.info.run_id for found in store.runs_of(experiment, {"study": study})] == [run.info.run_id]
+    store.client.delete_tag(run.info.run_id, "study")

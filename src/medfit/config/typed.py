@@ -3,6 +3,8 @@
 import functools
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -28,13 +30,22 @@ def spelled(line: str) -> str:
     if read := _hydra(line):
         if not read.key_or_group:
             raise _unreadable(line)
-        return line
+        return _one_file(line) if read.is_sweep_override() else line
     key, sign, text = line.partition("=")
     if not sign or not (read := _hydra(f"{key}=0")) or not read.key_or_group:
         raise _unreadable(line)
     if text.lstrip()[:1] in ("[", "{") and list(_depths(text))[-1][1]:
         raise UserError(f"cannot read the override '{line}'; a bracket is not closed (a name with one needs quotes)")
     return f"{key}={as_override(value(text))}"
+
+
+def _one_file(line: str) -> str:
+    """Returns a line that Hydra reads as several values, as one where these together name a file: ``a,b.csv``."""
+    key, _, text = line.partition("=")
+    with suppress(OSError):  # longer than a file's name may be
+        if Path(text).expanduser().exists():
+            return f"{key}={as_override(text)}"
+    return line
 
 
 def own(line: str) -> tuple[str, dict[str, Any]] | None:

@@ -50,13 +50,14 @@ class DataModule(L.LightningDataModule):
         plain: Whether batches come through PyTorch's loader in any case, however small the data are.
 
     Attributes:
+        fitted: What the training rows taught the preprocessing.
         input_shape: Of one sample's ``x``.
     """
 
     def __init__(self, prepared: Prepared, batch_size: int | None, seed: int, plain: bool = False) -> None:
         super().__init__()
-        self.dataset, self.data, self.fitted = prepared.dataset, prepared.data, prepared.fitted
-        self.rows, self.proof = prepared.rows, prepared.proof
+        self.dataset, self.data = prepared.dataset, prepared.data
+        self.rows, self.proof, self.fitted = prepared.rows, prepared.proof, prepared.fitted
         data = self.data.training(self.rows["train"])
         self.batch_size, self.plain = batch_size or len(data), plain
         self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)

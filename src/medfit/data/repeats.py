@@ -28,6 +28,7 @@ FEWEST_OTHERS = 4
 MOST_ROWS = 20_000  # that columns are tried on
 BESIDE = 5  # rows in the file, before or after
 MOST_BESIDE_ROWS = 5_000
+BLOCK = 500  # rows that are compared with all at once
 MOST_BESIDE = 0.5  # of the rows may have their nearest beside them
 
 
@@ -71,14 +72,18 @@ def levels(codes: np.ndarray, ordered: bool = True) -> Levels | None:
         codes: Of all rows, -1 where missing.
         ordered: As :class:`Levels` holds it.
     """
-    counts = np.bincount(codes[codes >= 0], minlength=1)
-    repeats = np.flatnonzero((codes >= 0) & (counts[codes] > 1))
+    counts, repeats = np.bincount(codes[codes >= 0], minlength=1), np.flatnonzero(_repeats(codes))
     if 2 * len(repeats) < len(codes) or (counts > 1).sum() < FEWEST_LEVELS:
         return None
     if len(repeats) > MOST_ROWS:  # some levels, whole
         share = MOST_ROWS / len(repeats)
         repeats = repeats[(np.random.default_rng(0).random(len(counts)) < share)[codes[repeats]]]
     return Levels(repeats, np.unique(codes[repeats], return_inverse=True)[1], ordered)
+
+
+def _repeats(codes: np.ndarray) -> np.ndarray:
+    """Marks the rows whose level others share."""
+    return (codes >= 0) & (np.bincount(codes[codes >= 0], minlength=1)[codes] > 1)
 
 
 def agreement(found: Levels, values: np.ndarray) -> tuple[float, float]:
@@ -152,14 +157,17 @@ def _of_two(columns: Mapping[Any, Cells], targets: list[np.ndarray]) -> Iterator
     """Yields the first two columns that tell rows apart as patients do: age and sex, and the target agrees."""
     apart = [name for name, cells in columns.items() if not any(_tells_smoothly(cells, t) for t in targets)]
     few = sorted(apart, key=lambda name: columns[name].codes.max())[:MOST_COLUMNS]
+    codes = {name: columns[name].codes[:MOST_ROWS] for name in few}
+    few = [name for name in few if 2 * _repeats(codes[name]).sum() >= len(codes[name])]  # two columns repeat no more
     targets = [target[:MOST_ROWS] for target in targets]
     for one, other in combinations(few, 2):
-        a, b = (columns[name].codes[:MOST_ROWS] for name in (one, other))
-        ways = [held for held in (_both(a, b), _both(b, a)) if held]
-        if ways and any(all(agrees(held, target) for held in ways) for target in targets):
+        found = _both(codes[one], codes[other])
+        agreeing = [target for target in targets if found and agrees(found, target)]
+        turned = _both(codes[other], codes[one]) if agreeing else None
+        if found and turned and any(agrees(turned, target) for target in agreeing):
             yield (
-                f"rows that agree in '{one}' and '{other}' agree in the target: {ways[0].number} groups in {len(a)} "
-                "rows, as of patients with several rows; if so, set dataset.patient"
+                f"rows that agree in '{one}' and '{other}' agree in the target: {found.number} groups in "
+                f"{len(codes[one])} rows, as of patients with several rows; if so, set dataset.patient"
             )
             return
 
@@ -203,8 +211,6 @@ def beside(points: np.ndarray, groups: np.ndarray) -> Iterator[str]:
         points: Rows in the shape (rows, columns), in standard deviations.
         groups: The patient of each row.
     """
-    from scipy.spatial import cKDTree  # late: a quick start
-
     points, groups = points[:MOST_BESIDE_ROWS], groups[:MOST_BESIDE_ROWS]
     steps = np.diff(points, axis=0)
     in_order = np.maximum((steps >= 0).mean(axis=0), (steps <= 0).mean(axis=0)) > 0.9
@@ -212,9 +218,7 @@ def beside(points: np.ndarray, groups: np.ndarray) -> Iterator[str]:
     points = points[:, np.argsort(grains)[::-1][: min((grains > 1).sum(), SEARCHED)]]
     if points.shape[1] < 3 or len(points) < 10 * BESIDE:
         return
-    nearest = cKDTree(points).query(points, 2)[1]
-    here = np.arange(len(points))
-    other = np.where(nearest[:, 0] == here, nearest[:, 1], nearest[:, 0])
+    here, other = np.arange(len(points)), _nearest(points)
     share = float(((np.abs(other - here) <= BESIDE) & (groups[other] != groups)).mean())
     chance = 2 * BESIDE / len(points)
     if share >= max(MOST_BESIDE, 5 * chance):
@@ -222,6 +226,17 @@ def beside(points: np.ndarray, groups: np.ndarray) -> Iterator[str]:
             f"{share:.0%} of the rows are most like one beside them in the file (by chance {chance:.0%}), "
             "as rows of one patient are; if so, set dataset.patient"
         )
+
+
+def _nearest(points: np.ndarray) -> np.ndarray:
+    """Returns the number of the row that is nearest to each one: all are compared, as a tree is no quicker here."""
+    found, squares = np.empty(len(points), dtype=int), (points**2).sum(axis=1)
+    for first in range(0, len(points), BLOCK):
+        rows = np.arange(first, min(first + BLOCK, len(points)))
+        apart = squares - 2 * points[rows] @ points.T
+        apart[rows - first, rows] = np.inf
+        found[rows] = apart.argmin(axis=1)
+    return found
 
 
 def shared(codes: np.ndarray, rows: Mapping[str, np.ndarray]) -> bool:
@@ -251,4 +266,5 @@ def _cells(dataset: TableDataset, name: Any, rows: np.ndarray) -> Cells:
     if dataset.kinds[name] == "categorical":
         commonest = np.bincount(codes[codes >= 0], minlength=1).argmax()
         return Cells(codes, (codes == commonest).astype(float), ordered=False)
-    return Cells(codes, np.where(codes < 0, codes[codes >= 0].mean(), codes), ordered=True)
+    known = codes[codes >= 0]
+    return Cells(codes, np.where(codes < 0, known.mean() if len(known) else 0, codes), ordered=True)

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from medfit.config.instantiate import build
 from medfit.data.dataset import TableDataset
 from medfit.explanations.attributions import integrated_gradients
 from medfit.explanations.cases import Case, Question, effect, unit_of
@@ -48,8 +47,7 @@ class Table(Family):
 
         super().__init__(*args)
         self.train = self.data.rows["train"]
-        fitted = build(self.cfg.preprocessing)(self.dataset).fit(self.train)  # again, which gives what the run had
-        self.raw = RawTable(self.dataset, fitted, self.train)
+        self.raw = RawTable(self.dataset, self.data.fitted, self.train)
         self.sources = self.raw.sources()
         if np.isnan(self.raw.matrix[self.rows]).any():
             self.notes.append("LIME knows no missing numbers: it begins with the training mean in their place.")

@@ -5,30 +5,31 @@ import re
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from medfit.errors import causes
-
-if TYPE_CHECKING:
-    from medfit.tracking.run import Run
 
 FOLDER = "failures"  # in the output folder: what a server is not told
 LONGEST = 500  # characters of the tag
 
 
-def log(run: "Run", error: BaseException) -> None:
-    """Notes an error with its run: in full where the store is on this machine.
+def told(error: BaseException, run_id: str, folder: Path, local: bool) -> tuple[str, str]:
+    """Returns what a run's tag and its file tell of an error: all of it where the store is on this machine.
 
     A server gets the kinds of the errors and the places in the code; all else is kept in the output folder, for its
     owner alone to read.
+
+    Args:
+        error: That ended the run.
+        run_id: The run.
+        folder: The output folder.
+        local: Whether the store is on this machine.
     """
     words, whole = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-    if not run.store.local:
+    if not local:
         with suppress(OSError):  # a full disk, which may be the error itself
-            _keep(run.store.folder / FOLDER / f"{run.id}.txt", whole)
-        words, whole = f"{outline(words)}; its words: {FOLDER}/{run.id}.txt in the output folder", _places(error)
-    run.set_tag("failure", words[:LONGEST])
-    run.log_files({"failure.txt": whole})
+            _keep(folder / FOLDER / f"{run_id}.txt", whole)
+        words, whole = f"{outline(words)}; its words: {FOLDER}/{run_id}.txt in the output folder", _places(error)
+    return words[:LONGEST], whole
 
 
 def outline(failure: str) -> str:

@@ -61,16 +61,20 @@ def hide_in_files(folder: Path, names: Mapping[str, str]) -> None:
 
 def restored(cfg: DictConfig, folder: Path) -> DictConfig:
     """Returns a config with the full paths that the output folder knows, in the place of their names."""
-    kept = _kept(folder / FILE)
+    made = OmegaConf.create(shown(OmegaConf.to_container(cfg), known(folder)))
+    assert isinstance(made, DictConfig)
+    return made
+
+
+def shown(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a text, a list or a mapping of texts with full paths in the place of names."""
 
     def with_paths(text: str) -> str:
-        for name, path in kept.items():
+        for path, name in names.items():
             text = text.replace(name, path)
         return text
 
-    made = OmegaConf.create(_changed(OmegaConf.to_container(cfg), with_paths))
-    assert isinstance(made, DictConfig)
-    return made
+    return _changed(value, with_paths)
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:

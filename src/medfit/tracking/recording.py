@@ -65,9 +65,9 @@ def start_run(
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
     tags = {**chosen, "task.targets": dataset.task, **tags}
+    names = {} if store.local else path_names(cfg, store)
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
-        names = {} if store.local else path_names(cfg, store)
         run.log_params(chosen | {path: paths.hidden(value, names) for path, value in params(cfg)})
         run.log_dataset(dataset, proof, _facts(cfg, names))
         run.flush()
@@ -175,6 +175,8 @@ def _end_badly(run: Run, error: BaseException) -> None:
     killed = isinstance(error, KeyboardInterrupt | SystemExit)
     with suppress(UserError):
         if not killed:
-            failures.log(run, error)
+            tag, whole = failures.told(error, run.id, run.store.folder, run.store.local)
+            run.set_tag("failure", tag)
+            run.log_files({"failure.txt": whole})
     with suppress(UserError):
         run.end("KILLED" if killed else "FAILED")

@@ -105,8 +105,11 @@ class Store:
         return len(self.runs_of(experiment_id, {"kind": kind}))
 
     def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
-        """Returns an experiment's runs that have some tags."""
-        return self._search([experiment_id], " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tag_filter.items()))
+        """Returns an experiment's runs that have some tags, as they are here or as a server was told them."""
+        told = paths.hidden(tag_filter, {} if self.local else paths.known(self.folder))
+        ways = [tag_filter, told] if told != tag_filter else [tag_filter]
+        queries = [" and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in way.items()) for way in ways]
+        return [run for query in queries for run in self._search([experiment_id], query)]
 
     def find(self, run_id: str, where: str) -> "mlflow.entities.Run":
         """Returns a run.
@@ -226,9 +229,13 @@ class Store:
         return database.client(self.uri, database.make(self.uri))
 
     def _search(self, experiment_ids: list[str], query: str) -> "list[mlflow.entities.Run]":
-        return self._pages(
+        found = self._pages(
             lambda token: self.client.search_runs(experiment_ids, query, max_results=PAGE, page_token=token)
         )
+        for run in found if not self.local else ():  # a study's name holds what the command line set, as paths
+            if "study" in run.data.tags:
+                run.data.tags["study"] = paths.shown(run.data.tags["study"], paths.known(self.folder))
+        return found
 
     def _experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.experiments()]

@@ -46,6 +46,24 @@ def test_a_pattern_says_the_patient(folder):
     assert ImageClasses(str(folder), patient=r"(p\d)").groups.tolist() == ["p0", "p1", "p0", "p1", "p2", "p2"]
 
 
+def test_files_beside_the_class_folders_are_counted_and_named(folder, capsys):
+    (folder / "labels.xlsx").touch()
+    assert len(ImageClasses(str(folder))) == 6
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 files are left out, as they lie in no class's folder: labels.xlsx" in out
+
+
+def test_files_beside_the_folders_of_splits_are_counted_whatever_they_are(tmp_path, capsys):
+    for label in "ab":
+        for split in ("train", "val", "test"):
+            write_flat(tmp_path / split / label / "1.png", PIXELS)
+        write_flat(tmp_path / "external" / label / "2.png", PIXELS)
+    (tmp_path / "train" / "notes.txt").touch()
+    assert len(ImageClasses(str(tmp_path))) == 6
+    out = " ".join(capsys.readouterr().out.split())
+    assert "3 files are left out, as they lie in no class's folder: notes.txt, 2.png, 2.png" in out
+
+
 def test_folders_above_the_classes_say_the_split(tmp_path):
     for split in ("train", "val", "test"):
         for label in "ab":

@@ -16,6 +16,7 @@ from medfit.data.datasets.image_folders import (
     loose_images,
     split_folders,
     splits_of,
+    tell_left_out,
     visible,
 )
 from medfit.data.datasets.image_patients import patients_of
@@ -82,6 +83,7 @@ def _find(folder: Path) -> tuple[list[Found], list[str]]:
         return find(folder, "root"), []
     if loose := [path.name for _, part in parts for path in loose_images(part)]:
         raise UserError(f"dataset.root: {len(loose)} images lie beside the class folders, the first: {loose[0]}")
+    _tell_beside(folder, [part for _, part in parts])
     found: list[Found] = []
     labels: list[str] = []
     for split, path in class_folders:
@@ -89,6 +91,16 @@ def _find(folder: Path) -> tuple[list[Found], list[str]]:
         found += [image._replace(split=split or image.split) for image in images]
         labels += [path.name] * len(images)
     return found, labels
+
+
+def _tell_beside(folder: Path, parts: Sequence[Path]) -> None:
+    """Says how many files lie beside the class folders, or beside train, val and test, and are left out."""
+    loose = [path for part in parts for path in visible(part) if path.is_file()]
+    if folder not in parts:
+        loose += [path for path in visible(folder) if path.is_file()]
+        others = [path for path in visible(folder) if path.is_dir() and path not in parts]
+        loose += [path for other in others for path in sorted(other.rglob("*")) if path.is_file()]
+    tell_left_out(folder, loose, "they lie in no class's folder")
 
 
 def _targets(labels: Sequence[str], positive: str | None) -> dict[str, Any]:
