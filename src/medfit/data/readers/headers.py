@@ -83,7 +83,7 @@ def patients(headers: Sequence[Header]) -> np.ndarray | None:
     return pd.factorize(np.array(known, dtype=object))[0]
 
 
-def divided(headers: Sequence[Header], groups: Sequence[Any]) -> str:
+def divided(headers: Sequence[Header], groups: pd.Series) -> str:
     """Returns what to say of patients whom files name, and whom another answer takes for several.
 
     Args:
