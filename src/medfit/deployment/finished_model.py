@@ -18,7 +18,7 @@ from medfit import __version__
 from medfit.config.stored import read_config
 from medfit.data.preprocessing import fitted as fitted_files
 from medfit.data.preprocessing.fitted import Fitted
-from medfit.deployment.columns import Oddity, lines
+from medfit.deployment.expected_columns import Oddity, lines
 from medfit.errors import UserError
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named

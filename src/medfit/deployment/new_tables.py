@@ -13,7 +13,7 @@ from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
 from medfit.data.readers.cells import cleaned
 from medfit.data.readers.files import read_table
-from medfit.deployment.columns import Column, Oddity, as_known, expected, oddities
+from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, oddities
 from medfit.errors import UserError, renamed
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medfit.deployment.columns import Column, as_known, expected, lines, oddities
+from medfit.deployment.expected_columns import Column, as_known, expected, lines, oddities
 
 TRAINING = pd.DataFrame({"age": np.arange(101.0), "sex": ["f", "m"] * 50 + [np.nan], "smoker": [0.0, 1.0] * 50 + [1.0]})
 KINDS = {"age": "numeric", "sex": "categorical", "smoker": "boolean"}
