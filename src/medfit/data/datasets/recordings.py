@@ -12,7 +12,7 @@ from pydantic import Field
 from medfit.data.datasets import suspects
 from medfit.data.datasets.faults import Faults, OnError
 from medfit.data.datasets.options import Asked, Options, TableReader, Targets
-from medfit.data.datasets.recording_windows import Wanted, cut
+from medfit.data.datasets.recording_windows import Cut, Wanted, cut
 from medfit.data.datasets.roles import check_columns
 from medfit.data.datasets.series import Series, points
 from medfit.data.datasets.windows import Mark, Windows
@@ -106,12 +106,9 @@ class Recordings(Series):
         with Held(memory_gib) as held:
             cuts, told = cut(headers, self.read, self.marks, wanted, faults, held)
             x = held.series()
-        if patient is None and (owners := patients(headers)) is not None:
-            table, patient = table.assign(**{PATIENT: owners}), PATIENT
+        table, patient = _owned(table, headers, patient)
         told += divided(headers, table[patient]) if patient else ""
-        taken = table.iloc[[piece.row for piece in cuts]]
-        taken = taken if asks else taken.assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
-        rest, about, told_roles = reader.roles(taken, asked.targets, patient or RECORDING, split)
+        rest, about, told_roles = reader.roles(_taken(table, cuts, asks), asked.targets, patient or RECORDING, split)
         about["facts"] = rest.drop(columns=[name for name in (record, RECORDING, PATIENT) if name in rest])
         about["excluded"] = {**about["excluded"], "recording skipped": len(faults.reasons)}
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
@@ -207,6 +204,19 @@ def _having(
     if not kept:
         raise UserError(f"dataset.root: none of the recordings can be read ({next(iter(faults.reasons.values()), '')})")
     return table.iloc[kept], [headers[row] for row in kept]
+
+
+def _owned(table: pd.DataFrame, headers: Sequence[Header], patient: str | None) -> tuple[pd.DataFrame, str | None]:
+    """Returns the table of recordings and its column of patients: the headers', where the user names none."""
+    if patient is None and (owners := patients(headers)) is not None:
+        return table.assign(**{PATIENT: owners}), PATIENT
+    return table, patient
+
+
+def _taken(table: pd.DataFrame, cuts: Sequence[Cut], asks: bool) -> pd.DataFrame:
+    """Returns a row each window: the recording's, with the window's annotation where that is the target."""
+    taken = table.iloc[[piece.row for piece in cuts]]
+    return taken if asks else taken.assign(**{ANNOTATION: [piece.annotation for piece in cuts]})
 
 
 def _labelled(reader: TableReader, labels: str, header: bool, target: Targets, named: Sequence[str | None]) -> Asked:
