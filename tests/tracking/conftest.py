@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 
+import mlflow.server
 import pytest
 
 from mlflow_server import Server
@@ -13,19 +15,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One for all tests: MLflow keeps its store for as long as the process lives."""
     folder = tmp_path_factory.mktemp("server")
     with warnings.catch_warnings(action="ignore"):
-        import mlflow.server.fastapi_app  # a search does, and warns
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(mlflow.server.BACKEND_STORE_URI_ENV_VAR, f"sqlite:///{folder / 'server.db'}")
-        patch.setenv(mlflow.server.ARTIFACT_ROOT_ENV_VAR, "mlflow-artifacts:/")
-        patch.setenv(mlflow.server.ARTIFACTS_DESTINATION_ENV_VAR, str(folder / "artifacts"))
-        patch.setenv(mlflow.server.SERVE_ARTIFACTS_ENV_VAR, "true")
-        server = Server(folder)
-        yield server
-        server.off()
+        import_module("mlflow.server.fastapi_app")  # a search does, and warns
+    server = Server(folder)
+    yield server
+    server.off()
 
 
 @pytest.fixture
 def server(pages: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The server, switched on; its settings are the process's for this test alone."""
+    monkeypatch.setenv(mlflow.server.BACKEND_STORE_URI_ENV_VAR, f"sqlite:///{pages.folder / 'server.db'}")
+    monkeypatch.setenv(mlflow.server.ARTIFACT_ROOT_ENV_VAR, "mlflow-artifacts:/")
+    monkeypatch.setenv(mlflow.server.ARTIFACTS_DESTINATION_ENV_VAR, str(pages.folder / "artifacts"))
+    monkeypatch.setenv(mlflow.server.SERVE_ARTIFACTS_ENV_VAR, "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # its waits are MLflow's to test
     yield pages
     if not pages.is_on:
