@@ -70,7 +70,7 @@ def train(
                 "checkpoint/shapes.json": shapes,
             }
         )
-        if cfg.tracking.models and whole:
+        if cfg.tracking.get("models", True) and whole:  # a config of before has no such key
             tables = {split: files[name] for split in splits if (name := f"predictions/{split}.csv") in files}
             logged.log_finished(cfg, parts, tables, run)
         if on_scores:
