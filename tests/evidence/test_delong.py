@@ -109,6 +109,12 @@ def test_a_perfect_area_has_newcombes_interval():
     assert 0.8 < found.low < 0.95
 
 
+def test_an_area_of_none_mirrors_one_that_is_perfect():
+    (low, high), (least, most) = delong.newcombe(0.0, 10, 20), delong.newcombe(1.0, 20, 10)
+    assert (low, most) == (0, 1)
+    assert high == pytest.approx(1 - least, abs=1e-6)
+
+
 def test_newcombes_ends_solve_his_equation():
     low, high = delong.newcombe(0.8, 30, 50)
     for end in (low, high):

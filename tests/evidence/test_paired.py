@@ -42,6 +42,20 @@ def test_better_is_positive_whatever_the_metric():
     np.testing.assert_allclose(reverse.gain, -table.gain)
 
 
+def test_single_columns_gain_by_smaller_errors_as_their_mean_does():
+    truth = np.arange(40.0)[:, None] * [1, 2]
+    patients = np.arange(40).astype(str)
+    near, far = (
+        [Unit(0, 0, one, one)]
+        for one in (
+            Predictions(named("regression"), ["a", "b"], patients, truth, truth + off) for off in ([1, 2], [4, 7])
+        )
+    )
+    table = paired.compare(near, far, ["mae"], FEW).set_index("metric")
+    assert table.gain.to_dict() == pytest.approx({"mae": 4, "mae/a": 3, "mae/b": 5})
+    assert table.low.to_dict() == pytest.approx({"mae": 4, "mae/a": 3, "mae/b": 5})
+
+
 def test_a_model_gains_nothing_over_itself():
     one = units(1)
     table = paired.compare(one, one, ["auroc", "brier"], FEW)
