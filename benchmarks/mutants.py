@@ -46,10 +46,11 @@ SHARED = {  # modules whose tests have other names than they
     "evidence/targets/probabilities.py": [
         "evidence/test_targets.py",
         "evidence/test_decisions.py",
-        "evidence/test_delong.py",
+        "evidence/test_summary.py",
+        "evidence/test_paired.py",
     ],
     "evidence/targets/quantities.py": ["evidence/test_targets.py", "evidence/test_decisions.py"],
-    "evidence/targets/regions.py": ["evidence/test_targets.py", "evidence/test_segmentation_scores.py"],
+    "evidence/targets/regions.py": ["evidence/test_targets.py", "evidence/test_stored_predictions.py"],
     "evidence/validation_decisions.py": ["evidence/test_decisions.py"],
     "study/repair.py": ["search/test_trials.py", "test_doctor.py"],
     "tasks/metrics.py": ["tasks/test_metrics.py", "evidence/test_weighted.py"],
