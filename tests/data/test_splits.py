@@ -407,7 +407,7 @@ def test_sampling_a_target_without_classes_is_refused(sampling):
 @pytest.mark.parametrize(
     "override, path",
     [
-        ("split.val=0", "split.val"),
+        ("split.val=-0.1", "split.val"),
         ("split.test=1", "split.test"),
         ("split.seed=-1", "split.seed"),
         ("split.sampling=upper", "split.sampling"),
