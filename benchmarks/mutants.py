@@ -42,7 +42,6 @@ SHARED = {  # modules whose tests have other names than they
         "evidence/test_readouts.py",
         "evidence/test_targets.py",
         "evidence/test_stored_predictions.py",
-        "evidence/test_segmentation_scores.py",
     ],
     "evidence/readouts.py": ["evidence/test_readouts.py", "evidence/test_summary.py"],
     "evidence/segmentation.py": ["evidence/test_segmentation_scores.py"],
@@ -58,7 +57,7 @@ SHARED = {  # modules whose tests have other names than they
     "evidence/targets/quantities.py": ["evidence/test_targets.py", "evidence/test_decisions.py"],
     "evidence/targets/regions.py": ["evidence/test_targets.py", "evidence/test_stored_predictions.py"],
     "evidence/validation_decisions.py": ["evidence/test_decisions.py"],
-    "study/repair.py": ["search/test_trials.py", "test_doctor.py"],
+    "study/repair.py": ["study/test_repair.py", "search/test_trials.py", "test_doctor.py"],
     "tasks/metrics.py": ["tasks/test_metrics.py", "evidence/test_weighted.py"],
     "tracking/outbox.py": ["tracking/test_outbox.py", "tracking/test_outbox_order.py"],
 }

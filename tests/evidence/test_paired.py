@@ -104,6 +104,15 @@ def test_wilcoxon_is_scipys_over_the_folds():
 
 def test_few_folds_have_no_wilcoxon():
     assert np.isnan(paired.wilcoxon(folds(5), folds(5, noise=2), "brier"))
+    assert 2 / 2**6 <= paired.wilcoxon(folds(6), folds(6, noise=2), "brier") < 1
+    assert paired.wilcoxon(folds(6), folds(6), "brier") == 1
+
+
+def test_a_folds_score_is_the_mean_of_its_seeds():
+    several = [*units(1, 2, 3, fold=4), *units(5, fold=2)]
+    found = paired._by_fold(several, "brier").to_dict()
+    each = [paired._score(unit, "brier") for unit in several]
+    assert found == pytest.approx({4: np.mean(each[:3]), 2: each[3]})
 
 
 def test_holm_is_statsmodels():
@@ -140,11 +149,22 @@ def test_the_same_patients_do_not_differ():
     [
         (lambda: units(1, size=50), "50 patients were scored with both, 10 with a alone and 0 with b alone"),
         (lambda: folds(2), "a was scored in 1 folds, b in 2"),
+        (list, "a was scored in 1 folds, b in 0"),
         (lambda: [Unit(0, 1, *[flipped(predictions(1))] * 2)], "different targets or samples of the same patients"),
+        (lambda: [Unit(0, 1, *[named_otherwise(predictions(1))] * 2)], "different targets or samples"),
+        (lambda: [Unit(0, 1, *[twice(predictions(1))] * 2)], "different targets or samples"),
     ],
 )
 def test_how_the_patients_differ_is_told(other, told):
     assert told in paired.patients_differ({"a": units(1), "b": other()})
+
+
+def named_otherwise(one):
+    return Predictions(one.kind, ["z"], one.patient, one.target, one.preds)
+
+
+def twice(one):
+    return one.rows(np.r_[np.arange(len(one)), 0])
 
 
 def flipped(one):

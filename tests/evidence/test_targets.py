@@ -152,6 +152,11 @@ def test_a_temperature_of_one_changes_no_probability(kind):
     np.testing.assert_allclose(kind.normalised(preds), preds)
 
 
+def test_classes_are_shares_of_their_sum_and_all_alike_where_there_is_none():
+    found = named("multiclass").normalised(np.array([[2.0, 1, 1], [0, 0, 0], [0.1, 0.1, 0.3]]))
+    np.testing.assert_allclose(found, [[0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6]])
+
+
 @pytest.mark.parametrize("word", ["generation", "colours"])
 def test_a_kind_without_stored_predictions_reads_none(word):
     with pytest.raises(UserError, match=word):
