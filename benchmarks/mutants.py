@@ -70,6 +70,8 @@ slow ones left out. *Seen*: a test failed, or the tests did not end. Left out ar
 that becomes bits or a shift (or the reverse), which any test would see. Faults are drawn at random from each module; a
 module counts in the whole as much as it has faults. What was tested for since a module was measured is told beside the
 fault, which still counts as not seen: only what is planted anew counts.
+Modules with faults that were not seen are drawn again when tests were written, those without are not: the share leans
+to the high side until all are drawn again with a seed of their own.
 
 """
 

@@ -126,6 +126,13 @@ def test_an_area_of_none_mirrors_one_that_is_perfect():
     assert high == pytest.approx(1 - least, abs=1e-6)
 
 
+@pytest.mark.parametrize("numbers", [(0, 5), (5, 0), (0, 0)])
+def test_without_one_of_the_classes_there_is_no_newcombes_interval(numbers):
+    assert np.isnan(delong.newcombe(0.5, *numbers)).all()
+    low, high = delong.newcombe(0.5, *(max(number, 1) for number in numbers))
+    assert 0 <= low < 0.5 < high <= 1
+
+
 def test_newcombes_ends_solve_his_equation():
     low, high = delong.newcombe(0.8, 30, 50)
     for end in (low, high):

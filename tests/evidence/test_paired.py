@@ -78,6 +78,16 @@ def test_mcnemar_is_statsmodels():
     assert paired.mcnemar([one], [other]) == pytest.approx(mcnemars(table, exact=True).pvalue)
 
 
+@pytest.mark.parametrize(("better", "expected"), [(0, 1.0), (1, 1.0), (6, 2 / 2**6)])
+def test_mcnemar_where_one_model_is_never_right_alone(better, expected):
+    one = predictions(1)
+    right = Predictions(one.kind, one.names, one.patient, one.target, one.target)
+    other = one.target.copy()
+    other[:better] = 1 - other[:better]
+    wrong = Predictions(one.kind, one.names, one.patient, one.target, other)
+    assert paired.mcnemar([right], [wrong]) == paired.mcnemar([wrong], [right]) == pytest.approx(expected)
+
+
 def test_mcnemar_pairs_by_patient_whatever_the_order():
     one, other = predictions(1), predictions(2, noise=4)
     shuffled = other.rows(np.random.default_rng(0).permutation(len(other)))
