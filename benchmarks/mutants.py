@@ -27,16 +27,37 @@ SHARED = {  # modules whose tests have other names than they
     "data/preprocessing/patch_batches.py": ["data/preprocessing/test_patches.py"],
     "data/preprocessing/patch_places.py": ["data/preprocessing/test_patches.py"],
     "data/preprocessing/series.py": ["data/preprocessing/test_series_preprocessing.py"],
-    "data/preprocessing/series_scaling.py": ["data/preprocessing/test_series_preprocessing.py"],
-    "data/preprocessing/signal_cleaning.py": ["data/preprocessing/test_series_preprocessing.py"],
+    "data/preprocessing/series_scaling.py": [
+        "data/preprocessing/test_signal_numbers.py",
+        "data/preprocessing/test_series_preprocessing.py",
+    ],
+    "data/preprocessing/signal_cleaning.py": [
+        "data/preprocessing/test_signal_numbers.py",
+        "data/preprocessing/test_series_preprocessing.py",
+    ],
     "data/preprocessing/table.py": ["data/preprocessing/test_table_preprocessing.py"],
     "data/splits.py": ["data/test_splits.py"],
     "evidence/associations.py": ["evidence/test_associations.py", "data/test_leaks.py"],
-    "evidence/predictions.py": ["evidence/test_targets.py", "evidence/test_stored_predictions.py"],
-    "evidence/readouts.py": ["evidence/test_summary.py"],
+    "evidence/predictions.py": [
+        "evidence/test_readouts.py",
+        "evidence/test_targets.py",
+        "evidence/test_stored_predictions.py",
+    ],
+    "evidence/readouts.py": ["evidence/test_readouts.py", "evidence/test_summary.py"],
     "evidence/segmentation.py": ["evidence/test_segmentation_scores.py"],
-    "evidence/single_cases.py": ["explanations"],
-    "study/repair.py": ["study/test_resume.py", "study/test_trial.py"],
+    "evidence/settings.py": ["evidence/test_readouts.py"],
+    "evidence/single_cases.py": ["explanations/test_cases.py"],
+    "evidence/targets/generated_images.py": ["evidence/test_targets.py", "evidence/test_generation.py"],
+    "evidence/targets/probabilities.py": [
+        "evidence/test_targets.py",
+        "evidence/test_decisions.py",
+        "evidence/test_summary.py",
+        "evidence/test_paired.py",
+    ],
+    "evidence/targets/quantities.py": ["evidence/test_targets.py", "evidence/test_decisions.py"],
+    "evidence/targets/regions.py": ["evidence/test_targets.py", "evidence/test_stored_predictions.py"],
+    "evidence/validation_decisions.py": ["evidence/test_decisions.py"],
+    "study/repair.py": ["study/test_repair.py", "search/test_trials.py", "test_doctor.py"],
     "tasks/metrics.py": ["tasks/test_metrics.py", "evidence/test_weighted.py"],
     "tracking/outbox.py": ["tracking/test_outbox.py", "tracking/test_outbox_order.py"],
 }
@@ -47,7 +68,10 @@ HEAD = """# Which planted faults the tests see
 Cosmic Ray changes one operator, number, comparison, condition or decorator at a time; the module's own tests run, the
 slow ones left out. *Seen*: a test failed, or the tests did not end. Left out are changes of annotations, and arithmetic
 that becomes bits or a shift (or the reverse), which any test would see. Faults are drawn at random from each module; a
-module counts in the whole as much as it has faults.
+module counts in the whole as much as it has faults. What was tested for since a module was measured is told beside the
+fault, which still counts as not seen: only what is planted anew counts.
+Modules with faults that were not seen are drawn again when tests were written, those without are not: the share leans
+to the high side until all are drawn again with a seed of their own.
 
 """
 
@@ -81,7 +105,8 @@ def play(module: str, under: Tests, copy: Path, arguments: argparse.Namespace) -
     shown = [(fault.line, *fault.shown(source)) for fault in left]
     survivors = [{"line": line, "was": was, "becomes": becomes, "reason": None} for line, was, becomes in shown]
     whole: dict[str, Any] = {"seed": arguments.seed, "faults": len(found), "planted": len(drawn)}
-    return whole | {"seen": len(drawn) - len(left), "survivors": survivors}
+    whole |= {"seen": len(drawn) - len(left), "measured": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
+    return whole | {"survivors": survivors}
 
 
 def with_reasons(new: dict[str, Any], old: dict[str, Any] | None) -> dict[str, Any]:
@@ -110,9 +135,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     measured = f"{len(found)} of {len(modules())} modules are measured"
     lines = [f"{told}; {planted} were planted, and {seen} of them seen. {measured}.", ""]
     lines += [f"Of the {left} that are not known to change no result, {100 * seen / max(left, 1):.1f} % were seen.", ""]
-    lines += ["| module | faults | planted | seen | seed |", "|---|---:|---:|---:|---:|"]
+    lines += ["| module | faults | planted | seen | seed | measured (UTC) |", "|---|---:|---:|---:|---:|---|"]
     lines += [
-        f"| {module} | {one['faults']} | {one['planted']} | {one['seen']} | {one['seed']} |"
+        f"| {module} | {one['faults']} | {one['planted']} | {one['seen']} | {one['seed']} | {one['measured']} |"
         for module, one in found.items()
     ]
     lines += ["", "## Not seen", "", "| place | was | becomes | reason |", "|---|---|---|---|"]

@@ -74,6 +74,7 @@ def test_what_no_test_sees_is_on_the_page_with_its_reason(repository, tmp_path, 
     assert mutants.main(line) == 1  # fewer than nine in ten; nothing is planted anew
     assert "seen" not in capsys.readouterr().out
     page = (tmp_path / "mutants.md").read_text()
+    assert f"| 7 | {found['seen']} | 0 | {found['measured']} |" in page
     assert "too small to matter" in page and f"7 were planted, and {found['seen']} of them seen" in page
     assert (repository / "src/medfit/halves.py").read_text() == SOURCE
     mutants.main([*line, "--only", "halves.py"])

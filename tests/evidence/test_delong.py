@@ -109,6 +109,30 @@ def test_a_perfect_area_has_newcombes_interval():
     assert 0.8 < found.low < 0.95
 
 
+@pytest.mark.parametrize(("positive", "negative"), [(2, 3), (2, 2), (4, 2)])
+def test_two_cases_have_a_degree_of_freedom(positive, negative):
+    rng = np.random.default_rng(positive)
+    target = np.repeat([1.0, 0.0], [positive, negative])
+    preds = np.r_[np.linspace(0.3, 0.8, positive), np.linspace(0.2, 0.7, negative)] + 0.01 * rng.random(len(target))
+    curve = delong.curve(preds, target, np.arange(len(target)), len(target))
+    own = [np.var(part, ddof=1) / len(part) for part in structural_components(preds, target)]
+    expected = sum(own) ** 2 / sum(v**2 / (n - 1) for v, n in zip(own, (positive, negative), strict=True))
+    assert delong.degrees_of_freedom([curve]) == pytest.approx(expected)
+
+
+def test_an_area_of_none_mirrors_one_that_is_perfect():
+    (low, high), (least, most) = delong.newcombe(0.0, 10, 20), delong.newcombe(1.0, 20, 10)
+    assert (low, most) == (0, 1)
+    assert high == pytest.approx(1 - least, abs=1e-6)
+
+
+@pytest.mark.parametrize("numbers", [(0, 5), (5, 0), (0, 0)])
+def test_without_one_of_the_classes_there_is_no_newcombes_interval(numbers):
+    assert np.isnan(delong.newcombe(0.5, *numbers)).all()
+    low, high = delong.newcombe(0.5, *(max(number, 1) for number in numbers))
+    assert 0 <= low < 0.5 < high <= 1
+
+
 def test_newcombes_ends_solve_his_equation():
     low, high = delong.newcombe(0.8, 30, 50)
     for end in (low, high):

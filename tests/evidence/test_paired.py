@@ -42,6 +42,20 @@ def test_better_is_positive_whatever_the_metric():
     np.testing.assert_allclose(reverse.gain, -table.gain)
 
 
+def test_single_columns_gain_by_smaller_errors_as_their_mean_does():
+    truth = np.arange(40.0)[:, None] * [1, 2]
+    patients = np.arange(40).astype(str)
+    near, far = (
+        [Unit(0, 0, one, one)]
+        for one in (
+            Predictions(named("regression"), ["a", "b"], patients, truth, truth + off) for off in ([1, 2], [4, 7])
+        )
+    )
+    table = paired.compare(near, far, ["mae"], FEW).set_index("metric")
+    assert table.gain.to_dict() == pytest.approx({"mae": 4, "mae/a": 3, "mae/b": 5})
+    assert table.low.to_dict() == pytest.approx({"mae": 4, "mae/a": 3, "mae/b": 5})
+
+
 def test_a_model_gains_nothing_over_itself():
     one = units(1)
     table = paired.compare(one, one, ["auroc", "brier"], FEW)
@@ -62,6 +76,16 @@ def test_mcnemar_is_statsmodels():
     right = [(unit.preds > 0.5) == (unit.target > 0.5) for unit in (one, other)]
     table = [[(right[0] == a)[right[1] == b].sum() for b in (True, False)] for a in (True, False)]
     assert paired.mcnemar([one], [other]) == pytest.approx(mcnemars(table, exact=True).pvalue)
+
+
+@pytest.mark.parametrize(("better", "expected"), [(0, 1.0), (1, 1.0), (6, 2 / 2**6)])
+def test_mcnemar_where_one_model_is_never_right_alone(better, expected):
+    one = predictions(1)
+    right = Predictions(one.kind, one.names, one.patient, one.target, one.target)
+    other = one.target.copy()
+    other[:better] = 1 - other[:better]
+    wrong = Predictions(one.kind, one.names, one.patient, one.target, other)
+    assert paired.mcnemar([right], [wrong]) == paired.mcnemar([wrong], [right]) == pytest.approx(expected)
 
 
 def test_mcnemar_pairs_by_patient_whatever_the_order():
@@ -90,6 +114,15 @@ def test_wilcoxon_is_scipys_over_the_folds():
 
 def test_few_folds_have_no_wilcoxon():
     assert np.isnan(paired.wilcoxon(folds(5), folds(5, noise=2), "brier"))
+    assert 2 / 2**6 <= paired.wilcoxon(folds(6), folds(6, noise=2), "brier") < 1
+    assert paired.wilcoxon(folds(6), folds(6), "brier") == 1
+
+
+def test_a_folds_score_is_the_mean_of_its_seeds():
+    several = [*units(1, 2, 3, fold=4), *units(5, fold=2)]
+    found = paired._by_fold(several, "brier").to_dict()
+    each = [paired._score(unit, "brier") for unit in several]
+    assert found == pytest.approx({4: np.mean(each[:3]), 2: each[3]})
 
 
 def test_holm_is_statsmodels():
@@ -126,11 +159,22 @@ def test_the_same_patients_do_not_differ():
     [
         (lambda: units(1, size=50), "50 patients were scored with both, 10 with a alone and 0 with b alone"),
         (lambda: folds(2), "a was scored in 1 folds, b in 2"),
+        (list, "a was scored in 1 folds, b in 0"),
         (lambda: [Unit(0, 1, *[flipped(predictions(1))] * 2)], "different targets or samples of the same patients"),
+        (lambda: [Unit(0, 1, *[named_otherwise(predictions(1))] * 2)], "different targets or samples"),
+        (lambda: [Unit(0, 1, *[twice(predictions(1))] * 2)], "different targets or samples"),
     ],
 )
 def test_how_the_patients_differ_is_told(other, told):
     assert told in paired.patients_differ({"a": units(1), "b": other()})
+
+
+def named_otherwise(one):
+    return Predictions(one.kind, ["z"], one.patient, one.target, one.preds)
+
+
+def twice(one):
+    return one.rows(np.r_[np.arange(len(one)), 0])
 
 
 def flipped(one):

@@ -24,9 +24,9 @@ def test_read_outs_take_half_of_the_resamples_and_lines_an_eighth_and_a_hundred_
         taken["rates"] = num_resamples
         return own["readout"](*arguments, num_resamples=20)
 
-    def table(tests, vals, few):
+    def table(tests, vals, few, methods):
         taken["lines"] = few
-        return own["table"](tests, vals, 20)
+        return own["table"](tests, vals, 20, methods)
 
     monkeypatch.setattr(thresholds, "readout", readout)
     monkeypatch.setattr(calibration, "table", table)

@@ -30,6 +30,7 @@ def test_one_edge_makes_two_bands():
         (pd.Series([f"w{i}" for i in range(300)]), None, "the column has 300 values, more than 12$"),
         (pd.Series(["a", "b"]), [1.0], "only numbers have bands"),
         (pd.Series([1.0, 2.0]), [2.0, 1.0], "give the edges in rising order"),
+        (pd.Series([1.0, 2.0]), [1.0, 1.0, 2.0], "give the edges in rising order"),
         (pd.Series([1.0, 2.0]), [], "give the edges in rising order"),
     ],
 )

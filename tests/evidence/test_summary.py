@@ -65,6 +65,13 @@ def test_a_gain_over_a_baseline_is_positive_whatever_the_metric():
     assert (row(table, metric="brier").low > 0) & (row(table, metric="brier").p < 0.05)
 
 
+def test_a_gain_is_the_difference_of_scores():
+    tables = summarise({"mlp": [unit(1)], "poor": [unit(2, noise=4)]}, NAMES, FEW)
+    for metric, sign in (("auroc", 1), ("brier", -1)):
+        own, poor = (row(tables["scores"], metric=metric, model=model).estimate for model in ("mlp", "poor"))
+        assert row(tables["against"], metric=metric).gain == pytest.approx(sign * (own - poor))
+
+
 def test_a_baseline_that_is_not_beaten_is_told():
     models = {"mlp": [unit(1)], "logistic": [unit(1)], "poor": [unit(2, noise=9)]}
     told = warnings(summarise(models, NAMES, FEW), named("binary"))
@@ -74,7 +81,11 @@ def test_a_baseline_that_is_not_beaten_is_told():
 
 def test_few_events_are_told_with_the_width_to_expect():
     told = warnings(summarise({"mlp": [unit()]}, NAMES, FEW), named("binary"))
-    assert told[0].startswith("few patients: with ")
+    one = row(summarise({"mlp": [unit()]}, NAMES, FEW)["scores"], metric="auroc")
+    assert told[0].startswith(
+        f"few patients: with {int(min(one.events, 60 - one.events))} patients in the smaller class"
+    )
+    assert told[0].endswith(f"auroc is known to about ± {(one.high - one.low) / 2:.3g}")
     enough = Unit(0, 0, binary(1, size=400), binary(2, size=400))
     assert warnings(summarise({"mlp": [enough]}, NAMES, FEW), named("binary")) == []
 

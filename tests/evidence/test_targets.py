@@ -59,6 +59,55 @@ def test_a_kind_has_all_of_the_contract_and_nothing_beside_it(kind):
         assert list(its.parameters) == list(inspect.signature(method).parameters) or name == "__init__", name
 
 
+@pytest.mark.parametrize(
+    ("name", "true"),
+    [
+        ("binary", {"classifies", "in_rows"}),
+        ("multilabel", {"classifies", "in_rows", "several_answers"}),
+        ("multiclass", {"classifies", "in_rows"}),
+        ("regression", {"in_rows"}),
+        ("segmentation", {"of_images"}),
+        ("generation", {"of_images"}),
+    ],
+)
+def test_what_is_true_of_each_kind(name, true):
+    said = {"classifies", "in_rows", "of_images", "several_answers"}
+    assert {word for word in said if getattr(named(name), word)} == true
+
+
+def test_the_area_of_one_answer_has_no_name_of_its_own():
+    assert named("binary").areas(["ill"]) == named("multilabel").areas(["ill"]) == {"auroc": 0}
+    assert named("multilabel").areas(["a", "b"]) == {"auroc/a": 0, "auroc/b": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "preds", "right"),
+    [
+        ("binary", [[1], [1], [0], [0]], [[0.9], [0.1], [0.1], [0.9]], [True, False, True, False]),
+        ("multiclass", np.eye(3)[[0, 0, 1, 2]], np.eye(3)[[0, 2, 0, 2]] * 0.4 + 0.2, [True, False, False, True]),
+    ],
+)
+def test_right_are_the_rows_whose_answer_is_true(kind, target, preds, right):
+    target, preds = np.array(target, float), np.array(preds)
+    names = list("abc")[: target.shape[1]]
+    assert named(kind).right(Predictions(named(kind), names, np.array(list("pqrs")), target, preds)).tolist() == right
+
+
+def test_events_are_patients_with_a_positive_row_each_once_over_all_trainings():
+    target = np.array([[1.0], [1], [0], [0]])
+    one = Predictions(named("binary"), ["ill"], np.array(list("ppqr")), target, target)
+    other = Predictions(named("binary"), ["ill"], np.array(list("pqst")), target, target)
+    assert named("binary").num_events([one]) == 1
+    assert named("binary").num_events([one, other]) == 2
+
+
+def test_distances_are_read_by_metric_and_class():
+    counts = {f"{part}/{name}": [5.0] for part in ("found", "predicted", "true") for name in "ab"}
+    distances = {"hausdorff95_mm/a": [1.0], "hausdorff95_mm/b": [2.0], "surface_distance_mm/a": [3.0]}
+    found = named("segmentation").read(pd.DataFrame({"patient": ["p"], **counts, **distances}))
+    np.testing.assert_array_equal(found.preds, [[[1, 2], [3, np.nan]]])
+
+
 @pytest.mark.parametrize("kind", SCORED, ids=ids)
 def test_a_kind_reads_scores_and_tells_what_is_stored(kind):
     one = unit(kind)
@@ -101,6 +150,11 @@ def test_a_temperature_of_one_changes_no_probability(kind):
     preds = RANDOM.dirichlet([1, 1, 1], 9)
     np.testing.assert_allclose(kind.tempered(preds, 1.0), preds, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(kind.normalised(preds), preds)
+
+
+def test_classes_are_shares_of_their_sum_and_all_alike_where_there_is_none():
+    found = named("multiclass").normalised(np.array([[2.0, 1, 1], [0, 0, 0], [0.1, 0.1, 0.3]]))
+    np.testing.assert_allclose(found, [[0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6]])
 
 
 @pytest.mark.parametrize("word", ["generation", "colours"])

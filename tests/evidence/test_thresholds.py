@@ -87,6 +87,11 @@ def test_wilsons_interval_is_scipys(hits, number):
     assert wilson(hits / number, number) == pytest.approx((expected.low, expected.high))
 
 
+@pytest.mark.parametrize(("rate", "number"), [(0.5, 0), (np.nan, 10), (0.5, np.nan)])
+def test_of_nobody_there_is_no_interval(rate, number):
+    assert np.isnan(wilson(rate, number)).all()
+
+
 def test_predictive_values_follow_bayes_rule():
     # sensitivity .9 and specificity .8 at a prevalence of .1: of 1000, 90 true and 180 false alarms, 720 well, 10 missed
     assert predictive_values(0.9, 0.8, 0.1) == pytest.approx((90 / 270, 720 / 730))
@@ -196,3 +201,10 @@ def test_a_second_seed_makes_no_more_rows():
     target, preds = study(1).target[:, 0] > 0.5, study(1).preds[:, 0]
     assert (one.patients, one.rows) == (target.sum(), target.sum())
     assert one.told == min((preds[target] >= 0.5).sum(), (preds[target] < 0.5).sum())
+
+
+def test_rows_are_those_of_all_patients_in_one_training():
+    one = _counted([study(1)], [0.5], 0, "sensitivity")
+    twice = study(1).rows(np.repeat(np.arange(80), 2))
+    both = _counted([twice, study(1)], [0.5, 0.5], 0, "sensitivity")
+    assert (both.patients, both.rows, both.told) == (one.patients, 1.5 * one.patients, one.told)

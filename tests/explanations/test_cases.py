@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from medfit.evidence.single_cases import Numbers, by_certainty
 from medfit.explanations.cases import Question, choose, effect, targets_of
 
 
@@ -55,6 +56,39 @@ def test_numbers_are_chosen_by_their_error_and_told_with_their_unit():
     assert cases[2].title.startswith("median error")
 
 
+def test_each_ranking_has_all_of_its_samples():
+    found = by_certainty(np.array([0.1, 0.9, 0.5]), np.array([True, False, True]))
+    assert {why: places.tolist() for why, places in found.items()} == {
+        "most confident right": [2, 0],
+        "most confident wrong": [1],
+        "least certain": [0, 2, 1],
+    }
+    numbers = Numbers().rankings(np.array([[1.0], [5], [3]]), np.zeros((3, 1)))
+    assert {why: places.tolist() for why, places in numbers.items()} == {
+        "least error": [0, 2, 1],
+        "largest error": [1, 2, 0],
+        "median error": [2, 0, 1],
+    }
+
+
+def test_errors_of_several_numbers_are_in_standard_deviations_of_the_truth():
+    truth = np.array([[0.0, 0.0, 5.0], [1.0, 100.0, 5.0], [2.0, 200.0, 5.0]])
+    numbers = dataset("regression", truth, ["a", "b", "c"])
+    preds = truth + np.array([[0.5, 0, 0], [0, 40, 0], [0, 0, 0]])  # .61 and .49 standard deviations, and none
+    cases = choose(numbers, np.arange(3), preds, 3)
+    assert [case.title.split(":")[0] for case in cases] == ["least error", "largest error", "median error"]
+    assert [case.question.row for case in cases] == [2, 0, 1]
+    assert [case.question.target for case in cases][2] == 1
+
+
+def test_of_several_answers_all_have_to_be_right_and_the_likeliest_is_told():
+    truth = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    preds = np.array([[0.9, 0.2], [0.95, 0.9], [0.6, 0.45]])
+    cases = choose(dataset("multilabel", truth, ["a", "b"]), np.arange(3), preds, 3)
+    assert [case.question.row for case in cases] == [0, 1, 2]
+    assert cases[1].title == "most confident wrong: a predicted 0.95, truly yes"
+
+
 def test_a_summary_asks_for_the_predicted_class_or_for_all_targets():
     preds = np.array([0.1, 0.7, 0.2])
     assert list(targets_of(dataset("multiclass", [0], "abc"), preds)) == [1]
@@ -63,5 +97,8 @@ def test_a_summary_asks_for_the_predicted_class_or_for_all_targets():
 
 def test_effects_are_told_in_the_targets_unit():
     assert effect(dataset("regression", [[1.0]], ["age"], age="years")) == "effect on the prediction (years)"
+    assert effect(dataset("regression", [[1.0, 2]], ["age", "pulse"], age="years", pulse="1/min")) == (
+        "effect on the prediction"
+    )
     assert effect(dataset("regression", [[1.0]], ["age"])) == "effect on the prediction"
     assert effect(YES_OR_NO) == "effect on the probability"

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from medfit.data.preprocessing import arrays
 from medfit.data.preprocessing.arrays import MOST_SAMPLES, MOST_VALUES, Arrays
 
 X, Y = torch.arange(60.0).reshape(10, 2, 3), torch.arange(10)
@@ -62,3 +63,17 @@ def test_fewer_large_samples_are_evaluated_at_once(num_values, expected):
 def test_inputs_and_targets_must_be_as_many():
     with pytest.raises(ValueError, match=r"10 samples, but 3 targets"):
         Arrays(X, Y[:3])
+
+
+@pytest.mark.parametrize("most", [1, 40, 10**6])
+@pytest.mark.parametrize("x", [X, {"image": X, "table": X[:, 0]}], ids=["one", "parts"])
+def test_batches_that_are_gathered_together_are_those_of_each(x, most, monkeypatch):
+    monkeypatch.setattr(arrays, "MOST_GATHERED", most)
+    part = Arrays(x, Y).training([9, 8, 7, 5, 3, 1, 0])
+    plan = [(torch.tensor(places), 0) for places in ([0, 2, 4], [6, 6, 1], [3, 5, 0], [2])]
+    made = list(part.batches(plan))
+    assert [y.tolist() for _, y in made] == [[9, 7, 3], [0, 0, 8], [5, 1, 9], [7]]
+    for (found, y), (places, _) in zip(made, plan, strict=True):
+        expected = part.batch(places)[0]
+        pairs = [(found, expected)] if isinstance(x, torch.Tensor) else [(found[name], expected[name]) for name in x]
+        assert all(torch.equal(one, other) for one, other in pairs) and torch.equal(y, part.batch(places)[1])

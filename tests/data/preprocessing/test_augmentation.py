@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import ndimage
 from scipy.interpolate import BSpline
+from scipy.spatial.transform import Rotation
 
 from medfit.config.compose import compose
 from medfit.config.instantiate import build
@@ -422,6 +423,15 @@ def test_a_choice_says_every_value(choice):
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(UserError, match=r"preprocessing\.augmentation\."):
         compose(["dataset=mni_tissue", f"preprocessing.augmentation.{wrong}"])
+
+
+def test_rotations_are_scipys():
+    angles = torch.rand(5, 3) * 2 - 1
+    about = Rotation.from_euler("ZYX", angles.numpy() * [1, -1, 1])  # the planes of axes 0 and 1, 0 and 2, 1 and 2
+    np.testing.assert_allclose(augmentation._rotations(angles), about.as_matrix(), atol=1e-6)
+    np.testing.assert_allclose(
+        augmentation._rotations(angles[:, :1]), augmentation._rotations(angles * torch.tensor([1, 0, 0]))[:, :2, :2]
+    )
 
 
 @pytest.mark.parametrize(("size", "cell"), [(30, 8.0), (17, 5.5), (3, 16.0)])

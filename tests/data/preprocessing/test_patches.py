@@ -484,6 +484,17 @@ def test_augmentation_changes_image_and_mask_of_training_batches():
     assert not torch.equal(made, x)
 
 
+@pytest.mark.parametrize(
+    ("plane", "expected"), [("sagittal", (2, 3)), ("coronal", (1, 3)), ("axial", (1, 2)), (None, (1, 2, 3))]
+)
+def test_augmentation_is_told_the_spacing_of_the_axes_that_a_patch_has(plane, expected, monkeypatch):
+    told = []
+    monkeypatch.setattr(Augmentation, "__call__", lambda self, x, y, spacing_mm: told.append(spacing_mm) or (x, y))
+    prepared = patches(images((8, 9, 10), 1, (1.0, 2.0, 3.0)), [0], slices=plane, augmentation=Augmentation())
+    prepared.augment(*prepared.training([0]).batch(torch.tensor([0]), seed=0))
+    assert told == [expected]
+
+
 def test_the_data_module_takes_patches():
     made = images(num=10)
     steps = partial(PatchPreprocessing, patch_size=[8, 8], patches_per_image=3)

@@ -137,6 +137,14 @@ def test_training_rows_teach_as_scikit_learn_does_on_them_alone(missing, scaling
     np.testing.assert_allclose(made, values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("num_rows", "expected"), [(999, 999), (1200, 1000)])
+def test_quantiles_are_as_many_as_rows_and_a_thousand_at_most(num_rows, expected):
+    values = np.random.default_rng(0).lognormal(1, 1, (num_rows, 1))
+    made = transformed(numbers(values), np.arange(num_rows), scaling="quantile")
+    as_in = QuantileTransformer(n_quantiles=expected, output_distribution="normal").fit_transform(values)
+    np.testing.assert_allclose(made, as_in, rtol=1e-5, atol=1e-6)
+
+
 def test_standard_scaling_takes_mean_and_deviation_of_the_training_rows():
     made = transformed(numbers({"a": [1, 2, 3, 100]}), np.arange(3))
     np.testing.assert_allclose(made[:, 0], (np.array([1, 2, 3, 100]) - 2) / np.sqrt(2 / 3), rtol=1e-6)
