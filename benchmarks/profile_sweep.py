@@ -45,7 +45,7 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
     "trial: fitting, Lightning and the rest": ["lightning.pytorch.trainer.trainer:Trainer.fit"],
     "trial: predicting": ["lightning.pytorch.trainer.trainer:Trainer.predict"],
     "trial: plots": [
-        "medfit.training.run_plots:draw",
+        "medfit.deployment.best_trial:finish",
         "medfit.plots.predictions:classification",
         "matplotlib.figure:Figure.savefig",
     ],

@@ -13,7 +13,7 @@ TOLD = (
 )
 SCORED = (
     "split.val=0: there was no validation split, so what is scored is the last epoch's weights, and no thresholds were "
-    "chosen, nothing was recalibrated, and there are no prediction intervals"
+    "chosen and nothing was recalibrated"
 )
 
 
