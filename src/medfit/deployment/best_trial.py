@@ -52,6 +52,8 @@ def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
         UserError: the run has no weights.
     """
     store, client = run.store, run.store.client
+    if not cfg.tracking.plots and not cfg.tracking.models:
+        return None
     files = {file.path for place in ("predictions", "plots") for file in client.list_artifacts(run.id, place)}
     plots = cfg.tracking.plots and run_plots.CURVES not in files
     model = cfg.tracking.models and logged.model_of(store, store.find(run.id, "sweep")) is None

@@ -111,7 +111,12 @@ class Rows:
     """
 
     def __init__(self, arrays: Arrays, rows: Sequence[int]) -> None:
-        self.arrays, self.rows, self.resident = arrays, torch.as_tensor(rows), not arrays.on_disk
+        self.arrays, self.rows = arrays, torch.as_tensor(rows)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the samples lie in memory, so that taking them takes no time to speak of."""
+        return not self.arrays.on_disk
 
     def __len__(self) -> int:
         return len(self.rows)
