@@ -233,7 +233,9 @@ def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, mo
 
     monkeypatch.setattr(Supervised, "training_step", step)
     small = ["dataset.resolution_mm=8", "dataset.slab_slices=2", "model.widths=[4,8]", "regime.batch_size=4"]
-    with pytest.raises(UserError, match=r"lower regime\.batch_size or preprocessing\.size or preprocessing\.patch_size$"):
+    with pytest.raises(
+        UserError, match=r"lower regime\.batch_size or preprocessing\.size or preprocessing\.patch_size$"
+    ):
         train(compose("dataset=mni_tissue", *small))
 
 

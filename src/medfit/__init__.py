@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from medfit.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from medfit.deployment.finished_model import FinishedModel

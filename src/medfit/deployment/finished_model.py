@@ -14,7 +14,6 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from medfit import __version__
 from medfit.config.stored import read_config
 from medfit.data.preprocessing import fitted as fitted_files
 from medfit.data.preprocessing.fitted import Fitted
@@ -24,6 +23,7 @@ from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.training.parts import make_task
+from medfit.version import VERSION
 
 FORMAT = 1  # of the files below; another one is refused
 ABOUT, CONFIG, WEIGHTS, PREPROCESSING = "model.json", "config.yaml", "weights.safetensors", "preprocessing"
@@ -104,7 +104,7 @@ class FinishedModel:
         files = {
             path.relative_to(folder).as_posix(): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
         }
-        about = {"format": FORMAT, "medfit": __version__, **self.about, "decisions": self.decisions.values()}
+        about = {"format": FORMAT, "medfit": VERSION, **self.about, "decisions": self.decisions.values()}
         (folder / ABOUT).write_text(json.dumps({**about, "files": files}, indent=1))
 
     @classmethod
@@ -149,7 +149,7 @@ def _about(folder: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing or broken)") from error
     if written != FORMAT:
-        raise UserError(f"{name}: is of format {written}, but medfit {__version__} reads format {FORMAT}; train again")
+        raise UserError(f"{name}: is of format {written}, but medfit {VERSION} reads format {FORMAT}; train again")
     for file, digest in files.items():
         if not (folder / file).is_file():
             raise UserError(f"{name}: its file {file} is missing")

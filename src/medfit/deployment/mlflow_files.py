@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from hydra.utils import get_object
 
-from medfit import __version__
 from medfit.deployment.finished_model import FinishedModel
+from medfit.version import VERSION
 
 OURS = "medfit"  # the folder of the finished model's own files
 PACKAGES = ("torch", "lightning", "scikit-learn", "skops", "safetensors", "mlflow", "pandas", "numpy")
@@ -37,7 +37,7 @@ def write(model: FinishedModel, folder: Path) -> None:
             signature=None if example is None else infer_signature(example, predicted),
             input_example=example,
             pip_requirements=requirements(),
-            metadata={"medfit": __version__, "task": model.about["task"], "samples": model.about["samples"]},
+            metadata={"medfit": VERSION, "task": model.about["task"], "samples": model.about["samples"]},
         )
 
 
@@ -54,4 +54,4 @@ def requirements() -> list[str]:
     """Returns the packages that prediction takes, at the versions of this environment; medfit is among them."""
     from importlib.metadata import version  # late: a quick start
 
-    return [f"medfit=={__version__}", *(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)]
+    return [f"medfit=={VERSION}", *(f"{name}=={version(name).split('+')[0]}" for name in PACKAGES)]
