@@ -91,12 +91,11 @@ class Recordings(Series):
         units: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        reader, faults = TableReader(**options), Faults(on_error)
+        self.folder, reader, faults = Path(root).expanduser(), TableReader(**options), Faults(on_error)
         asks = target is not None or reader.by_rule
         if asks == bool(symbols) or (asks and labels is None):
             raise UserError(NEEDED)
-        self.folder, self.annotator = Path(root).expanduser(), annotator
-        windows = Windows(window_s, stride_s, symbols, before_s, after_s)
+        self.annotator, windows = annotator, Windows(window_s, stride_s, symbols, before_s, after_s)
         asked = _labelled(reader, labels, header, target, [record, patient, split]) if labels else NOTHING
         table, headers = self._named(asked.table, record, faults) if labels else self._all(faults)
         headers, spelt = unified(headers, channels, channel_names)
