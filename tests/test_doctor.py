@@ -8,12 +8,15 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
+import medfit
 from medfit import doctor, sweep
 from medfit.errors import UserError
+from medfit.register import register
 from medfit.search import trials
 from medfit.study import storage
 from medfit.tracking.run import create_run
 from medfit.tracking.store import Store, _experiment
+from medfit.train import train
 
 SMALL = ["dataset=breast_cancer", "sweep=smoke", "regime=smoke"]
 
@@ -100,6 +103,30 @@ def test_a_copied_folder_has_what_was_written_to_the_old_place_since(compose, ou
     assert read(copy, since.info.run_id, tmp_path / "got") == "since"
     assert (copy / "artifacts" / "breast_cancer" / since.info.run_id).is_dir()
     assert read(output_dir, before, tmp_path / "got") == "runs"
+
+
+def test_the_finished_models_of_a_moved_folder_are_found_again(compose, client, output_dir, tmp_path):
+    train(compose("model=linear", "regime=smoke", "tracking.models=true"))
+    run_id = client.search_logged_models(["1"])[0].source_run_id
+    register(compose(f"register.model={run_id}", "register.name=masses"))
+    moved = output_dir.rename(tmp_path / "moved")
+    doctor.main(compose(f"output_dir={moved}"))
+    for address in (run_id, "models:/masses/1"):
+        assert medfit.load_model(address, f"output_dir={moved}").about["run_id"] == run_id
+    version = MlflowClient(f"sqlite:///{moved / 'mlflow.db'}").get_model_version("masses", 1)
+    assert str(output_dir) not in version.source
+
+
+def test_a_model_that_was_written_to_the_old_place_since_is_copied(compose, client, output_dir, tmp_path):
+    train(compose("model=linear", "regime=smoke", "tracking.models=true"))
+    run_id = client.search_logged_models(["1"])[0].source_run_id
+    copy = Path(shutil.copytree(output_dir, tmp_path / "copy"))
+    (models,) = (copy / "artifacts").glob("*/models")
+    (model,) = models.iterdir()
+    shutil.rmtree(model)
+    doctor.main(compose(f"output_dir={copy}"))
+    shutil.rmtree(output_dir)
+    assert medfit.load_model(run_id, f"output_dir={copy}").about["run_id"] == run_id
 
 
 def test_artifacts_that_are_gone_are_told(compose, output_dir, logged, capsys):

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -24,6 +25,7 @@ from medfit.tracking.tracked_data import TrackedData
 
 FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
 LONGEST_PARAM = 6000  # characters that MLflow takes
+CUT = " ... [cut here; config.yaml has all of it"  # no override can be read that ends so
 KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
 
 
@@ -39,6 +41,7 @@ class Run:
         self._begun_with = begun_with  # params, which MLflow lets nobody change
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.others_go_on = False  # set where this process leaves a run that other processes work on
+        self._keys: dict[str, str] = {}  # names of metrics by what MLflow calls them
         self._points: list[list[Any]] = []
         self._writer = BackgroundWriter()
         self._flushed = time.monotonic()
@@ -46,18 +49,24 @@ class Run:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs values by their config paths, spelled as overrides; a run that goes on keeps those it has."""
         new = {key: value for key, value in params.items() if key not in self._begun_with}
-        self._write("params", [[key, as_override(value)[:LONGEST_PARAM]] for key, value in new.items()])
+        self._write("params", [[key, _shortened(as_override(value))] for key, value in new.items()])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Keeps finite values, and sends them now and then."""
         now = now_ms()
         for name, value in metrics.items():
             if math.isfinite(value):
-                key = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+                key = self._key(name)
                 self.history.setdefault(key, []).append((step, float(value)))
                 self._points.append([key, float(value), now, step])
         if time.monotonic() - self._flushed > FLUSH_S:
             self._send_points()
+
+    def _key(self, name: str) -> str:
+        """Returns a metric's name in signs that MLflow takes, which no other metric of this run has."""
+        key = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+        numbered = (f"{key}_{number}" if number > 1 else key for number in count(1))
+        return next(free for free in numbered if self._keys.setdefault(free, name) == name)
 
     def flush(self) -> None:
         """Returns when all is written; what the store fails to take goes on waiting."""
@@ -146,6 +155,11 @@ class Run:
         points, self._points, self._flushed = self._points, [], time.monotonic()
         for first in range(0, len(points), MOST_POINTS):
             self._write("metrics", points[first : first + MOST_POINTS])
+
+
+def _shortened(value: str) -> str:
+    """Returns a param as MLflow takes it; a longer one can't be mistaken for a whole one."""
+    return value if len(value) <= LONGEST_PARAM else value[: LONGEST_PARAM - len(CUT)] + CUT
 
 
 def create_run(store: Store, experiment: str, name: str, tags: Mapping[str, str]) -> Run:

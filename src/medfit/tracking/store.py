@@ -82,10 +82,10 @@ class Store:
         """Returns the output folder that an experiment's artifacts went to, if it is not the database's any more."""
         own = self.uri == f"sqlite:///{self.folder / 'mlflow.db'}"
         location = urlsplit(experiment.artifact_location or "")
-        then = Path(url2pathname(location.path))
-        if not own or location.scheme != "file" or then.parent.name != "artifacts" or then.name != experiment.name:
+        then, below = Path(url2pathname(location.path)), ("artifacts", *Path(experiment.name).parts)
+        if not own or location.scheme != "file" or then.parts[-len(below) :] != below:
             return None
-        folder = then.parents[1]
+        folder = then.parents[len(below) - 1]
         same = folder == self.folder or (folder.exists() and folder.samefile(self.folder))
         return None if same else folder
 
