@@ -150,6 +150,23 @@ def test_an_interruption_where_python_can_raise_nothing_is_not_lost(ctrl_c):
     assert time.perf_counter() - started < 25
 
 
+@pytest.mark.parametrize("told", [UserError("defaults: broken"), AttributeError("broken")])
+def test_an_interruption_on_which_a_library_failed_is_one(monkeypatch, capsys, told):
+    def run(command, overrides):
+        try:
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise AttributeError("'NoneType' object has no attribute 'flags'")
+        except AttributeError as error:
+            raise told from error
+
+    monkeypatch.setattr(cli, "_run", run)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    assert cli.main(["train"]) == 130
+    assert capsys.readouterr().err == "medfit: interrupted; what was finished is kept\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from medfit import __version__
-from medfit.errors import UserError
+from medfit.errors import UserError, interruption
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,15 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         return _run(arguments[0], arguments[1:])
-    except UserError as error:
-        if os.environ.get("MEDFIT_DEBUG") == "1":
+    except BaseException as error:
+        if interruption(error):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing more to end
+            print("medfit: interrupted; what was finished is kept", file=sys.stderr)
+            return 130
+        if not isinstance(error, UserError) or os.environ.get("MEDFIT_DEBUG") == "1":
             raise
         print(f"medfit: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing more to end
-        print("medfit: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
 
 
 def _interrupt_again(number: signal.Signals, unraisable: "sys.UnraisableHookArgs") -> None:

@@ -42,6 +42,11 @@ def out_of_memory(error: BaseException) -> bool:
     return any(isinstance(e, MemoryError) or any(sign in str(e) for sign in OUT_OF_MEMORY) for e in causes(error))
 
 
+def interruption(error: BaseException) -> bool:
+    """Tells Ctrl-C and SIGTERM from other errors, also where a library's clean-up failed on them with its own error."""
+    return any(isinstance(e, KeyboardInterrupt) for e in causes(error))
+
+
 def disk_full(error: BaseException) -> bool:
     """Tells a full disk from other errors, whichever library wrote."""
     return any(sign in str(e) for e in causes(error) for sign in DISK_FULL)

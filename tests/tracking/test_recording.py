@@ -143,6 +143,19 @@ def test_what_ended_a_run_is_its_status(compose, client, error, status):
     assert ("failure" in found.data.tags) == (status == "FAILED")
 
 
+def test_an_interruption_on_which_a_library_failed_is_no_failure(compose, client):
+    cfg = compose("regime=smoke")
+    parts = prepare(cfg)
+    facts = (parts.datamodule.dataset, parts.datamodule.proof)
+    with pytest.raises(ValueError, match="clean-up"), start_run(cfg, *facts, {"kind": "run"}) as run:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("clean-up")
+    found = client.get_run(run.id)
+    assert found.info.status == "KILLED" and "failure" not in found.data.tags
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_store_that_fails_too_hides_no_error(compose, output_dir, error):
     cfg = compose("regime=smoke")

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from medfit.config.overrides import OWN_NODES, leaves, without_passwords
-from medfit.errors import UserError
+from medfit.errors import UserError, interruption
 from medfit.tracking import failures, paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
 from medfit.tracking.store import Store
@@ -172,7 +172,7 @@ def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _end_badly(run: Run, error: BaseException) -> None:
     """Ends a run whose error is about to be told: a store that fails here too must not take its place."""
-    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    killed = isinstance(error, SystemExit) or interruption(error)
     with suppress(UserError):
         if not killed:
             tag, whole = failures.told(error, run.id, run.store.folder, run.store.local)

@@ -8,7 +8,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
 
 from medfit.config.instantiate import build
-from medfit.errors import StoreError, disk_full, out_of_memory
+from medfit.errors import StoreError, disk_full, interruption, out_of_memory
 from medfit.search import trials
 from medfit.search.sampler import Resumable
 from medfit.study import repair, storage
@@ -74,10 +74,10 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: TrialPlan, report: Repo
         run_trial(trial, plan, report)
     except UpdateFinishedTrialError:
         return _let_go(study, trial, plan.cfg)
-    except KeyboardInterrupt:
-        _fail(study, trial, plan.cfg, Reason(INTERRUPTED, "again"))
-        raise
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if interruption(error):
+            _fail(study, trial, plan.cfg, Reason(INTERRUPTED, "again"))
+            raise KeyboardInterrupt from error
         why = f"{type(error).__name__}: {error}"
         if isinstance(error, StoreError) or disk_full(error):
             _fail(study, trial, plan.cfg, Reason(why, "again"))
