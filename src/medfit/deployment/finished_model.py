@@ -57,7 +57,7 @@ class FinishedModel:
 
     def predict(
         self,
-        source: Path | str | pd.DataFrame,
+        source: Path | str | pd.DataFrame | Sequence[Path | str],
         identifiers: Sequence[str] | None = None,
         tell: Callable[[str], None] | None = None,
         out: Path | None = None,
@@ -66,7 +66,7 @@ class FinishedModel:
         """Returns predictions for new samples, a row each, in their order.
 
         Args:
-            source: A file or folder, as a data set of this kind reads them, or a table's rows.
+            source: A file or folder, as a data set of this kind reads them, a table's rows, or images' files.
             identifiers: Columns that tell the user whose each row is; None for the patient's of the training data, if
                 the new ones have it.
             tell: Is given a line for each thing that is odd about the samples; no line holds a patient's value.

@@ -144,6 +144,8 @@ def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Seque
     if isinstance(source, Path):
         settings = {key: reading[key] for key in READING if key in reading}
         return read_table(source, words=words, **settings)
+    if not isinstance(source, pd.DataFrame):
+        raise UserError(f"{PATH}: a file or a table's rows are needed, not {type(source).__name__}")
     if len(source) == 0:
         raise UserError(f"{PATH}: there are no rows")
     table = source.rename(columns=str).reset_index(drop=True)
