@@ -106,6 +106,25 @@ def test_written_masks_have_the_scores_that_were_stored(packaged, tmp_path, writ
             ]
 
 
+def test_channels_in_files_of_their_own_are_joined(compose, tmp_path):
+    root = tmp_path / "task"
+    for number in range(8):
+        mask = RNG.integers(0, 2, SIZE).astype(np.uint8)
+        write_nifti(root / "labelsTr" / f"c{number}.nii.gz", mask)
+        for channel in range(2):
+            x = (mask * channel + RNG.normal(0, 1, SIZE)).astype(np.float32)
+            write_nifti(root / "imagesTr" / f"c{number}_{channel:04}.nii.gz", x)
+    lines = ["dataset=decathlon", f"dataset.root={root}", "dataset.classes=[background,liver]", *MASKS]
+    model, val, away = package(compose, tmp_path, root, *lines)
+    told = model.predict(away / "imagesTr", out=tmp_path).set_index("file")
+    assert len(told) == 8 and told.loc["c3", "mask"] == "c3.nii.gz"
+    cases = [name.removesuffix("_0000.nii.gz") for name in val["file"]]
+    assert told.loc[cases, "voxels/liver"].tolist() == val["predicted/liver"].tolist()
+    (away / "imagesTr" / "c3_0001.nii.gz").unlink()
+    with pytest.raises(UserError, match="^c3_0000.nii.gz: its case 'c3' has no channel 0001"):
+        model.predict(away / "imagesTr")
+
+
 def test_headers_of_masks_say_the_place_and_nothing_else(packaged, tmp_path):
     model, _, folder = packaged(volumes, RESAMPLED)
     image = nib.load(folder / "images" / "v1.nii.gz")

@@ -93,13 +93,14 @@ def test_stored_predictions_come_back_from_the_same_files(packaged, write, overr
     assert alone == pytest.approx(again[:1], abs=1e-6)
 
 
-def test_files_need_no_class_folders_and_patients_are_told_by_their_names(packaged, tmp_path):
+def test_files_need_no_class_folders_and_patients_are_told_by_their_names(packaged, tmp_path, capsys):
     model, val, folder = packaged(pngs, r"dataset.patient='(p\d+)_'")
     (tmp_path / "flat").mkdir()
     for file in folder.rglob("*.png"):
         shutil.copy(file, tmp_path / "flat")
     (tmp_path / "flat" / "notes.txt").write_text("none")
     told = model.predict(str(tmp_path / "flat"))
+    assert "flat: 1 files are left out, as they are no images by their endings" in capsys.readouterr().out
     assert list(told) == ["file", "patient", "decision/b", "probability/b", "recalibrated/b", "remarks"]
     assert told["patient"].tolist() == [name.split("_")[0] for name in told["file"]]
     again = told.set_index("file").loc[[name.split("/")[1] for name in val["file"]], "probability/b"]

@@ -74,7 +74,17 @@ def _planes(mask: np.ndarray, heads: Sequence[tuple[Path, Any]], name: str) -> t
     stored = RawImage(mask, own_affine=affine).as_stored(mask).transpose(2, 1, 0)
     planes = np.empty_like(stored)
     planes[order] = stored
+    for _, head in heads:
+        _complete_measures(head, float(np.linalg.norm(affine[:3, 2])))
     return [head for _, head in heads], planes
+
+
+def _complete_measures(head: Any, apart_mm: float) -> None:
+    """Takes a volume's slices for as thick as they lie apart where the header does not say it, as readers need it."""
+    shared = (head.get("SharedFunctionalGroupsSequence") or [head])[0]
+    for measures in shared.get("PixelMeasuresSequence") or [head]:
+        if measures.get("SliceThickness") in (None, ""):
+            measures.SliceThickness = f"{apart_mm:.10g}"
 
 
 def _segmentation(sources: list[Any], planes: np.ndarray, classes: Sequence[str], run_id: str) -> Any:

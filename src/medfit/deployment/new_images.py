@@ -18,8 +18,11 @@ from medfit.deployment.expected_images import Look, check, expected, look, oddit
 from medfit.deployment.image_sources import Source, Sources, sources
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
+from medfit.terminal.sample_bar import SampleBar
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "sheet", "skip_rows")
+
+SILENT_S = 3.0  # of reading, before a bar shows how far it is
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,16 @@ def _looked_at(
     room = RESIDENT_SHARE * psutil.virtual_memory().available
     looks: list[Look | None] = [None] * len(found)
     kept: dict[int, Image] = {}
-    for row, source in enumerate(found):
-        with faults.of(source.name):
-            image = _read(source, about)
-            check(source.name, image, about)
-            looks[row] = look(image)
-            room -= image.num_bytes
-            if room > 0:
-                kept[row] = image
+    with SampleBar("images read", wait_s=SILENT_S) as bar:
+        for row, source in enumerate(found):
+            with faults.of(source.name):
+                image = _read(source, about)
+                check(source.name, image, about)
+                looks[row] = look(image)
+                room -= image.num_bytes
+                if room > 0:
+                    kept[row] = image
+            bar.show(row + 1, len(found))
     return looks, kept
 
 

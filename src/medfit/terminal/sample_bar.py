@@ -1,15 +1,21 @@
-"""Live progress of predictions."""
+"""Live progress of what is read or predicted, sample by sample."""
 
+import time
 from typing import Any
 
 from medfit.terminal.progress import bar
 
 
 class SampleBar:
-    """Shows how many samples are predicted, from the first batch on, unless that is all of them."""
+    """Shows how many samples are done, from the first batch on, unless that is all of them.
 
-    def __init__(self) -> None:
-        self._bar = bar("samples")
+    Args:
+        unit: What is counted.
+        wait_s: That pass before anything is shown.
+    """
+
+    def __init__(self, unit: str = "samples", wait_s: float = 0.0) -> None:
+        self._bar, self._starts_s = bar(unit), time.monotonic() + wait_s
         self._task = self._bar.add_task("", note="")
 
     def __enter__(self) -> "SampleBar":
@@ -21,6 +27,6 @@ class SampleBar:
 
     def show(self, done: int, total: int) -> None:
         """Shows how many of how many samples are done."""
-        if done < total:
+        if done < total and time.monotonic() >= self._starts_s:
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total)
