@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def load_model(address: str, *overrides: str) -> "FinishedModel":
-    """Returns a finished model, whose ``predict`` takes a table's rows or a file of new patients.
+    """Returns a finished model, whose ``predict`` takes a table's rows, or a file or folder of new patients.
 
     Args:
         address: The MLflow id of a finished training, an address as ``models:/name@champion``, or the folder of a

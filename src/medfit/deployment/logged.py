@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from medfit.deployment.finished_model import ABOUT, FinishedModel
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
+from medfit.evidence.targets.known import TARGETS
 from medfit.tracking import recording
 from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run
@@ -114,6 +115,11 @@ def _of_run(store: Store, run_id: str, where: str) -> str:
     run = store.find(run_id, where)
     found = model_of(store, run)
     if found is None:
+        targets = run.data.tags.get("task.targets", "")
+        if targets in TARGETS and TARGETS[targets].predictor is None:
+            raise UserError(
+                f"{where}: run {run_id} learnt {targets}, which predicts nothing of a sample; see medfit sample"
+            )
         kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
         raise UserError(
             f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
