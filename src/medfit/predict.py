@@ -11,6 +11,7 @@ from pydantic import Field
 from medfit.config.instantiate import build
 from medfit.errors import UserError
 from medfit.terminal.console import say
+from medfit.terminal.sample_bar import SampleBar
 from medfit.tracking.store import Store
 
 
@@ -24,12 +25,14 @@ class Predict:
             target.
         out: The CSV file that predictions go to; one that is there is replaced.
         id: Columns that are passed on; None for the patient's column of the training data, if it is there.
+        device: As torch names it, as ``cpu`` or ``cuda:1``; ``auto`` for the GPU if there is one.
     """
 
     model: str | None = None
     data: str | None = None
     out: str = "predictions.csv"
     id: str | Annotated[list[str], Field(min_length=1)] | None = None
+    device: str = "auto"
 
 
 def predict(cfg: DictConfig) -> pd.DataFrame:
@@ -50,9 +53,10 @@ def predict(cfg: DictConfig) -> pd.DataFrame:
         raise UserError("predict.data is needed: give data=<a file of new patients>")
     from medfit.deployment import logged  # late: a quick start
 
-    model = logged.load(Store(cfg), asked.model, "predict.model")
+    model = logged.load(Store(cfg), asked.model, "predict.model").on(asked.device)
     identifiers = [asked.id] if isinstance(asked.id, str) else asked.id
-    return model.predict(asked.data, identifiers, tell=lambda line: say(f"Note: {line}."))
+    with SampleBar() as bar:
+        return model.predict(asked.data, identifiers, lambda line: say(f"Note: {line}."), progress=bar.show)
 
 
 def main(cfg: DictConfig) -> None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,10 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from medfit.config.stored import read_config
+from medfit.data.inputs import each, parts_of
 from medfit.data.preprocessing import fitted as fitted_files
+from medfit.data.preprocessing.arrays import MOST_SAMPLES, MOST_VALUES
 from medfit.data.preprocessing.fitted import Fitted
 from medfit.deployment.expected_columns import Oddity, lines
-from medfit.errors import UserError
+from medfit.deployment.new_samples import NewSamples
+from medfit.errors import UserError, in_memory
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -28,7 +33,7 @@ from medfit.version import VERSION
 
 FORMAT = 1  # of the files below; another one is refused
 ABOUT, CONFIG, WEIGHTS, PREPROCESSING = "model.json", "config.yaml", "weights.safetensors", "preprocessing"
-SAMPLES_AT_ONCE = 512
+HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # by regime.precision; the latter is of GPUs alone
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class FinishedModel:
 
     Args:
         cfg: Of the training; full paths are hidden.
-        task: With the best weights, on the CPU, to predict only.
+        task: With the best weights, to predict only; on the CPU, until :meth:`on` moves it.
         fitted: The preprocessing.
         decisions: What validation patients decided.
         about: Plain values: ``samples`` (the kind of data, in words), ``reader`` (dotted name of what reads new
@@ -56,6 +61,8 @@ class FinishedModel:
         source: Path | str | pd.DataFrame,
         identifiers: Sequence[str] | None = None,
         tell: Callable[[str], None] | None = None,
+        out: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> pd.DataFrame:
         """Returns predictions for new samples, a row each, in their order.
 
@@ -64,6 +71,8 @@ class FinishedModel:
             identifiers: Columns that tell the user whose each row is; None for the patient's of the training data, if
                 the new ones have it.
             tell: Is given a line for each thing that is odd about the samples; no line holds a patient's value.
+            out: A folder for the files of predictions that fit in no row, as masks; None leaves them out.
+            progress: Is given how many of how many samples are done, after each batch.
 
         Returns:
             The identifiers, what the kind of target gives (:mod:`medfit.evidence.decisions`), and ``remarks``. A sample
@@ -73,27 +82,82 @@ class FinishedModel:
             UserError: the samples are not what the model takes.
         """
         source = Path(source).expanduser() if isinstance(source, str) else source
-        new = get_object(self.about["reader"]).read(source, self.about["expected"], identifiers)
-        predicted = self.told(self.fitted.apply(new))
-        predicted.loc[~new.usable] = np.nan
+        new: NewSamples = get_object(self.about["reader"]).read(source, self.about["expected"], identifiers)
+        if tell is not None:
+            for line in _lines(new):
+                tell(line)
+        predicted = self.predictor.predict(self, new, out, _counter(int(new.usable.sum()), progress))
         if clash := sorted({str(name) for name in new.identifiers} & {*predicted, "remarks"}):
             raise UserError(f"predict.id: column '{clash[0]}' has the name of a prediction; give it another")
-        left_out = int((~new.usable).sum())
-        told = [f"of {len(new.usable)} rows, {left_out} have missing values, and so no prediction"] if left_out else []
-        if tell is not None:
-            for line in [*lines(new.odd), *told]:
-                tell(line)
+        predicted = predicted.set_axis(np.flatnonzero(new.usable)).reindex(range(len(new.usable)))
         return pd.concat([new.identifiers, predicted], axis=1).assign(remarks=_remarks(new.odd, len(predicted)))
+
+    @property
+    def predictor(self) -> Any:
+        """The module that predicts this kind of target, as :mod:`medfit.deployment.in_rows` does."""
+        return get_object(str(named(self.about["task"]).predictor))
+
+    @property
+    def at_once(self) -> int:
+        """Samples that go through the network together: as many as in an evaluation, fewer the larger each is."""
+        values = sum(map(prod, parts_of(self.about["input_shape"])))
+        return int(max(1, min(MOST_SAMPLES, MOST_VALUES // values)))
+
+    def on(self, device: str) -> Self:
+        """Moves the network to a device, and returns the model.
+
+        Args:
+            device: As torch names it; ``auto`` is the GPU if there is one, else the CPU. Numbers of a GPU differ from
+                the CPU's by what rounding does.
+
+        Raises:
+            UserError: there is no such device.
+        """
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self.task.to(chosen)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"predict.device={device}: {str(error).splitlines()[0]}") from error
+        return self
 
     def told(self, x: Any) -> pd.DataFrame:
         """Returns what the kind of target gives of prepared samples, as the fitted preprocessing returns them."""
         preds = self.outputs(x).numpy().astype(float)
         return named(self.about["task"]).told(list(self.about["target_names"]), preds, self.decisions)
 
-    @torch.inference_mode()
-    def outputs(self, x: Tensor) -> Tensor:
-        """Returns probabilities or numbers, in the shape (samples, outputs), float32."""
-        return torch.cat([self.task(part).float() for part in x.split(SAMPLES_AT_ONCE)])
+    def outputs(self, x: Any) -> Tensor:
+        """Returns probabilities or numbers, in the shape (samples, outputs), float32 on the CPU.
+
+        Args:
+            x: Of samples; a tensor, or several by name.
+        """
+        size = self.at_once
+        starts = range(0, len(parts_of(x)[0]), size)
+        with self.predicting():
+            return torch.cat([self._output(x, slice(start, start + size)) for start in starts])
+
+    def _output(self, x: Any, some: slice) -> Tensor:
+        output: Tensor = self.task(each(lambda part: self.placed(part[some]), x))
+        return output.float().cpu()
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Returns a tensor on the network's device, with numbers of its precision."""
+        weight = next(self.task.parameters())
+        return x.to(weight.device, weight.dtype)
+
+    @contextmanager
+    def predicting(self) -> Iterator[None]:
+        """Lets the network compute as it did when it was evaluated: without gradients, in the training's precision."""
+        kind, half = self.task.device.type, HALF.get(self.cfg.regime.get("precision", ""))
+        mixed = half is not None and (half == torch.bfloat16 or kind == "cuda")
+        told = "samples do not fit in memory together with the network; predict.device=cpu may have more room"
+        with (
+            torch.inference_mode(),
+            torch.autocast(kind, half, enabled=mixed),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            in_memory(lambda: f"predict: {told}"),
+        ):
+            yield
 
     def save(self, folder: Path) -> None:
         """Writes it into a folder, which is made if need be."""
@@ -131,12 +195,33 @@ class FinishedModel:
         decisions = Decisions.of_values(about.pop("decisions"))
         cfg = read_config((folder / CONFIG).read_text())
         task = make_task(cfg, _shape(about["input_shape"]), about["target_names"])
+        weights = load_file(folder / WEIGHTS)
         try:
-            task.load_state_dict(load_file(folder / WEIGHTS))
+            _like(task, weights).load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"{name}: its weights do not fit the network that this medfit builds") from error
         frozen = task.cpu().eval().requires_grad_(False)
         return cls(cfg, frozen, fitted_files.load(folder / PREPROCESSING), decisions, about)
+
+
+def _lines(new: NewSamples) -> Iterator[str]:
+    """Yields what a user is told of new samples before they are predicted."""
+    yield from lines(new.odd)
+    if left_out := int((~new.usable).sum()):
+        yield f"of {len(new.usable)} rows, {left_out} {new.unusable}, and so no prediction"
+
+
+def _counter(total: int, progress: Callable[[int, int], None] | None) -> Callable[[int], None]:
+    """Returns what is told of how many more samples are done, and tells how many are."""
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, total)
+
+    return advance
 
 
 def _remarks(odd: Sequence[Oddity], num_rows: int) -> list[str]:
@@ -178,6 +263,12 @@ def _shape(shape: Any) -> Any:
 def _checksum(about: Mapping[str, Any]) -> str:
     """Returns a digest of plain values."""
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _like(task: Task, weights: Mapping[str, Tensor]) -> Task:
+    """Returns a task with numbers of the precision that weights have."""
+    name, own = next(task.named_parameters())
+    return task if name not in weights or weights[name].dtype == own.dtype else task.to(weights[name].dtype)
 
 
 def _digest(path: Path) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.data.dataset import TableDataset
+from medfit.data.dataset import TableDataset, TableRows
 from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
 from medfit.data.readers.cells import as_words, cleaned
 from medfit.data.readers.files import first_row, read_table
 from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, oddities
+from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")
@@ -35,22 +36,27 @@ LARGEST = 1e30  # beyond, what is made of a number is no number that a network t
 
 
 @dataclass(frozen=True)
-class NewTable:
+class NewTable(NewSamples):
     """New rows, as the preprocessing takes them.
 
     Args:
         x: A column each feature.
         kinds: Of the columns.
-        identifiers: What tells the user whose each row is: the user's own columns.
-        usable: Marks the rows that can be predicted.
-        odd: What is odd about them.
+        **kwargs: As :class:`NewSamples` takes them.
     """
 
     x: pd.DataFrame
     kinds: dict[str, str]
-    identifiers: pd.DataFrame
-    usable: np.ndarray
-    odd: list[Oddity]
+
+    def some(self, rows: np.ndarray) -> TableRows:
+        """Returns some of the rows."""
+        return _Rows(self.x.iloc[rows], self.kinds)
+
+
+@dataclass
+class _Rows:
+    x: pd.DataFrame
+    kinds: dict[str, str]
 
 
 def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +105,13 @@ def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Seq
     x = pd.DataFrame({column.name: _cells(rows[column.name], column, reading) for column in columns})
     usable = x.notna().all(axis=1).to_numpy() if about["drop_missing"] else np.ones(len(x), dtype=bool)
     kinds = {column.name: column.kind for column in columns}
-    return NewTable(x, kinds, table[wanted].reset_index(drop=True), usable, [*unknown, *oddities(x, columns)])
+    return NewTable(
+        identifiers=table[wanted].reset_index(drop=True),
+        usable=usable,
+        odd=[*unknown, *oddities(x, columns)],
+        x=x,
+        kinds=kinds,
+    )
 
 
 def _features(
