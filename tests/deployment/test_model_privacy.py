@@ -16,7 +16,7 @@ from medfit.train import train
 
 WARD, PATIENT = "nevesdraw"[::-1], "rellumqz"[::-1]  # backwards, as this file may be in the diff that is logged
 AGE = 40_000 + 711.8125
-SECRETS = re.compile(f"(?i){WARD}|{PATIENT}|40711".encode() + b"|" + re.escape(struct.pack("<d", AGE)))
+SECRETS = re.compile(f"(?i){WARD}|{PATIENT}|40711[.]8".encode() + b"|" + re.escape(struct.pack("<d", AGE)))
 
 
 @pytest.fixture
