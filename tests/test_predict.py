@@ -1,80 +1,84 @@
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from sklearn.datasets import load_breast_cancer
 
-from fake_images import write_flat
-from image_packages import IMAGES, MASKS
 from medfit.__main__ import main
-from medfit.deployment import logged
-from medfit.errors import UserError
-from medfit.tracking.store import Store
 from medfit.train import train
-
-RNG = np.random.default_rng(0)
-
-
-def run_id(client):
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    return client.search_logged_models(ids)[0].source_run_id
 
 
 @pytest.fixture
-def scans(tmp_path):
-    for number in range(16):
-        mask = np.zeros((16, 16), np.uint8)
-        mask[4:12, number % 6 : 8] = 1
-        write_flat(
-            tmp_path / "scans" / "images" / f"{number}.png", mask * 100 + RNG.integers(0, 60, (16, 16)).astype(np.uint8)
-        )
-        write_flat(tmp_path / "scans" / "masks" / f"{number}.png", mask)
-    return tmp_path / "scans"
+def rows():
+    """The default experiment's rows, with identifiers."""
+    x = load_breast_cancer(as_frame=True).data.head(20)
+    x.insert(0, "mrn", [f"{row:04}" for row in range(len(x))])
+    return x
 
 
-def test_masks_are_predicted_into_a_folder_of_their_own(compose, client, output_dir, scans, tmp_path, capsys):
-    lines = ["dataset=image_masks", f"dataset.images={scans / 'images'}", f"dataset.masks={scans / 'masks'}"]
-    train(compose(*lines, "dataset.classes=[background,liver]", "regime=smoke", "tracking.models=true", *MASKS))
-    run, out, own = run_id(client), tmp_path / "out", f"output_dir={output_dir}"
-    stored = pd.read_csv(client.download_artifacts(run, "predictions/val.csv", str(tmp_path)))
-    asked = ["predict", run, f"data={scans / 'images'}", own]
+@pytest.fixture
+def predict(compose, client, output_dir, capsys):
+    """Predicts with a finished model; returns the exit status and what was told."""
+    train(compose("model=linear", "regime=smoke", "tracking.models=true"))
+    run = client.search_runs([one.experiment_id for one in client.search_experiments()])[0].info.run_id
     capsys.readouterr()
-    assert main([*asked, f"out={out}"]) == 0
-    assert "16 rows of predictions in" in (said := capsys.readouterr().out) and "16/16" in said
-    table = pd.read_csv(out / "predictions.csv")
-    assert sorted(path.name for path in out.glob("*.png")) == sorted(table["mask"])
-    counts = [int((np.asarray(Image.open(out / name)) == 1).sum()) for name in table["mask"]]
-    assert counts == table["pixels/liver"].tolist() and set(stored["predicted/liver"]) <= set(counts)
-    for place, told in (
-        (out, "holds files; give another, or empty it"),
-        (scans / "images" / "out", "lies in predict.data"),
-        (out / "predictions.csv", "is a file; the model predicts masks"),
-        (tmp_path / "no" / "where", "there is no folder"),
+
+    def told(*arguments, model=run):
+        status = main(["predict", model, *arguments, f"output_dir={output_dir}"])
+        said = capsys.readouterr()
+        return status, said.err if status else said.out
+
+    return told
+
+
+def test_one_patient_and_one_class_are_enough(predict, rows, tmp_path):
+    new, out = tmp_path / "new.csv", tmp_path / "p.csv"
+    rows.head(1).assign(target="another word").to_csv(new, index=False)
+    assert predict(f"data={new}", f"out={out}", "id=[mrn,target]") == (0, f"1 rows of predictions in {out}\n")
+    (one,) = pd.read_csv(out, dtype=str).to_dict("records")
+    assert (one["row"], one["mrn"], one["target"]) == ("1", "0000", "another word")
+    rows.to_csv(new, index=False)
+    assert predict(f"data={new}", f"out={out}")[0] == 0  # replaces what was there
+    many = pd.read_csv(out)
+    assert len(many) == 20
+    assert many["probability/malignant"][0] == pytest.approx(float(one["probability/malignant"]), abs=1e-6)
+
+
+def test_what_cannot_be_predicted_is_told_in_a_line(predict, rows, tmp_path):
+    good = tmp_path / "good.csv"
+    rows.to_csv(good, index=False)
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "header.csv").write_text(good.read_text().splitlines()[0])
+    (tmp_path / "image.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (tmp_path / "broken.parquet").write_text("PAR1")
+    (tmp_path / "broken.xlsx").write_text("PK")
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG")
+    (tmp_path / "twice.csv").write_text("mean radius,mean radius\n1,2\n")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    for data, told in {
+        "empty.csv": "is empty",
+        "header.csv": "has a header but no rows",
+        "image.csv": "is not utf-8 text",
+        "broken.parquet": "is not a whole Parquet file",
+        "broken.xlsx": "is not a whole Excel file",
+        "photo.png": "has none of the endings .csv, .tsv",
+        "none.csv": "there is no file",
+        ".": "there is no file",
+        "twice.csv": "has two columns named 'mean radius'",
+        "other.csv": "there is no column 'mean radius', 'mean texture'",
+    }.items():
+        status, line = predict(f"data={tmp_path / data}", f"out={tmp_path / 'p.csv'}")
+        assert (status, line.count("\n")) == (2, 1), data
+        assert line.startswith("medfit: predict.data: ") and told in line, (data, line)
+        assert not (tmp_path / "p.csv").exists()
+    for arguments, told in (
+        (["id=ward"], "predict.id: there is no column 'ward'"),
+        ([f"out={tmp_path / 'none' / 'p.csv'}"], f"predict.out: there is no folder '{tmp_path / 'none'}'"),
+        ([f"out={tmp_path}"], f"predict.out: cannot write to '{tmp_path}'"),
     ):
-        assert main([*asked, f"out={place}"]) == 2
-        assert told in capsys.readouterr().err
-    assert main(["register", run, "name=livers", own]) == 0
-    assert "predicted: segmentation (background, liver)" in client.get_model_version("livers", 1).description
-    capsys.readouterr()
-    assert main(["serve", run, own]) == 2
-    assert "takes no rows of a table; medfit predict applies it to files" in capsys.readouterr().err
+        status, line = predict(f"data={good}", f"out={tmp_path / 'p.csv'}", *arguments)
+        assert (status, line.count("\n")) == (2, 1) and line.startswith(f"medfit: {told}"), line
 
 
-def test_classes_of_images_are_predicted_into_a_table(compose, client, output_dir, scans, tmp_path):
-    for number in range(16):
-        folder = scans / "classes" / "ab"[number % 2]
-        write_flat(folder / f"{number}.png", RNG.integers(0, 99 + 100 * (number % 2), (16, 16)).astype(np.uint8))
-    root = f"dataset.root={scans / 'classes'}"
-    train(compose("dataset=image_classes", root, "regime=smoke", "tracking.models=true", *IMAGES))
-    run, out = run_id(client), tmp_path / "p.csv"
-    assert main(["predict", run, f"data={scans / 'classes'}", f"out={out}", f"output_dir={output_dir}"]) == 0
-    table = pd.read_csv(out)
-    stored = pd.read_csv(client.download_artifacts(run, "predictions/val.csv", str(tmp_path)))
-    assert list(table)[:2] == ["row", "file"] and len(table) == 16
-    assert stored["pred/b"].round(5).isin(table["probability/b"].round(5)).all()
-
-
-def test_a_generator_predicts_nothing(compose, client):
-    experiment = client.create_experiment("gan")
-    run = client.create_run(experiment, tags={"kind": "run", "task.targets": "generation"})
-    with pytest.raises(UserError, match="learnt generation, which predicts nothing of a sample; see medfit sample"):
-        logged.load(Store(compose()), run.info.run_id, "predict.model")
+@pytest.mark.parametrize("model", ["models:/none@champion", "models:/none/1", "models:/none", "models:/", "runs:/a/b"])
+def test_an_address_of_no_model_is_told_in_a_line(predict, model):
+    status, line = predict("data=x.csv", model=model)
+    assert status == 2 and line.startswith(f"medfit: predict.model: no model is registered as {model}; medfit ui")

@@ -2,11 +2,15 @@ import re
 import shlex
 import shutil
 import sys
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+from sklearn.datasets import load_breast_cancer
 
+import medfit
 import medfit.models
-from medfit.__main__ import expand, main
+from medfit.__main__ import COMMANDS, _named, expand, main
 from medfit.config import folders
 from medfit.config.compose import _compose, _spelled_out
 from medfit.errors import UserError
@@ -81,10 +85,15 @@ CONTEXTS = [  # what a line may be added to
 def typed_lines():
     """Yields the overrides of each line in the README's tables and blocks, as a shell hands them to medfit."""
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
-    for code in [*inline, *re.findall(r"^(?:make|medfit) (?:train|sweep|evaluate|report)\b.*$", README, re.MULTILINE)]:
+    blocks = re.findall(r"^(?:make|medfit) (?:train|sweep|evaluate|report|predict)\b.*$", README, re.MULTILINE)
+    for code in [*inline, *blocks]:
         words = shlex.split(code, comments=True)
+        command = words[1] if words[:1] in (["make"], ["medfit"]) and words[1:2] and words[1] in COMMANDS else None
         if words[:1] == ["make"]:
             words = [part for word in words if word.startswith("ARGS=") for part in shlex.split(word[5:])]
+        elif words[:1] == ["medfit"]:
+            words = words[2:] if command else []  # of a command that there is
+        words = _named(command, words) if command else words
         lines = [word for word in words if re.match(r"\+?[a-z_/]+(\.\w+)*=", word) and "<" not in word]
         if lines and "model=gru" not in lines:
             yield lines
@@ -103,3 +112,32 @@ def composes(context, lines):
 def test_a_line_of_the_readme_is_read_as_it_stands(lines):
     for combination in expand(lines):
         assert any(composes(context, combination) for context in CONTEXTS)
+
+
+def written(section):
+    """What the README's table of a section says to write, the first line of each row."""
+    table = re.search(rf"## {section}\n(.*?)\n## ", README, re.DOTALL)[1]
+    return re.findall(r"^\| [^|`]+ \| `([^`]+)`", table, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_lines_of_use_it_run_as_they_stand(compose, client, output_dir, tmp_path, monkeypatch, capsys):
+    train(compose("model=linear", "regime=smoke", "tracking.models=true"))
+    run = client.search_runs([e.experiment_id for e in client.search_experiments()])[0].info.run_id
+    monkeypatch.chdir(tmp_path)
+    rows = load_breast_cancer(as_frame=True).data.head(5)
+    rows.assign(patient_id=[f"0{row}" for row in range(5)]).to_csv("new_patients.csv", index=False)
+    first = re.search(r"## Use it\n\n```\nmake predict ARGS=\"(.*)\"", README)[1]
+    lines = [f"medfit predict {first}", *written("Use it")]
+    own = [line for line in lines if line.startswith(("medfit register", "medfit predict"))]
+    own = [line for line in own if "new_patients.csv" in line or "register" in line]
+    assert len(own) >= 3
+    for line in own:
+        words = shlex.split(line.replace("<run id>", run).replace("<evaluation id>", run))
+        assert main([*words[1:], f"output_dir={output_dir}"]) == 0, line
+    told = pd.read_csv("predictions.csv")
+    assert len(told) == 5 and told["probability/malignant"].between(0, 1).all()
+    (call,) = (line for line in lines if line.startswith("medfit.load_model"))
+    models = SimpleNamespace(load_model=lambda address: medfit.load_model(address, f"output_dir={output_dir}"))
+    again = eval(call.replace("<run id>", run), {"medfit": models})
+    assert again["probability/malignant"].tolist() == pytest.approx(told["probability/malignant"].tolist())

@@ -36,11 +36,14 @@ def test_a_card_says_what_is_known_and_asks_for_what_is_not(compose, client, tra
     register(compose(f"register.model={trained}", "register.name=masses"))
     text = client.get_model_version("masses", 1).description
     heads = [line[3:] for line in text.splitlines() if line.startswith("## ")]
-    assert heads == ["Purpose", "Data", "Performance", "Limits", "Software", "Licence"]
+    assert heads == ["Purpose", "Data", "Patients", "Performance", "Limits", "Software", "Licence"]
     assert "*To be written by the authors" in text and "**No test patient was scored.**" in text
     run = client.get_run(trained)
     assert f"| val/auroc | {run.data.metrics['val/auroc']:.3f}".replace("0.", ".") in text.replace("0.", ".")
-    assert "- test: 114 samples of 114 patients" in text and "30 inputs; predicted: binary (malignant)" in text
+    assert "- test: 114 patients; malignant: 42; not malignant: 72" in text and "- left out: none" in text
+    assert "- 30 inputs: mean radius" in text and "- predicted: binary (malignant)" in text
+    assert "- The model decides, by validation patients: malignant at ." in text.replace("0.", ".")
+    assert "- The model gives probabilities as they are and recalibrated on validation patients." in text
     register(compose(f"register.model={trained}", "register.name=masses", "register.purpose='To test.'"))
     assert "To test." in client.get_model_version("masses", 2).description
 

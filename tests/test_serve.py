@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 import time
 import urllib.error
@@ -11,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer
 
+import asgi
 import medfit
 from medfit.__main__ import main
 from medfit.deployment.served import Served
+from medfit.serve import application
 from medfit.train import train
 from mlflow_server import free_port
 
@@ -95,25 +98,69 @@ def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, 
     assert "987654" not in (tmp_path / "log.txt").read_text()
 
 
-@pytest.mark.slow
-def test_malformed_requests_never_break_the_server(address, rows):
-    values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+@pytest.fixture
+def app(trained, output_dir, tmp_path):
+    """The server's application, without its process."""
+    files = next((output_dir / "artifacts").rglob("MLmodel")).parent
+    return application(shutil.copytree(files, tmp_path / "served"))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.dictionaries(st.sampled_from([*NAMES, "other"]), values), st.sampled_from(["records", "split", "inputs"]))
-    def tried(row, form):
+
+SECRET = "4711.8150"
+
+
+@pytest.mark.slow
+def test_malformed_requests_never_break_the_server(app, rows, capfd, caplog):
+    words = st.text(max_size=8).map(lambda word: word + SECRET)
+    plain = st.none() | st.booleans() | st.integers() | st.floats() | words | st.just(10**400) | st.just(float(SECRET))
+    values = plain | st.lists(plain, max_size=3) | st.dictionaries(st.text(max_size=3), plain, max_size=2)
+    forms = ["records", "split", "inputs", "instances", "csv", "other", "cut", "bare"]
+
+    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.dictionaries(st.sampled_from([*NAMES, "other"]), values),
+        st.sampled_from(forms),
+        st.sampled_from(["text/csv", "application/json", "application/vnd.apache.parquet", "x", "text/csv; charset=x"]),
+    )
+    def tried(row, form, kind):
         whole = {**rows.iloc[0].to_dict(), **row}
         content = {
             "records": {"dataframe_records": [whole]},
             "split": {"dataframe_split": {"columns": list(whole), "data": [list(whole.values())]}},
             "inputs": {"inputs": row},
-        }[form]
-        status, text = ask(address, json.dumps(content))
-        assert status == 200 or 400 <= status < 500, text
-        assert "Traceback" not in text
+            "instances": {"instances": [row, 1]},
+            "other": {"dataframe_split": {"columns": 1, "data": list(whole.values())}, **row},
+            "bare": row,
+        }.get(form)
+        body = json.dumps(content).encode()
+        if form in ("csv", "cut"):
+            body = pd.DataFrame([whole]).to_csv(index=False).encode()[: None if form == "csv" else -9]
+        status, told = asgi.ask(app, body, kind)
+        assert status == 200 or 400 <= status < 500, told
+        if status != 200:
+            line = json.loads(told)["message"]
+            assert "Traceback" not in line and "\n" not in line and SECRET.rstrip("0") not in line
 
     tried()
-    assert ask(address, rows.head(1).to_csv(index=False), "text/csv")[0] == 200
+    whole = capfd.readouterr()
+    assert SECRET.rstrip("0") not in whole.out + whole.err + caplog.text and "Traceback" not in whole.err
+    assert asgi.ask(app, rows.head(1).to_csv(index=False).encode(), "text/csv")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ({"mean texture": [1]}, "predict.data: column 'mean texture' holds lists or mappings, not numbers or words"),
+        (
+            {"mean texture": "queen"},
+            "predict.data: 1 cells of column 'mean texture' are not numeric (first in data row 1)",
+        ),
+        ({"mean texture": float("inf")}, "predict.data: 1 cells of column 'mean texture' are infinite or beyond 1e+30"),
+    ],
+)
+def test_a_bad_field_is_named(app, rows, content, line):
+    body = json.dumps({"dataframe_records": [{**rows.iloc[0].to_dict(), **content}]})
+    status, told = asgi.ask(app, body.encode(), "application/json")
+    assert status == 400 and json.loads(told)["message"].startswith(line)
 
 
 def test_what_mlflow_loads_predicts_as_the_model(trained, output_dir, rows):

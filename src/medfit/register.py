@@ -47,9 +47,9 @@ def register(cfg: DictConfig) -> tuple[str, int]:
 
     store = Store(cfg)
     model_id = logged.model_id(store, asked.model, "register.model")
-    about = logged.load(store, f"models:/{model_id}", "register.model").about
-    card = model_card.card(store, about, asked.name, asked.purpose)
-    return asked.name, _version(store, model_id, about["run_id"], asked, card)
+    model = logged.load(store, f"models:/{model_id}", "register.model")
+    card = model_card.card(store, model.about, model.decisions, asked.name, asked.purpose)
+    return asked.name, _version(store, model_id, model.about["run_id"], asked, card)
 
 
 def _version(store: Store, model_id: str, run_id: str, asked: Register, card: str) -> int:

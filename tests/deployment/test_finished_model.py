@@ -1,5 +1,7 @@
 import json
 import shutil
+import struct
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from medfit.deployment import finished_model
 from medfit.deployment.finished_model import ABOUT, WEIGHTS, FinishedModel
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
@@ -156,10 +159,35 @@ def test_identifiers_may_not_have_the_name_of_a_prediction(packaged):
     assert next(iter(model.predict(table.assign(no="1"), ["no"]))) == "no"
 
 
-def test_no_patients_value_is_in_the_files(packaged, tmp_path):
-    packaged("preprocessing.scaling=none", "preprocessing.missing=constant")
-    for file in (tmp_path / "model").rglob("*"):
-        assert file.is_dir() or (b"987654" not in file.read_bytes() and str(tmp_path).encode() not in file.read_bytes())
+def held(folder):
+    """All bytes of a model's files, and of those within them."""
+    for file in folder.rglob("*"):
+        if zipfile.is_zipfile(file):
+            yield from map(zipfile.ZipFile(file).read, zipfile.ZipFile(file).namelist())
+        elif file.is_file():
+            yield file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["preprocessing.scaling=standard", "preprocessing.missing_indicator=true"], None),
+        (["preprocessing.scaling=robust", "preprocessing.pca=2"], None),
+        (["preprocessing.scaling=none", "preprocessing.missing=constant"], None),
+        (["preprocessing.scaling=min_max"], "the least and the greatest value"),
+        (["preprocessing.scaling=quantile"], "all values, sorted"),
+        (["preprocessing.scaling=none", "preprocessing.missing=knn"], "all training rows"),
+    ],
+    ids=lambda options: options[0].split("=")[1] if isinstance(options, list) else "",
+)
+def test_no_patients_value_is_in_the_files_but_where_it_is_told(packaged, tmp_path, options, told):
+    model, *_ = packaged(*options)
+    whole = b"".join(held(tmp_path / "model"))
+    assert str(tmp_path).encode() not in whole
+    assert any(value in whole for value in (b"987654", struct.pack("<d", SECRET), struct.pack("<f", SECRET))) is (
+        told is not None
+    )
+    assert [told in line for line in model.about["expected"]["holds"]] == ([] if told is None else [True])
 
 
 def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
@@ -175,9 +203,11 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
             FinishedModel.load(broken, "it")
         return str(error.value)
 
-    def rewrite(folder, **changes):
-        about = json.loads((folder / ABOUT).read_text())
-        (folder / ABOUT).write_text(json.dumps(about | changes))
+    def rewrite(folder, sealed=False, **changes):
+        about = json.loads((folder / ABOUT).read_text()) | changes
+        checksum = about.pop("checksum")
+        about["checksum"] = finished_model._checksum(about) if sealed else checksum
+        (folder / ABOUT).write_text(json.dumps(about))
 
     assert refusal(lambda folder: (folder / WEIGHTS).unlink()) == f"it: its file {WEIGHTS} is missing"
     assert (
@@ -186,9 +216,25 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
     )
     assert refusal(lambda folder: (folder / ABOUT).write_text("{")).startswith("it: holds no finished model of medfit")
     assert refusal(lambda folder: (folder / ABOUT).unlink()).startswith("it: holds no finished model of medfit")
-    assert refusal(lambda folder: rewrite(folder, format=2)).startswith("it: is of format 2, but medfit")
-    wrong = refusal(lambda folder: rewrite(folder, input_shape=[1]))
+    for content in ("[]", "1", '"model"', "{}", ""):
+        told = refusal(lambda folder, content=content: (folder / ABOUT).write_text(content))
+        assert told.startswith("it: holds no finished model of medfit")
+    for number in (0, 2):
+        told = refusal(lambda folder, number=number: rewrite(folder, format=number))
+        assert told.startswith(f"it: is of format {number}, but medfit")
+    assert refusal(lambda folder: rewrite(folder, decisions={})) == f"it: its file {ABOUT} is not as it was written"
+    assert refusal(lambda folder: rewrite(folder, files={})) == f"it: its file {ABOUT} is not as it was written"
+    wrong = refusal(lambda folder: rewrite(folder, sealed=True, input_shape=[1]))
     assert wrong == "it: its weights do not fit the network that this medfit builds"
+
+
+def test_a_model_of_another_version_is_told(packaged, tmp_path, capsys, monkeypatch):
+    packaged()
+    assert "Warning" not in capsys.readouterr().out
+    monkeypatch.setattr(finished_model, "VERSION", "0.0.9")
+    FinishedModel.load(tmp_path / "model", "it")
+    told = capsys.readouterr().out
+    assert told.startswith("Warning: it: was made by medfit ") and "this is 0.0.9" in told and told.count("\n") == 1
 
 
 def test_packing_leaves_random_numbers_and_the_trained_network_alone(packaged):

@@ -1,5 +1,7 @@
+import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from sklearn.datasets import load_breast_cancer
 
 import medfit
@@ -7,6 +9,7 @@ from medfit.__main__ import main
 from medfit.deployment import logged
 from medfit.errors import UserError
 from medfit.sweep import sweep
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 from medfit.train import train
 
@@ -98,6 +101,55 @@ def test_what_is_no_finished_model_is_told_in_a_line(compose, client, output_dir
         assert main(["predict", *arguments, f"output_dir={output_dir}"]) == 2
         error = capsys.readouterr().err
         assert told in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "tags", "lines", "why"),
+    [
+        ("run", "FAILED", {}, [], "(run, failed) has no finished model; a training that came to its end has one"),
+        ("trial", "KILLED", {}, [], "a training that came to its end has one"),
+        ("trial", "FINISHED", {}, [], "of a sweep's trials the best alone has one, when the sweep has ended"),
+        ("sweep", "FINISHED", {}, [], "(sweep, finished) has no finished model; take one of its trainings"),
+        ("evaluation", "FINISHED", {}, [], "take one of its trainings: medfit ui shows their ids"),
+        ("run", "FINISHED", {}, ["tracking.models=false"], "it was trained with tracking.models=false, or before"),
+        ("seed", "FINISHED", {"no_model": "column 'name' holds names"}, [], "; column 'name' holds names"),
+        (
+            "run",
+            "FINISHED",
+            {},
+            ["dataset=pneumonia_mnist", "model=gan", "tracking.models=true"],
+            "what task=adversarial learns of image data is no prediction that is kept",
+        ),
+    ],
+)
+def test_a_run_without_a_model_says_why(compose, output_dir, kind, status, tags, lines, why):
+    cfg = compose(*lines)
+    store = Store(cfg)
+    run = create_run(store, "why", "a run", {"kind": kind, **tags})
+    run.log_files({"config.yaml": OmegaConf.to_yaml(cfg)})
+    run.end(status)
+    with pytest.raises(UserError) as error:
+        logged.load(store, run.id, "predict.model")
+    assert str(error.value).startswith(f"predict.model: run {run.id} (") and why in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_model_lists_what_single_patients_have(compose, client, output_dir, tmp_path, capsys):
+    names = [f"name{row // 2}" for row in range(80)]  # two rows a patient
+    table = pd.DataFrame({"mrn": np.arange(80) // 2, "name": names, "sex": ["f", "m"] * 40, "ill": [0, 0, 1, 1] * 20})
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    lines = ["dataset=table", f"dataset.path={tmp_path / 'clinic.csv'}", "dataset.target=ill", "dataset.patient=mrn"]
+    train(compose("model=linear", *SMALL, *lines, "dataset.kinds.name=categorical"))
+    assert models(client) == []
+    assert (
+        "Note: no finished model is kept: column 'name' holds names, free text or the like" in capsys.readouterr().out
+    )
+    (run,) = runs(client, "run")
+    assert main(["predict", run.info.run_id, "data=x.csv", f"output_dir={output_dir}"]) == 2
+    assert "has no finished model; column 'name' holds names" in capsys.readouterr().err
+    train(compose("model=linear", *SMALL, *lines, "dataset.exclude=[name]", "preprocessing.missing=knn"))
+    assert len(models(client)) == 1
+    assert "hold the numeric columns of all training rows (preprocessing.missing=knn)" in capsys.readouterr().out
 
 
 def test_a_model_loads_by_a_python_call_from_a_folder_and_from_the_store(compose, client, output_dir, tmp_path, rows):

@@ -57,6 +57,82 @@ def test_rows_of_a_frame_give_the_same(training, file):
     pd.testing.assert_frame_equal(new.identifiers, same.identifiers)
 
 
+WORDS = ["None", "01", "1.50", "A", "ii", "7"]  # each means something else where the others are not beside it
+
+
+@pytest.fixture
+def of_words(compose, tmp_path):
+    """What a finished model knows of a table with a column of such words, and of one whose levels are numbers."""
+    path = tmp_path / "words.csv"
+    rows = [f"{WORDS[i % 6]},{i % 3},{20 + i},{i % 2}" for i in range(60)]
+    path.write_text("word,code,age,ill\n" + "\n".join(rows))
+    kinds = ["dataset.kinds.code=categorical", "dataset.kinds.word=categorical"]
+    cfg = compose("dataset=table", f"dataset.path={path}", "dataset.target=ill", *kinds)
+    return new_tables.describe(load_dataset(cfg), np.arange(60), cfg)
+
+
+def as_read(rows, about, tmp_path, ending):
+    if ending == "frame":
+        return new_tables.read(rows, about, None).x
+    path = tmp_path / f"rows.{ending}"
+    {"csv": rows.to_csv, "parquet": rows.to_parquet, "xlsx": rows.to_excel}[ending](path, index=False)
+    return new_tables.read(path, about, None).x
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx", "frame"])
+def test_a_row_alone_says_what_it_says_among_others(of_words, tmp_path, ending):
+    rows = pd.DataFrame({"word": [*WORDS, "NA"], "code": ["0", "1", "2", "None", "", "NA", "1.0"], "age": 30})
+    whole = as_read(rows, of_words, tmp_path, ending)
+    assert whole["word"].tolist()[:6] == WORDS and pd.isna(whole["word"][6])
+    assert whole["code"].fillna("-").tolist() == ["0", "1", "2", "-", "-", "-", "1"]
+    alone = [as_read(rows.iloc[[row]], of_words, tmp_path, ending) for row in range(len(rows))]
+    pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), whole)
+
+
+def test_a_level_is_known_by_its_number_if_no_other_is_that_number(of_words):
+    words = pd.DataFrame({"word": [1, 1.5, 7.0, "2"], "code": ["0.0", 1, True, "x"], "age": 30})
+    read = new_tables.read(words, of_words, None)
+    assert read.x["word"].tolist() == ["01", "1.50", "7", "2"]
+    assert [(one.column, one.rows.tolist()) for one in read.odd] == [
+        ("word", [False, False, False, True]),
+        ("code", [False, False, True, True]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"age": ["inf"]}, "predict.data: 1 cells of column 'age' are infinite or beyond 1e+30 (first in data row 1)"),
+        ({"age": [10**400]}, "predict.data: 1 cells of column 'age' are"),
+        ({"age": [[4711]]}, "predict.data: column 'age' holds lists or mappings, not numbers or words"),
+        ({"word": [{"a": 4711}]}, "predict.data: column 'word' holds lists or mappings, not numbers or words"),
+    ],
+)
+def test_cells_that_no_network_takes_are_refused_without_their_values(of_words, cells, told):
+    with pytest.raises(UserError) as error:
+        new_tables.read(pd.DataFrame({"word": ["A"], "code": [0], "age": [30]} | cells), of_words, None)
+    assert str(error.value).startswith(told) and "4711" not in str(error.value)
+
+
+def test_two_columns_of_one_name_are_refused(of_words, file):
+    with pytest.raises(UserError, match="^predict.data: there are two columns named 'age'"):
+        new_tables.read(pd.DataFrame([["A", 0, 30, 31]], columns=["word", "code", "age", "age"]), of_words, None)
+    with pytest.raises(UserError, match="^predict.data: '.*' has two columns named 'age'"):
+        new_tables.read(file("word,code,age,age\nA,0,30,31\n"), of_words, None)
+
+
+def test_a_feature_may_be_passed_on_too(training, file):
+    new = new_tables.read(file(NEW), training(), ["mrn", "age"])
+    assert new.identifiers["age"].tolist() == new.x["age"].tolist() == [30.5, 41.0]
+
+
+def test_what_the_preprocessing_keeps_of_patients_is_told(training):
+    assert training()["holds"] == []
+    (knn,) = training("preprocessing.missing=knn")["holds"]
+    (sorted_values,) = training("preprocessing.scaling=quantile")["holds"]
+    assert "all training rows" in knn and "all values, sorted" in sorted_values
+
+
 def test_no_identifier_is_needed_and_others_may_be_given(training, file):
     assert new_tables.read(file("crp;age;sex\n3;41;m\n"), training(), None).identifiers.shape == (1, 0)
     new = new_tables.read(file("ward;no;crp;age;sex\n01;02;3;41;m\n"), training(), ["no", "ward"])

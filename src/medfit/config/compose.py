@@ -156,7 +156,7 @@ def _split_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
         name = typed.value(named[-1])  # of quotes; a name like 2024_05 is no number
         return (None if name in ("", None) else name if isinstance(name, str) else named[-1]), rest
     own_data = any(line.startswith("dataset=") for line in rest)
-    return (None if own_data else DEFAULT_EXPERIMENT), rest
+    return (None if own_data or DEFAULT_EXPERIMENT not in folders.experiments() else DEFAULT_EXPERIMENT), rest
 
 
 def _experiment_file(experiment: str) -> str:

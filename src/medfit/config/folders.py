@@ -6,8 +6,10 @@ from omegaconf import DictConfig
 
 from medfit.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[3]
-CONF = ROOT / "conf"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = (_PACKAGE / "conf").is_dir()  # from a wheel, which holds the configs, and not in a project's folder
+ROOT = Path.cwd() if _INSTALLED else _PACKAGE.parents[1]
+CONF = _PACKAGE / "conf" if _INSTALLED else ROOT / "conf"
 EXPERIMENTS = ROOT / "experiments"
 
 

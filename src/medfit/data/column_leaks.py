@@ -36,6 +36,21 @@ def identifiers(dataset: TableDataset, rows: np.ndarray) -> Iterator[tuple[Any, 
             yield name, line
 
 
+def of_single_patients(dataset: TableDataset, rows: np.ndarray) -> Iterator[str]:
+    """Yields columns of names, free text and the like: half of the patients have a level that no other has.
+
+    Args:
+        dataset: A table.
+        rows: Those that are learnt from.
+    """
+    for name in (column for column in dataset.x if dataset.kinds[column] == "categorical"):
+        held = pd.DataFrame({"level": dataset.x[name].to_numpy()[rows], "patient": dataset.groups[rows]}).dropna()
+        held = held.drop_duplicates()
+        alone = ~held["level"].duplicated(keep=False)
+        if alone.any() and 2 * held["patient"][alone].nunique() >= held["patient"].nunique():
+            yield str(name)
+
+
 def how_numbered(name: Any, values: np.ndarray) -> str | None:
     """Returns what makes numbers look like identifiers; None where they are measurements."""
     if (values % 1).any():

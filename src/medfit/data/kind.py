@@ -44,6 +44,15 @@ class Kind(Generic[D]):
         """
         return iter(())
 
+    def private(self, dataset: D, rows: np.ndarray) -> Iterator[str]:
+        """Yields features that a finished model would have to list by the values of single patients.
+
+        Args:
+            dataset: Of this kind.
+            rows: Those that are learnt from.
+        """
+        return iter(())
+
     def facts(self, dataset: D) -> Iterator[tuple[str, str]]:
         """Yields what ``medfit inspect`` says of the samples, with a heading each; nothing of a single patient."""
         return iter(())

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.data.readers.cells import NONE, numbers_in
+
 MARGIN = 0.5  # of the spread of the middle 98 %, beyond which a number was in no training row, or hardly
 FEWEST = 10  # new rows whose middle value tells whether a unit is another
 
@@ -79,18 +81,34 @@ def _column(values: pd.Series, kind: str, unit: str) -> Column:
     return Column(str(values.name), kind, unit, low=float(low - margin), high=float(high + margin), missing=missing)
 
 
-def as_known(cells: pd.Series, column: Column, fold_case: bool) -> pd.Series:
+def as_known(
+    cells: pd.Series, column: Column, fold_case: bool, decimal: str = ".", thousands: str | None = None
+) -> pd.Series:
     """Returns the cells of a categorical column as the levels that the model knows; others stay as they are.
 
-    A level that is a whole number may come as ``1`` or ``1.0``: files with missing cells hold numbers with fractions.
+    Each cell is read by itself, so that a row alone means what it means among others: ``01``, ``1`` and ``1.0`` are the
+    level ``01``, unless two levels are that number. ``None`` is missing where the levels are numbers or truths, as it
+    was in training; among words it is a value.
 
     Args:
-        cells: As they were read.
+        cells: Without spaces, NaN where missing.
         column: What is expected.
         fold_case: Whether levels that differ by case alone are one.
+        decimal: The decimal mark of numbers in words.
+        thousands: What groups their thousands.
     """
     known = {_plain(level, fold_case): level for level in column.levels}
-    return cells.astype(object).map(lambda cell: known.get(_plain(cell, fold_case), str(cell)), na_action="ignore")
+    of_levels = numbers_in(pd.Series(column.levels, dtype=object))
+    once = of_levels[~of_levels.duplicated(keep=False)].dropna()
+    by_number = {number: column.levels[place] for place, number in once.items()}
+    numbers = numbers_in(cells, decimal, thousands)
+    found = [
+        known.get(_plain(cell, fold_case)) or by_number.get(number) or str(cell)
+        for cell, number in zip(cells, numbers, strict=True)
+    ]
+    words = of_levels.isna() & ~pd.Series(column.levels, dtype=object).str.lower().isin(("true", "false"))
+    missing = cells.isna() | (cells.eq(NONE) & (not words.any()))
+    return pd.Series(found, index=cells.index, dtype=object).mask(missing, np.nan)
 
 
 def _plain(cell: Any, fold_case: bool) -> str:

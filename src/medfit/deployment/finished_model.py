@@ -27,6 +27,7 @@ from medfit.errors import UserError, in_memory
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
+from medfit.terminal.console import say
 from medfit.training.parts import make_task
 from medfit.version import VERSION
 
@@ -168,8 +169,14 @@ class FinishedModel:
         files = {
             path.relative_to(folder).as_posix(): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
         }
-        about = {"format": FORMAT, "medfit": VERSION, **self.about, "decisions": self.decisions.values()}
-        (folder / ABOUT).write_text(json.dumps({**about, "files": files}, indent=1))
+        about = {
+            "format": FORMAT,
+            "medfit": VERSION,
+            **self.about,
+            "decisions": self.decisions.values(),
+            "files": files,
+        }
+        (folder / ABOUT).write_text(json.dumps({**about, "checksum": _checksum(about)}, indent=1))
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
@@ -230,12 +237,17 @@ def _about(folder: Path, name: str) -> dict[str, Any]:
     """Returns what a folder's file says of the model, having made sure that all files are as they were written."""
     try:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-        written, files = about.pop("format"), about.pop("files")
-    except (OSError, ValueError, KeyError) as error:
+        checksum, written = about.pop("checksum", None), about["format"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing or broken)") from error
     if written != FORMAT:
         raise UserError(f"{name}: is of format {written}, but medfit {VERSION} reads format {FORMAT}; train again")
-    for file, digest in files.items():
+    if checksum != _checksum(about):
+        raise UserError(f"{name}: its file {ABOUT} is not as it was written")
+    if about["medfit"] != VERSION:
+        say(f"Warning: {name}: was made by medfit {about['medfit']}; this is {VERSION}, whose networks may differ.")
+    del about["format"]
+    for file, digest in about.pop("files").items():
         if not (folder / file).is_file():
             raise UserError(f"{name}: its file {file} is missing")
         if _digest(folder / file) != digest:
@@ -246,6 +258,11 @@ def _about(folder: Path, name: str) -> dict[str, Any]:
 def _shape(shape: Any) -> Any:
     """Returns a shape as JSON gives it back, or those of several inputs by name."""
     return {key: tuple(sizes) for key, sizes in shape.items()} if isinstance(shape, dict) else tuple(shape)
+
+
+def _checksum(about: Mapping[str, Any]) -> str:
+    """Returns a digest of plain values."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _like(task: Task, weights: Mapping[str, Tensor]) -> Task:

@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from medfit.config.stored import read_config
 from medfit.deployment.finished_model import ABOUT, FinishedModel
-from medfit.deployment.packing import packed
+from medfit.deployment.packing import packed, withheld
 from medfit.errors import UserError
 from medfit.evidence.targets.known import TARGETS
+from medfit.terminal.console import say
 from medfit.tracking import recording
 from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run
@@ -23,7 +25,9 @@ from medfit.training.parts import Parts
 if TYPE_CHECKING:
     import mlflow.entities
 
+TRAININGS = ("run", "trial", "seed")
 MODEL_ID = re.compile("m-[0-9a-f]{32}")
+WITHHELD = "no_model"  # the tag that tells why a training that could have kept its model has not
 NAME = "medfit"  # of a run's model in MLflow's list
 
 
@@ -42,6 +46,11 @@ def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFram
     model = packed(cfg, parts, tables, run.id, hide)
     if model is not None:
         run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
+        for held in model.about["expected"].get("holds", ()):
+            say(f"Note: the files of this finished model hold {held}; guard them as you guard the data.")
+    elif reason := withheld(parts):
+        run.set_tag(WITHHELD, reason)
+        say(f"Note: no finished model is kept: {reason}.")
 
 
 def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
@@ -115,17 +124,29 @@ def _of_run(store: Store, run_id: str, where: str) -> str:
     run = store.find(run_id, where)
     found = model_of(store, run)
     if found is None:
-        targets = run.data.tags.get("task.targets", "")
-        if targets in TARGETS and TARGETS[targets].predictor is None:
-            raise UserError(
-                f"{where}: run {run_id} learnt {targets}, which predicts nothing of a sample; see medfit sample"
-            )
-        kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
-        raise UserError(
-            f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
-            "and a sweep's best trial"
-        )
+        told = f"{run.data.tags.get('kind', 'run')}, {run.info.status.lower()}"
+        raise UserError(f"{where}: run {run_id} ({told}) has no finished model; {_why(store, run)}")
     return found
+
+
+def _why(store: Store, run: "mlflow.entities.Run") -> str:
+    """Returns why a run has no model, and what to do about it."""
+    kind, targets = run.data.tags.get("kind", "run"), run.data.tags.get("task.targets", "")
+    if targets in TARGETS and TARGETS[targets].predictor is None:
+        return f"it learnt {targets}, which predicts nothing of a sample; see medfit sample"
+    if reason := run.data.tags.get(WITHHELD):
+        return reason
+    if kind not in TRAININGS:
+        return "take one of its trainings: medfit ui shows their ids"
+    if run.info.status != "FINISHED":
+        return "a training that came to its end has one"
+    if kind == "trial":
+        return "of a sweep's trials the best alone has one, when the sweep has ended"
+    with TemporaryDirectory() as folder:
+        cfg = read_config(store.artifact(run.info.run_id, "config.yaml", folder, "run").read_text())
+    if not OmegaConf.select(cfg, "tracking.models", default=False):
+        return "it was trained with tracking.models=false, or before there were finished models; train again"
+    return f"nothing reads new samples for preprocessing={cfg.choices.preprocessing}"
 
 
 def fetch(store: Store, address: str, folder: Path, where: str) -> Path:

@@ -11,8 +11,8 @@ import pandas as pd
 from medfit.data.dataset import TableDataset, TableRows
 from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
-from medfit.data.readers.cells import cleaned
-from medfit.data.readers.files import read_table
+from medfit.data.readers.cells import as_words, cleaned
+from medfit.data.readers.files import first_row, read_table
 from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, oddities
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
@@ -20,7 +20,19 @@ from medfit.errors import UserError, renamed
 READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")
 CLEANING = ("decimal", "thousands", "missing_values", "missing_in", "missing_words")
 PATH = "dataset.path"  # under which the reader tells what is wrong with a file
-DEFAULTS = {"encoding": "utf-8", "decimal": ".", "missing_values": ("?",)}  # of data sets that are read by no settings
+DEFAULTS = {  # of data sets that are read by no settings
+    "encoding": "utf-8",
+    "decimal": ".",
+    "missing_values": ("?",),
+    "parse": {},
+}
+HOLDS = {  # settings: what the preprocessing keeps of single patients
+    ("missing", "knn"): "the numeric columns of all training rows (preprocessing.missing=knn)",
+    ("scaling", "min_max"): "the least and the greatest value of each numeric column (preprocessing.scaling=min_max)",
+    ("scaling", "quantile"): "quantiles of each numeric column, up to 1,000: of fewer rows, all values, sorted "
+    "(preprocessing.scaling=quantile)",
+}
+LARGEST = 1e30  # beyond, what is made of a number is no number that a network takes
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, An
         "columns": expected(dataset.x.iloc[train], dataset.kinds, dataset.units),
         "reading": {**DEFAULTS, **reading},
         "drop_missing": settings["preprocessing"].get("missing") == "drop",
+        "holds": [words for (key, choice), words in HOLDS.items() if settings["preprocessing"].get(key) == choice],
     }
 
 
@@ -81,12 +94,14 @@ def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Seq
         renamed("dataset.", "predict.data, read as the training data: dataset."),
         renamed(f"{PATH}: ", "predict.data: "),
     ):
-        table = _table(source, reading, wanted)
+        features = {column.name for column in columns}
+        own = [name for name in wanted if name not in features]
+        table = _table(source, reading, [*own, *_as_written(columns, reading)])
         if identifiers is None:
             wanted = [name for name in wanted if name in table]
         if lacking := [name for name in wanted if name not in table]:
             raise UserError(f"predict.id: there is no column '{lacking[0]}'")
-        rows, unknown = _features(table.drop(columns=wanted), columns, reading)
+        rows, unknown = _features(table.drop(columns=[name for name in own if name in table]), columns, reading)
     x = pd.DataFrame({column.name: _cells(rows[column.name], column, reading) for column in columns})
     usable = x.notna().all(axis=1).to_numpy() if about["drop_missing"] else np.ones(len(x), dtype=bool)
     kinds = {column.name: column.kind for column in columns}
@@ -105,7 +120,7 @@ def _features(
     """Returns rows with all features, and what of their spelling the model does not know."""
     names = [column.name for column in columns]
     unknown: list[Oddity] = []
-    ways = reading.get("parse", {})
+    ways = reading["parse"]
     words = [name for name in ways if name in rows and not pd.api.types.is_numeric_dtype(rows[name])]
     rows, units = parsed(rows, {name: ways[name] for name in words}, reading["decimal"], reading.get("thousands"))
     _check_units(units, columns)
@@ -140,6 +155,11 @@ def _made_up(column: Column) -> list[Any]:
     return [column.low, column.high] if column.kind == "boolean" else [(column.low + column.high) / 2] * 2
 
 
+def _as_written(columns: Sequence[Column], reading: Mapping[str, Any]) -> list[str]:
+    """Returns the columns of words: what a cell of theirs means must not hang on the other rows that came with it."""
+    return [column.name for column in columns if column.kind == "categorical" and column.name not in reading["parse"]]
+
+
 def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Sequence[str]) -> pd.DataFrame:
     if isinstance(source, Path):
         settings = {key: reading[key] for key in READING if key in reading}
@@ -149,6 +169,7 @@ def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Seque
     if len(source) == 0:
         raise UserError(f"{PATH}: there are no rows")
     table = source.rename(columns=str).reset_index(drop=True)
+    _check_frame(table)
     own = table[[name for name in words if name in table]]
     rest = cleaned(table.drop(columns=own.columns), **{key: reading[key] for key in CLEANING if key in reading})
     return pd.concat([own, rest], axis=1)
@@ -156,5 +177,23 @@ def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Seque
 
 def _cells(cells: pd.Series, column: Column, reading: Mapping[str, Any]) -> pd.Series:
     if column.kind == "categorical":
-        return as_known(cells, column, bool(reading.get("fold_case"))).where(cells.notna(), np.nan)
-    return as_numbers(cells, column.kind, "predict.data")
+        marks = [*reading["missing_values"], *reading.get("missing_in", {}).get(column.name, ())]
+        numbers = reading["decimal"], reading.get("thousands")
+        words = as_words(cells, marks, reading.get("missing_words", True), *numbers)
+        return as_known(words, column, bool(reading.get("fold_case")), *numbers)
+    numbers = as_numbers(cells, column.kind, "predict.data")
+    if (beyond := numbers.abs() > LARGEST).any():
+        raise UserError(
+            f"predict.data: {int(beyond.sum())} cells of column '{column.name}' are infinite or beyond {LARGEST:g} "
+            f"(first in data row {first_row(beyond)})"
+        )
+    return numbers
+
+
+def _check_frame(table: pd.DataFrame) -> None:
+    """Refuses rows that no file could hold."""
+    if twice := table.columns[table.columns.duplicated()].tolist():
+        raise UserError(f"{PATH}: there are two columns named '{twice[0]}'")
+    for name in table:
+        if table[name].dtype == object and not table[name].map(pd.api.types.is_hashable).all():
+            raise UserError(f"{PATH}: column '{name}' holds lists or mappings, not numbers or words")

@@ -24,7 +24,7 @@ def reader_of(kind: Any) -> Any:
 def packed(
     cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFrame], run_id: str, hide: Callable[[str], str]
 ) -> FinishedModel | None:
-    """Returns the finished model of a training; None where the task or the kind of data has none.
+    """Returns the finished model of a training; None where the task or the kind of data has none, or it is withheld.
 
     Args:
         cfg: Of the training.
@@ -35,7 +35,7 @@ def packed(
     """
     data, dataset = parts.datamodule, parts.datamodule.dataset
     reader, kind = reader_of(dataset.kind), named(dataset.task)
-    if reader is None or kind.predictor is None:
+    if reader is None or kind.predictor is None or withheld(parts):
         return None
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     about = {
@@ -53,6 +53,18 @@ def packed(
     kept = OmegaConf.create(hide(without_passwords(OmegaConf.to_yaml(cfg))))
     assert isinstance(kept, DictConfig)
     return FinishedModel(kept, parts.task, data.fitted, _decisions(cfg, kind, tables), about)
+
+
+def withheld(parts: Parts) -> str | None:
+    """Returns why a model's files may not be: they would list what single patients alone have. None if they may."""
+    data = parts.datamodule
+    names = list(data.dataset.kind.private(data.dataset, data.rows["train"]))
+    if not names:
+        return None
+    return (
+        f"column '{names[0]}' holds names, free text or the like: half of the training patients or more have a value "
+        "there that no other has, and a model's files would list it; leave it out by dataset.exclude"
+    )
 
 
 def _decisions(cfg: DictConfig, kind: Any, tables: Mapping[str, pd.DataFrame]) -> Decisions:

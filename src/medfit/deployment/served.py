@@ -30,9 +30,10 @@ class Served:
         from mlflow.exceptions import MlflowException  # late: a quick start
 
         try:
-            return self.model.predict(samples)
+            told = self.model.predict(samples)
         except UserError as error:
             raise MlflowException.invalid_parameter_value(f"{MARK}{error}{MARK}") from None
+        return told.astype(object).where(told.notna(), None) if told.isna().any(axis=None) else told  # JSON has no NaN
 
 
 def _load_pyfunc(path: str) -> Served:

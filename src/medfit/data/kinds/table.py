@@ -51,6 +51,10 @@ class TableKind(Kind[TableDataset]):
             yield from repeats.beside(_points(dataset), dataset.groups)
         yield from column_leaks.telling(dataset, rows["train"])
 
+    def private(self, dataset: TableDataset, rows: np.ndarray) -> Iterator[str]:
+        """Yields columns of names, free text and the like, whose levels an encoder would list."""
+        return column_leaks.of_single_patients(dataset, rows)
+
     def missing(self, dataset: TableDataset) -> dict[str, int]:
         """Returns how many cells of each column are missing, of the columns that lack any."""
         counts = dataset.x.isna().sum()

@@ -1,6 +1,7 @@
 """What the cells of a user's table say: numbers, words, or that a value is missing."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
@@ -65,11 +66,8 @@ def _column(
     if not column.map(pd.api.types.is_hashable).all():
         return column
     cells = column.astype(object)
-    words = cells.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
-    means_missing = {"", *map(str, marks), *(USUAL if missing_words else ())}
-    words = words.mask(words.map(lambda cell: isinstance(cell, str) and cell in means_missing), np.nan)
+    words = as_words(cells, marks, missing_words, decimal, thousands)
     numbers = numbers_in(words, decimal, thousands)
-    words = words.mask(numbers.isin(_numbers_of(marks)), np.nan)
     none = words.eq(NONE) if missing_words else pd.Series(False, index=words.index)
     rest = words.mask(none).dropna()
     if len(rest) and numbers[rest.index].notna().all() and not rest.map(_is_long).any():
@@ -80,6 +78,30 @@ def _column(
     if not (changed := words.mask(truths, np.nan)).equals(cells):
         return changed
     return column
+
+
+def as_words(
+    cells: pd.Series,
+    marks: Sequence[Mark] = (),
+    missing_words: bool = True,
+    decimal: str = ".",
+    thousands: str | None = None,
+) -> pd.Series:
+    """Returns cells without spaces around words, NaN where one means "missing", each by what it says itself.
+
+    Args:
+        cells: As they were read.
+        marks: Cells that mean "missing".
+        missing_words: See :func:`cleaned`, as for the rest.
+        decimal: See there.
+        thousands: See there.
+    """
+    words = cells.astype(object).map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+    means_missing = {"", *map(str, marks), *(USUAL if missing_words else ())}
+    words = words.mask(words.map(lambda cell: isinstance(cell, str) and cell in means_missing), np.nan)
+    if numbers := _numbers_of(marks):
+        words = words.mask(numbers_in(words, decimal, thousands).isin(numbers), np.nan)
+    return words
 
 
 def _is_long(cell: object) -> bool:
@@ -100,7 +122,7 @@ def numbers_in(cells: pd.Series, decimal: str = ".", thousands: str | None = Non
         thousands: What groups thousands; groups must be whole. None where nothing does.
     """
     words = cells.map(lambda cell: isinstance(cell, str))
-    plain = cells.map(lambda cell: cell if isinstance(cell, NUMBERS) and not isinstance(cell, bool) else np.nan)
+    plain = cells.map(_number_or_word)
     if thousands is not None:
         grouped = re.compile(rf"[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?")
         plain = plain.map(
@@ -110,6 +132,13 @@ def numbers_in(cells: pd.Series, decimal: str = ".", thousands: str | None = Non
         points = words & plain.map(lambda cell: isinstance(cell, str) and "." in cell)
         plain = plain.map(lambda cell: cell.replace(decimal, ".") if isinstance(cell, str) else cell).mask(points)
     return pd.to_numeric(plain, errors="coerce")
+
+
+def _number_or_word(cell: object) -> object:
+    """Returns a cell that may be a number, NaN in the place of others; a whole number beyond all floats is infinite."""
+    if not isinstance(cell, NUMBERS) or isinstance(cell, bool):
+        return np.nan
+    return (np.inf if cell > 0 else -np.inf) if isinstance(cell, int) and abs(cell) > sys.float_info.max else cell
 
 
 def _refuse_points(rest: pd.Series, numbers: pd.Series, decimal: str) -> None:

@@ -74,6 +74,24 @@ def read_table(
     return table
 
 
+def cells_of(text: str, name: str) -> tuple[list[str], list[list[str]]]:
+    """Returns the names of a CSV's columns, and its rows' cells as they are written.
+
+    Args:
+        text: The CSV.
+        name: What it is called in errors.
+
+    Raises:
+        UserError: as :func:`read_table` refuses a text file.
+    """
+    if "\0" in text:
+        raise UserError(f"dataset.path: '{name}' is binary, not a table in text")
+    separator, names = _check_shape(Path(name), text)
+    _check_names(Path(name), names)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    return [name.strip() for name in names], [row for row in lines if row][1:]
+
+
 def _check_names(path: Path, names: Iterable[str]) -> None:
     """Looks at the file's own header, as pandas renames the second of two columns."""
     seen: set[str] = set()

@@ -1,0 +1,62 @@
+"""Small data of each kind, to learn from, and the same samples again as a new file or folder without targets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+TARGETS = ["ill", "grade", "pain", "fever", "score"]
+
+
+@dataclass(frozen=True)
+class SmallData:
+    """A kind of data.
+
+    Args:
+        write: Writes the training data into a folder, and returns the overrides that name them, but for the target.
+        pick: Writes some of a folder's samples, by their numbers and in that order, to a new place without targets;
+            returns what ``predict`` is to be given.
+    """
+
+    write: Callable[[Path], list[str]]
+    pick: Callable[[Path, np.ndarray, Path], Path]
+
+
+def write_table(folder: Path, num_rows: int = 90) -> list[str]:
+    """A table of all kinds of columns, with missing cells, and targets of all kinds."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "age": rng.normal(60, 10, num_rows).round(1),
+            "crp": np.exp(rng.normal(size=num_rows)),
+            "ward": rng.integers(1, 4, num_rows),
+            "stage": rng.choice(["I", "II", "None"], num_rows),
+            "smoker": rng.choice(["yes", "no"], num_rows),
+        }
+    )
+    for name, share in {"crp": 0.2, "stage": 0.1, "smoker": 0.1}.items():
+        table.loc[rng.random(num_rows) < share, name] = np.nan
+    table["ill"], table["grade"] = np.arange(num_rows) % 2, np.array(["a", "b", "c"])[np.arange(num_rows) % 3]
+    table["pain"], table["fever"] = rng.integers(0, 2, (2, num_rows))
+    table["score"] = 3 * table["age"] - 100
+    table.to_csv(folder / "clinic.csv", index=False)
+    return ["dataset=table", f"dataset.path={folder / 'clinic.csv'}", "dataset.kinds.ward=categorical"]
+
+
+def pick_rows(folder: Path, rows: np.ndarray, place: Path) -> Path:
+    """Rows of the table."""
+    lines = (folder / "clinic.csv").read_text().splitlines()
+    picked = pd.DataFrame([line.split(",") for line in lines[1:]], columns=lines[0].split(",")).iloc[rows]
+    picked.drop(columns=TARGETS).to_csv(place / "new.csv", index=False)
+    return place / "new.csv"
+
+
+RECORDS = SmallData(write_table, pick_rows)
+
+
+def target(*names: str) -> list[str]:
+    """Overrides that name the targets of a table, and leave out the other ones."""
+    others = [name for name in TARGETS if name not in names]
+    return [f"dataset.target=[{','.join(names)}]", f"dataset.exclude=[{','.join(others)}]"]
