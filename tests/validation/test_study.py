@@ -160,3 +160,80 @@ def test_what_is_asked_wrongly_is_refused_in_a_line(trained, hospital, refused, 
     assert "validate.data: " in refused(run, f"data={empty}")
     assert "it tells of 'malignant', the model of 'dx: ill'" in refused(run, "dataset=breast_cancer")
     assert "the data set holds series, and the model takes records" in refused(run, "dataset=heart_rate")
+
+
+def test_baselines_are_those_of_development(trained, validated, hospital, compose, client, output_dir):
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    from medfit.training.parts import prepare
+    from medfit.validation import data, predictions
+
+    run, path = trained(), hospital("other.csv", 1, shift=1.0)
+    found = validated(run, f"validate.data={path}")
+    own = ["dataset=table", f"dataset.path={hospital('own.csv', 0)}", "dataset.target=dx", "dataset.patient=mrn"]
+    x, y = prepare(compose(*own, "regime=smoke")).datamodule.arrays("train")
+    model = medfit.load_model(run.info.run_id, f"output_dir={output_dir}")
+    new = data.load(model, data.settings(model, str(path), {}), [])
+    new_x = predictions.prepare(model, new.prepared).data.tensors[0]
+    risk = LogisticRegression(max_iter=2000).fit(x.numpy(), y.numpy()[:, 0]).predict_proba(new_x.numpy())[:, 1]
+    auroc = rows_of(found, "scores", patients_of=NEW, metric="auroc").set_index("model").estimate
+    assert auroc["logistic"] == pytest.approx(roc_auc_score(new.prepared.y[:, 0], risk), abs=1e-6)
+    assert list(auroc.index) == ["linear", "prevalence", "logistic", "gradient boosting"]
+    share = DummyClassifier(strategy="prior").fit(x, y.numpy()[:, 0]).class_prior_[1]
+    brier = rows_of(found, "scores", patients_of=NEW, metric="brier", model="prevalence").estimate.item()
+    assert brier == pytest.approx(((share - new.prepared.y) ** 2).mean(), abs=1e-6)
+    assert set(found.tables["against"].baseline) == {"prevalence", "logistic", "gradient boosting"}
+    assert set(found.tables["membership"].classifier) == {"logistic", "gradient boosting"}
+    assert (found.tables["membership"].auroc > 0.5).all()
+
+
+def test_without_the_developments_data_a_note_says_what_is_missing(trained, validated, hospital, tmp_path):
+    run, path = trained(), hospital("other.csv", 1)
+    (tmp_path / "own.csv").unlink()
+    load_dataset_anew()
+    found = validated(run, f"validate.data={path}")
+    assert "membership" not in found.tables and "against" not in found.tables
+    assert any(note.startswith("no baselines and no membership score: the development's data") for note in found.notes)
+    assert len(rows_of(found, "differences", column="crp"))  # the model itself knows what it was made from
+
+
+def test_developments_data_that_changed_are_not_used(trained, validated, hospital):
+    run, path = trained(), hospital("other.csv", 1)
+    hospital("own.csv", 5)
+    load_dataset_anew()
+    found = validated(run, f"validate.data={path}")
+    assert "no baselines and no membership score: the development's data have changed since" in found.notes
+    assert "against" not in found.tables
+
+
+def load_dataset_anew():
+    """Forgets the data sets that this process has read."""
+    from medfit.config import instantiate
+
+    instantiate._load_dataset.cache_clear()
+
+
+def test_updating_is_learnt_from_patients_who_are_not_scored(trained, validated, hospital):
+    run, path = trained(), hospital("other.csv", 1, shift=1.0)
+    found = validated(run, f"validate.data={path}", "validate.update_share=0.4")
+    table = found.tables["updating"]
+    assert set(table.patients) == {36} and set(table[table.recalibration == "intercept"].learnt_from) == {24}
+    assert "updating was learnt from 24 patients and is scored on the other 36, who taught nothing" in found.notes
+    assert "as at development" in set(table.recalibration)
+    again = validated(run, f"validate.data={path}", "validate.update_share=0.4", "validate.seed=1")
+    assert not again.tables["updating"].estimate.equals(table.estimate)
+
+
+def test_a_report_tells_of_it_in_the_same_words(trained, validated, hospital, compose, client):
+    from medfit.reporting import validations
+    from medfit.reporting.finished_runs import Record
+    from medfit.tracking.store import Store
+
+    run = trained()
+    found = validated(run, f"validate.data={hospital('other.csv', 1)}")
+    store = Store(compose())
+    told = validations.of_run(Record(store, client.get_run(found.run_id)))
+    assert told["title"].startswith("linear on other, ") and told["title"].endswith("1st opening of these patients")
+    assert list(told["tables"].values()) == list(validations.shown(found.tables).values())
+    assert told["notes"] == found.notes

@@ -104,7 +104,9 @@ def table(then: Mapping[str, Distribution], now: Mapping[str, Distribution]) -> 
             }
             rows.append({**first, "level": level, **shares})
             first = {"column": name}
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    made = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = [name for name in COLUMNS if name not in ("column", "level")]
+    return made.astype(dict.fromkeys(numbers, float))
 
 
 def outcomes(y: np.ndarray, names: Sequence[str], classes: bool) -> dict[str, Distribution]:

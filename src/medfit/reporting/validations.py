@@ -1,15 +1,33 @@
 """What a validation on other patients found, as tables of a terminal and of a report."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from medfit.evidence.differences import MARKED
 from medfit.reporting import tables
-from medfit.reporting.formatting import Rows, in_one_line, number, scored, whole
+from medfit.reporting.finished_runs import Record
+from medfit.reporting.formatting import Rows, in_one_line, number, ordinal, scored, whole
 
 MOST_DIFFERENCES = 20
+TABLES = ("scores", "thresholds", "updating", "subgroups", "against", "membership", "differences")
+
+
+def of_run(record: Record) -> dict[str, Any]:
+    """Returns ``title``, ``tables`` and ``notes`` of a validation, for a report.
+
+    Args:
+        record: Its run.
+    """
+    found = {name: record.table(f"evidence/{name}.csv") for name in TABLES}
+    nth = ordinal(int(record.tags.get("test_opening", 1)))
+    return {
+        "title": f"{record.name}, {record.day}: {nth} opening of these patients",
+        "tables": shown({name: table for name, table in found.items() if table is not None}),
+        "notes": record.json("evidence/warnings.json").get("warnings", []),
+    }
 
 
 def shown(found: Mapping[str, pd.DataFrame]) -> dict[str, list[list[str]]]:
@@ -25,6 +43,13 @@ def shown(found: Mapping[str, pd.DataFrame]) -> dict[str, list[list[str]]]:
         made["Calibration before and after updating (95 % interval over patients)"] = updating(found["updating"])
     if "subgroups" in found:
         made["Subgroups of the new patients (95 % interval over patients)"] = tables.subgroups(found["subgroups"])
+    if "against" in found:
+        made["Gain over the baselines as fitted at development (95 % interval over patients)"] = tables.gains(
+            found["against"]
+        )
+    if "membership" in found:
+        rows = [[row.classifier, number(row.auroc)] for row in found["membership"].itertuples()]
+        made["Telling new patients from the training's (AUROC, cross-validated; 0.5: alike)"] = [["by", "AUROC"], *rows]
     if "differences" in found:
         made["How the new patients differ from those of the training, the largest first"] = differences(
             found["differences"]

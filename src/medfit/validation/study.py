@@ -12,6 +12,7 @@ from medfit.deployment import logged
 from medfit.deployment.expected_columns import lines
 from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
+from medfit.evaluation import baselines
 from medfit.evidence import subgroups, summary, updating
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
@@ -20,7 +21,8 @@ from medfit.plots.evidence import calibration, figures
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.validation import data, development, evidence, predictions
+from medfit.training.parts import Parts
+from medfit.validation import data, development, evidence, membership, predictions
 from medfit.validation.data import NewData
 
 WHERE = "validate.model"
@@ -95,7 +97,13 @@ class Study:
         settings = Settings(e.threshold, e.at_least, e.cost_ratio, None, e.coverage, self.asked.num_resamples)
         then = development.stored(self.store, self.model.about["run_id"], self.kind)
         rows, models = self.prepared.rows, {self.label: made}
-        found.tables = evidence.scored(models, self.groups, then, list(self.model.cfg.task.metrics), settings)
+        try:
+            both = development.with_new(development.prepared(self.model, self.store), self.new, self.prepared)
+            models |= self._baselines(both, made)
+            found.notes += self._member(found, both)
+        except UserError as error:
+            found.notes.append(f"no baselines and no membership score: {error}")
+        found.tables |= evidence.scored(models, self.groups, then, list(self.model.cfg.task.metrics), settings)
         more = {
             "thresholds": evidence.decided(self.model, made, then, settings),
             "differences": evidence.differing(self.model, self.new, rows, made, then),
@@ -105,6 +113,29 @@ class Study:
         scores = found.tables["scores"]
         of_new = {**found.tables, "scores": scores[scores.patients_of == evidence.NEW]}
         found.notes += [*self._notes(found, then), *summary.warnings(of_new, self.kind)]
+
+    def _baselines(self, both: Parts, made: Predictions) -> dict[str, Predictions]:
+        """Returns what the baselines, fitted on the development's training rows, predict for the new patients."""
+        found = {}
+        for name, outputs in baselines.predictions(both, (development.NEW,)):
+            table = both.task.table(*outputs[development.NEW])
+            assert table is not None  # the network's predictions fit in one
+            found[name] = self.kind.read(table.assign(patient=made.patient))
+        return found
+
+    def _member(self, found: Found, both: Parts) -> list[str]:
+        """Fills in how well the new patients can be told from the development's; returns why not, if they can't."""
+        if why := baselines.why_too_large(both):
+            return [f"no membership score: {why}"]
+        module, rows = both.datamodule, self.prepared.rows
+        (then, _), (now, _) = module.arrays("train"), module.arrays(development.NEW)
+        whose = module.groups("train"), self.new.prepared.groups[rows]
+        of_table = self.new.read.kind.preprocessing == "table"
+        table = membership.scores(membership.features(then), membership.features(now), whose, of_table)
+        if not len(table):
+            return [f"no membership score: it takes {membership.FOLDS} patients of each data set"]
+        found.tables["membership"] = table
+        return []
 
     def _update(self, found: Found, made: Predictions, settings: Settings) -> list[str]:
         """Fills in the tables of the model after updating, and returns who updated it and who was scored."""
