@@ -10,6 +10,7 @@ from medfit.data.batches import Batches, InOrder
 from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
 from medfit.training.parts import quiet
+from medfit.training.trainer import OF_GPUS, in_full
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,19 @@ def prepare(model: FinishedModel, dataset: Any) -> Prepared:
 
 
 def outputs(model: FinishedModel, prepared: Prepared) -> tuple[Any, ...]:
-    """Returns the predictions of the usable samples, as the task's ``scores`` and ``table`` take them."""
+    """Returns the predictions of the usable samples, as the task's ``scores`` and ``table`` take them.
+
+    They are made on a GPU if there is one, in the precision of the training where the machine has it.
+    """
     import lightning as L  # late: a quick start
+    import torch
 
     quiet()
+    precision: Any = str(model.cfg.regime.precision)
+    if precision in OF_GPUS and not torch.cuda.is_available():
+        precision = "32-true"
     part = prepared.data.evaluation(prepared.rows)
     batches = Batches(part, InOrder(part.in_order()))
     silent: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = L.Trainer(devices=1, enable_checkpointing=False, **silent)
-    made: tuple[Any, ...] = model.task.join(trainer.predict(model.task, batches) or [])
-    return made
+    trainer = L.Trainer(devices=1, precision=precision, enable_checkpointing=False, **silent)
+    return tuple(map(in_full, model.task.join(trainer.predict(model.task, batches) or [])))
