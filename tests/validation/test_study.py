@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 import medfit
 from medfit.__main__ import main
+from medfit.errors import UserError
 
 NEW, VAL = "new patients", "development, validation split"
 
@@ -159,7 +160,12 @@ def test_what_is_asked_wrongly_is_refused_in_a_line(trained, hospital, refused, 
     empty.write_text("")
     assert "validate.data: " in refused(run, f"data={empty}")
     assert "it tells of 'malignant', the model of 'dx: ill'" in refused(run, "dataset=breast_cancer")
-    assert "the data set holds series, and the model takes records" in refused(run, "dataset=heart_rate")
+    assert "the targets are regression, the model's are binary" in refused(run, "dataset=diabetes")
+    series = tmp_path / "series.csv"
+    rows = [f"{row % 2},{','.join(str(row + k % 5) for k in range(12))}" for row in range(20)]
+    series.write_text("\n".join(["dx," + ",".join(f"t{k}" for k in range(12)), *rows]))
+    line = refused(run, "dataset=series_table", f"dataset.path={series}", "dataset.target=dx")
+    assert "validate.data: the data set holds time series, and the model takes records" in line
 
 
 def test_baselines_are_those_of_development(trained, validated, hospital, compose, client, output_dir):
@@ -237,3 +243,45 @@ def test_a_report_tells_of_it_in_the_same_words(trained, validated, hospital, co
     assert told["title"].startswith("linear on other, ") and told["title"].endswith("1st opening of these patients")
     assert list(told["tables"].values()) == list(validations.shown(found.tables).values())
     assert told["notes"] == found.notes
+
+
+def test_classes_that_are_lacking_there_keep_their_place(trained, validated, hospital):
+    def graded(number):
+        def change(table):
+            grades = np.array(["g1", "g2", "g3"])[:number]
+            return table.assign(dx=grades[(table.crp.rank(pct=True) * number * 0.999).astype(int)])
+
+        return change
+
+    whole = hospital("graded.csv", 0, change=graded(3))
+    run = trained(f"dataset.path={whole}", "task=inferred", "dataset.target_kind=multiclass")
+    found = validated(run, f"validate.data={hospital('other.csv', 1, change=graded(2))}")
+    (accuracy,) = rows_of(found, "scores", patients_of=NEW, metric="accuracy", model="linear").estimate
+    outcome = rows_of(found, "differences").set_index("column").new
+    assert (outcome["outcome g1"], outcome["outcome g2"], outcome["outcome g3"]) == pytest.approx(
+        (0.5, 0.5, 0), abs=0.01
+    )
+    assert 0 <= accuracy <= 1 and {"temperature", "vector"} & set(found.tables["updating"].recalibration)
+    assert any("'g3' in the new data: its AUROC is undefined" in note for note in found.notes)
+    other = hospital("four.csv", 1, change=other_grades)
+    with pytest.raises(UserError, match="the model knows no class 'g9'; its classes are 'g1', 'g2', 'g3'"):
+        validated(run, f"validate.data={other}")
+
+
+def other_grades(table):
+    return table.assign(dx=np.where(table.crp > 10, "g9", np.where(table.crp > 8, "g2", "g1")))
+
+
+def test_numbers_are_shifted_and_their_intervals_held_to_account(trained, validated, hospital):
+    def measured(bias):
+        return lambda table: table.assign(dx=table.crp * 3 + bias + np.arange(len(table)) % 5)
+
+    whole = hospital("measured.csv", 0, change=measured(0))
+    run = trained(f"dataset.path={whole}", "task=inferred")
+    path = hospital("other.csv", 1, change=measured(20))
+    found = validated(run, f"validate.data={path}", "validate.update_share=0.5")
+    cell = found.tables["updating"].set_index(["recalibration", "measure"]).estimate
+    assert abs(cell["shift", "bias"]) < 5 < -cell["none", "bias"]
+    (held,) = found.tables["intervals_held"].to_dict("records")
+    assert held["patients"] == 60 and 0 <= held["held"] <= 1 and held["asked"] == 0.9
+    assert "thresholds" not in found.tables

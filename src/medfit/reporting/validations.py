@@ -12,7 +12,7 @@ from medfit.reporting.finished_runs import Record
 from medfit.reporting.formatting import Rows, in_one_line, number, ordinal, scored, whole
 
 MOST_DIFFERENCES = 20
-TABLES = ("scores", "thresholds", "updating", "subgroups", "against", "membership", "differences")
+TABLES = ("scores", "thresholds", "intervals_held", "updating", "subgroups", "against", "membership", "differences")
 
 
 def of_run(record: Record) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def shown(found: Mapping[str, pd.DataFrame]) -> dict[str, list[list[str]]]:
     made: dict[str, Rows] = {"Scores (95 % interval over patients)": scores(found["scores"])}
     if "thresholds" in found:
         made["Decisions at the model's threshold (95 % interval over patients)"] = decisions(found["thresholds"])
+    if "intervals_held" in found:
+        made["How many new samples the model's prediction intervals hold"] = held(found["intervals_held"])
     if "updating" in found:
         made["Calibration before and after updating (95 % interval over patients)"] = updating(found["updating"])
     if "subgroups" in found:
@@ -80,6 +82,15 @@ def decisions(table: pd.DataFrame) -> Rows:
         cells = own.set_index("patients_of").to_dict("index")
         told = (scored(cells[patients]) if patients in cells else "–" for patients in patients_of)
         rows.append([column, number(own.threshold.iloc[0]), rate, *told])
+    return rows
+
+
+def held(table: pd.DataFrame) -> Rows:
+    """Returns the share of samples within the model's own prediction intervals."""
+    rows: Rows = [["target", "± of the interval", "asked", "held", "patients"]]
+    for row in table.to_dict("records"):
+        shares = _share(row["asked"]), _share(row["held"])
+        rows.append([row["column"], number(row["half_width"]), *shares, whole(row["patients"])])
     return rows
 
 

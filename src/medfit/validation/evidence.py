@@ -63,6 +63,24 @@ def decided(model: FinishedModel, made: Predictions, then: Stored | None, settin
     return pd.concat(found, ignore_index=True)
 
 
+def covered(model: FinishedModel, made: Predictions) -> pd.DataFrame | None:
+    """Returns the share of the new samples that the model's own prediction intervals hold; None where it has none."""
+    widths = model.decisions.half_widths
+    errors = np.abs(made.preds - made.target) if widths else np.empty((0, 0))
+    rows = [
+        {
+            "column": name,
+            "half_width": widths[name],
+            "asked": model.decisions.coverage,
+            "held": float((errors[:, column] <= widths[name]).mean()),
+            "patients": len(np.unique(made.patient)),
+        }
+        for column, name in enumerate(made.names)
+        if name in widths
+    ]
+    return pd.DataFrame(rows) if rows else None
+
+
 def differing(
     model: FinishedModel, new: NewData, rows: np.ndarray, made: Predictions, then: Stored | None
 ) -> pd.DataFrame | None:

@@ -16,6 +16,7 @@ from medfit.evaluation import baselines
 from medfit.evidence import subgroups, summary, updating
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
+from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import calibration, figures
 from medfit.tracking import recording
@@ -106,12 +107,14 @@ class Study:
         found.tables |= evidence.scored(models, self.groups, then, list(self.model.cfg.task.metrics), settings)
         more = {
             "thresholds": evidence.decided(self.model, made, then, settings),
+            "intervals_held": evidence.covered(self.model, made),
             "differences": evidence.differing(self.model, self.new, rows, made, then),
         }
         found.tables |= {name: table for name, table in more.items() if table is not None}
         found.notes += self._update(found, made, settings)
         scores = found.tables["scores"]
         of_new = {**found.tables, "scores": scores[scores.patients_of == evidence.NEW]}
+        found.notes += summary.left_out([Unit(0, None, made, made)], "the new data")
         found.notes += [*self._notes(found, then), *summary.warnings(of_new, self.kind)]
 
     def _baselines(self, both: Parts, made: Predictions) -> dict[str, Predictions]:
