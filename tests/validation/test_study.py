@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 import medfit
 from medfit.__main__ import main
 from medfit.errors import UserError
+from medfit.evaluate import evaluate
 
 NEW, VAL = "new patients", "development, validation split"
 
@@ -285,3 +286,23 @@ def test_numbers_are_shifted_and_their_intervals_held_to_account(trained, valida
     (held,) = found.tables["intervals_held"].to_dict("records")
     assert held["patients"] == 60 and 0 <= held["held"] <= 1 and held["asked"] == 0.9
     assert "thresholds" not in found.tables
+
+
+def test_baselines_that_an_evaluation_kept_need_no_data(validated, hospital, compose, client):
+    own = hospital("own.csv", 0)
+    fixed = ["dataset=table", f"dataset.path={own}", "dataset.target=dx", "dataset.patient=mrn", "regime=smoke"]
+    more = ["model=linear", "evaluate.num_seeds=1", "evaluate.num_resamples=100", "tracking.models=true"]
+    evaluate(compose(*fixed, *more))
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(ids, "tags.kind = 'seed'")
+    path = hospital("other.csv", 1)
+    before = validated(run, f"validate.data={path}")
+    assert rows_of(before, "scores", patients_of="development, test split").patients.max() == 12
+    own.unlink()
+    load_dataset_anew()
+    after = validated(run, f"validate.data={path}")
+    assert any(note.startswith("of baselines only prevalence, logistic and no member") for note in after.notes)
+    then, now = (rows_of(found, "scores", patients_of=NEW).set_index(["model", "metric"]) for found in (before, after))
+    assert set(now.index.levels[0]) == {"linear", "prevalence", "logistic"}
+    columns = ["estimate", "low", "high"]
+    pd.testing.assert_frame_equal(now[columns], then[columns].loc[now.index], rtol=1e-6)

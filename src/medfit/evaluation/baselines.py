@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medfit.data.inputs import parts_of
 from medfit.data.preprocessing.arrays import Arrays
-from medfit.evaluation.estimators import Third, baselines, fit_predict
+from medfit.evaluation.estimators import Third, baselines, fit, predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
 from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
@@ -22,7 +22,18 @@ from medfit.training.parts import Parts
 
 MOST_FEATURES = 20_000  # of a sample
 MOST_VALUES = 50_000_000  # of the training split: more takes the linear baseline too long
-Outputs = dict[str, tuple[Any, ...]]
+
+
+class Outputs(dict[str, tuple[Any, ...]]):
+    """What a task's ``scores`` and ``table`` take of each split, by its name.
+
+    Args:
+        estimator: That predicted it, fitted; None where it is none of scikit-learn's.
+    """
+
+    def __init__(self, estimator: Any = None) -> None:
+        super().__init__()
+        self.estimator = estimator
 
 
 def predictions(parts: Parts, splits: Sequence[str] = ("val", "test")) -> Iterator[tuple[str, Outputs]]:
@@ -58,11 +69,11 @@ def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) 
     x, y = arrays("train")
     patient = np.asarray(parts.datamodule.groups("train"))
     for name, estimator in found.items():
-        outputs = {}
+        fit(estimator, x.numpy(), y.numpy(), patient)
+        outputs = Outputs(estimator)
         for split in splits:
             its_x, its_y = arrays(split)
-            preds = fit_predict(estimator, (x.numpy(), y.numpy()), its_x.numpy(), num_outputs, patient)
-            outputs[split] = (torch.from_numpy(preds), its_y)
+            outputs[split] = (torch.from_numpy(predict(estimator, its_x.numpy(), num_outputs)), its_y)
         yield name, outputs
 
 
@@ -105,7 +116,9 @@ def of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs
         say(f"Baselines: only the mean mask; thresholds for {size} classes take too long to find")
     for name, estimator in made.items():
         estimator.fit(_examples(parts))
-        yield name, {split: (_scored_images(parts, estimator, split),) for split in splits}
+        outputs = Outputs()
+        outputs |= {split: (_scored_images(parts, estimator, split),) for split in splits}
+        yield name, outputs
 
 
 def _examples(parts: Parts) -> Iterator[Example]:

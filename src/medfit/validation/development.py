@@ -9,6 +9,7 @@ from medfit.data.batches import Batches, InOrder
 from medfit.data.preprocessing.arrays import Gathered
 from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
+from medfit.evaluation import stored_baselines
 from medfit.evaluation.trainings import read_predictions
 from medfit.evidence.predictions import Predictions, TargetKind
 from medfit.tracking.paths import restored
@@ -57,6 +58,16 @@ def stored(store: Store, run_id: str, kind: TargetKind) -> Stored | None:
     except MlflowException:  # the run was deleted
         pass
     return None
+
+
+def kept_baselines(store: Store, run_id: str) -> dict[str, Any]:
+    """Returns the fitted baselines that the evaluation of a training has kept, by name; none without an evaluation."""
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    try:
+        return stored_baselines.load(store, run_id)
+    except MlflowException:  # the run was deleted
+        return {}
 
 
 def prepared(model: FinishedModel, store: Store) -> Parts:

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from medfit.data.preprocessing.arrays import Gathered
 from medfit.deployment import logged
 from medfit.deployment.expected_columns import lines
 from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
 from medfit.evaluation import baselines
+from medfit.evaluation.estimators import predict
 from medfit.evidence import subgroups, summary, updating
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
@@ -103,7 +106,10 @@ class Study:
             models |= self._baselines(both, made)
             found.notes += self._member(found, both)
         except UserError as error:
-            found.notes.append(f"no baselines and no membership score: {error}")
+            kept = self._kept_baselines(made)
+            models |= kept
+            which = f"of baselines only {', '.join(kept)}" if kept else "no baselines"
+            found.notes.append(f"{which} and no membership score: {error}")
         found.tables |= evidence.scored(models, self.groups, then, list(self.model.cfg.task.metrics), settings)
         more = {
             "thresholds": evidence.decided(self.model, made, then, settings),
@@ -122,6 +128,17 @@ class Study:
         found = {}
         for name, outputs in baselines.predictions(both, (development.NEW,)):
             table = both.task.table(*outputs[development.NEW])
+            assert table is not None  # the network's predictions fit in one
+            found[name] = self.kind.read(table.assign(patient=made.patient))
+        return found
+
+    def _kept_baselines(self, made: Predictions) -> dict[str, Predictions]:
+        """Returns what the baselines that the model's evaluation has kept predict for the new patients."""
+        found: dict[str, Predictions] = {}
+        for name, estimator in development.kept_baselines(self.store, self.model.about["run_id"]).items():
+            x, y = Gathered(self.prepared.data, self.prepared.rows)
+            preds = predict(estimator, membership.features(x), len(self.new.prepared.target_names))
+            table = self.model.task.table(torch.from_numpy(preds), y)
             assert table is not None  # the network's predictions fit in one
             found[name] = self.kind.read(table.assign(patient=made.patient))
         return found
