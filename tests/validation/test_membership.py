@@ -21,7 +21,7 @@ def test_the_same_patients_are_not_told_apart_and_others_are(trees):
     assert (np.abs(alike - 0.5) < 0.1).all() and (apart > 0.95).all()
 
 
-def test_the_score_is_near_that_of_a_model_of_all(capsys):
+def test_the_score_is_near_that_of_a_model_of_all():
     then, now, whose = groups(1.0)
     x, y = np.concatenate([then, now]), np.r_[np.zeros(200), np.ones(200)]
     known = roc_auc_score(y, LogisticRegression().fit(x, y).predict_proba(x)[:, 1])

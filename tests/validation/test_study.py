@@ -26,16 +26,16 @@ def test_new_patients_are_scored_as_the_model_predicts_beside_the_development(
     table = pd.read_csv(path)
     predicted = medfit.load_model(run.info.run_id, f"output_dir={output_dir}").predict(path)
     risk, truth = predicted["probability/dx: ill"], table.dx == "ill"
-    (auroc,) = rows_of(found, "scores", patients_of=NEW, metric="auroc").to_dict("records")
+    (auroc,) = rows_of(found, "scores", patients_of=NEW, metric="auroc", model="linear").to_dict("records")
     assert auroc["estimate"] == pytest.approx(roc_auc_score(truth, risk), abs=1e-6)
     assert auroc["low"] < auroc["estimate"] < auroc["high"] and auroc["patients"] == 60
     (then,) = rows_of(found, "scores", patients_of=VAL, metric="auroc").estimate
-    assert then == pytest.approx(run.data.metrics["val/auroc"], abs=1e-6)
+    assert then == pytest.approx(run.data.metrics["val/auroc"], abs=1e-5)
     (sensitivity,) = rows_of(found, "thresholds", patients_of=NEW, rate="sensitivity").estimate
     assert sensitivity == pytest.approx((predicted["decision/dx: ill"] == "yes")[truth].mean())
     made = client.get_run(found.run_id)
     stored = pd.read_csv(client.download_artifacts(found.run_id, "predictions/new.csv", str(tmp_path)))
-    assert stored["pred/dx: ill"].to_numpy() == pytest.approx(risk.to_numpy(), abs=1e-6)
+    assert stored["pred/dx: ill"].to_numpy() == pytest.approx(risk.to_numpy(), abs=1e-5)
     assert not set(stored.patient) & set(table.mrn) and stored.patient.nunique() == 60
     assert made.data.tags["kind"] == "validation" and made.data.tags["validation.run"] == run.info.run_id
     assert made.data.metrics["elsewhere/auroc"] == pytest.approx(auroc["estimate"])
@@ -135,7 +135,7 @@ def test_the_command_shows_what_it_found(trained, hospital, output_dir, capsys):
         (lambda t: t.drop(columns="dx"), "dataset.target: there is no column 'dx'"),
         (lambda t: t.assign(mrn="p1"), "validate.data: 1 patient says nothing"),
         (lambda t: t[t.dx == "ill"], "column 'dx' is constant"),
-        (lambda t: t.head(0), "own.csv"),
+        (lambda t: t.head(0), "validate.data: "),
         (lambda t: t.assign(crp="high"), "are not numeric"),
     ],
     ids=["other classes", "no target", "one patient", "one class", "no rows", "words"],
@@ -143,9 +143,7 @@ def test_the_command_shows_what_it_found(trained, hospital, output_dir, capsys):
 def test_data_that_say_nothing_are_refused_in_a_line(trained, hospital, refused, change, told):
     run = trained()
     line = refused(run.info.run_id, f"data={hospital('other.csv', 1, change=change)}")
-    if told != "own.csv":
-        assert told in line
-    assert "p001" not in line
+    assert told in line and "p001" not in line
 
 
 def test_what_is_asked_wrongly_is_refused_in_a_line(trained, hospital, refused, tmp_path):
@@ -176,7 +174,7 @@ def test_baselines_are_those_of_development(trained, validated, hospital, compos
     from medfit.training.parts import prepare
     from medfit.validation import data, predictions
 
-    run, path = trained(), hospital("other.csv", 1, shift=1.0)
+    run, path = trained(), hospital("other.csv", 1, shift=3.0)
     found = validated(run, f"validate.data={path}")
     own = ["dataset=table", f"dataset.path={hospital('own.csv', 0)}", "dataset.target=dx", "dataset.patient=mrn"]
     x, y = prepare(compose(*own, "regime=smoke")).datamodule.arrays("train")
@@ -255,7 +253,7 @@ def test_classes_that_are_lacking_there_keep_their_place(trained, validated, hos
         return change
 
     whole = hospital("graded.csv", 0, change=graded(3))
-    run = trained(f"dataset.path={whole}", "task=inferred", "dataset.target_kind=multiclass")
+    run = trained(f"dataset.path={whole}", "dataset.target_kind=multiclass")
     found = validated(run, f"validate.data={hospital('other.csv', 1, change=graded(2))}")
     (accuracy,) = rows_of(found, "scores", patients_of=NEW, metric="accuracy", model="linear").estimate
     outcome = rows_of(found, "differences").set_index("column").new
@@ -278,7 +276,7 @@ def test_numbers_are_shifted_and_their_intervals_held_to_account(trained, valida
         return lambda table: table.assign(dx=table.crp * 3 + bias + np.arange(len(table)) % 5)
 
     whole = hospital("measured.csv", 0, change=measured(0))
-    run = trained(f"dataset.path={whole}", "task=inferred")
+    run = trained(f"dataset.path={whole}")
     path = hospital("other.csv", 1, change=measured(20))
     found = validated(run, f"validate.data={path}", "validate.update_share=0.5")
     cell = found.tables["updating"].set_index(["recalibration", "measure"]).estimate
