@@ -124,7 +124,7 @@ def test_the_command_shows_what_it_found(trained, hospital, output_dir, capsys):
     run, path = trained(), hospital("other.csv", 1)
     assert main(["validate", run.info.run_id, f"data={path}", f"output_dir={output_dir}", "tracking.plots=false"]) == 0
     shown = capsys.readouterr().out
-    assert "linear, new patients" in shown and "How the new patients differ" in shown
+    assert "new patients" in shown and "How the new patients differ" in shown
     assert "Results   run " in shown and "p001" not in shown
 
 
