@@ -163,7 +163,7 @@ def test_what_is_asked_wrongly_is_refused_in_a_line(trained, hospital, refused, 
     series = tmp_path / "series.csv"
     rows = [f"{row % 2},{','.join(str(row + k % 5) for k in range(12))}" for row in range(20)]
     series.write_text("\n".join(["dx," + ",".join(f"t{k}" for k in range(12)), *rows]))
-    line = refused(run, "dataset=series_table", f"dataset.path={series}", "dataset.target=dx")
+    line = refused(run, "dataset=series_table", "dataset.layout=wide", f"dataset.path={series}", "dataset.target=dx")
     assert "validate.data: the data set holds time series, and the model takes records" in line
 
 
@@ -299,7 +299,9 @@ def test_baselines_that_an_evaluation_kept_need_no_data(validated, hospital, com
     own.unlink()
     load_dataset_anew()
     after = validated(run, f"validate.data={path}")
-    assert any(note.startswith("of baselines only prevalence, logistic and no member") for note in after.notes)
+    assert any(
+        note.startswith("of baselines only prevalence, logistic and no membership score") for note in after.notes
+    )
     then, now = (rows_of(found, "scores", patients_of=NEW).set_index(["model", "metric"]) for found in (before, after))
     assert set(now.index.levels[0]) == {"linear", "prevalence", "logistic"}
     columns = ["estimate", "low", "high"]

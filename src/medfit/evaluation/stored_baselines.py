@@ -51,7 +51,8 @@ def load(store: Store, seed_run_id: str) -> dict[str, Any]:
         return {}
     place = {key: run.data.tags[key] for key in ("mlflow.parentRunId", "fold")}
     found = {}
-    for one in store.runs_of(run.info.experiment_id, {"kind": "baseline", **place}):
+    runs = store.runs_of(run.info.experiment_id, {"kind": "baseline", **place})
+    for one in sorted(runs, key=lambda run: run.info.start_time):
         if FILE in {file.path for file in store.client.list_artifacts(one.info.run_id, "baseline")}:
             with TemporaryDirectory() as folder:
                 path = store.client.download_artifacts(one.info.run_id, FILE, folder)
