@@ -135,7 +135,8 @@ def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndar
                 f"dataset.target: the model knows no class {', '.join(map(repr, foreign))}; its classes are "
                 f"{', '.join(map(repr, known))}"
             )
-        return np.array([known.index(name) for name in here])[np.asarray(dataset.y)]
+        moved: np.ndarray = np.array([known.index(name) for name in here])[dataset.y]
+        return moved
     then, now = (_plain(names, node) for names, node in ((known, model.cfg), (here, cfg)))
     if now != then and known != here:
         raise UserError(
