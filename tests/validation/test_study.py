@@ -40,6 +40,8 @@ def test_new_patients_are_scored_as_the_model_predicts_beside_the_development(
     assert made.data.tags["kind"] == "validation" and made.data.tags["validation.run"] == run.info.run_id
     assert made.data.metrics["elsewhere/auroc"] == pytest.approx(auroc["estimate"])
     assert "scored no test patients" in " ".join(found.notes)
+    kept = [file for file in output_dir.rglob("*") if file.suffix in (".csv", ".json", ".yaml", ".txt")]
+    assert len(kept) > 10 and not any("p001" in file.read_text() for file in kept)
 
 
 def test_the_model_knows_its_validations(trained, validated, hospital, client):
@@ -231,8 +233,10 @@ def test_updating_is_learnt_from_patients_who_are_not_scored(trained, validated,
 
 
 def test_a_report_tells_of_it_in_the_same_words(trained, validated, hospital, compose, client):
-    from medfit.reporting import validations
+    from medfit.reporting import markdown, page, validations
+    from medfit.reporting.collect import ReportData
     from medfit.reporting.finished_runs import Record
+    from medfit.reporting.formatting import number
     from medfit.tracking.store import Store
 
     run = trained()
@@ -242,6 +246,17 @@ def test_a_report_tells_of_it_in_the_same_words(trained, validated, hospital, co
     assert told["title"].startswith("linear on other, ") and told["title"].endswith("1st opening of these patients")
     assert list(told["tables"].values()) == list(validations.shown(found.tables).values())
     assert told["notes"] == found.notes
+    facts = ReportData("own", "Does it hold elsewhere?", validations=[Record(store, client.get_run(found.run_id))])
+    for text in (page.render(facts), markdown.render(facts)):
+        assert "Validation elsewhere" in text and told["title"] in text
+        assert number(rows_of(found, "scores", patients_of=NEW, metric="auroc").estimate.iloc[0]) in text
+    assert "No model was scored on other patients" in page.render(ReportData("own", ""))
+
+
+def test_other_units_are_refused(trained, hospital, refused):
+    run = trained("dataset.units.crp=mg/L")
+    line = refused(run.info.run_id, f"data={hospital('other.csv', 1)}", "dataset.units={crp:mg/dL}")
+    assert "'crp' is in mg/dL, the model's in mg/L" in line or "'crp' is in mg/dL, the training data in mg/L" in line
 
 
 def test_classes_that_are_lacking_there_keep_their_place(trained, validated, hospital):

@@ -106,6 +106,7 @@ def load(model: FinishedModel, cfg: DictConfig, absent: Sequence[str]) -> NewDat
         )
     if absent and model.about["samples"] != "records":
         raise UserError(f"validate.absent: {model.about['samples']} have no columns")
+    _check_units(model.about["units"], dataset.units)
     prepared: Any = copy(dataset)
     prepared.y = _targets(model, cfg, dataset)
     prepared.target_names = list(model.about["target_names"])
@@ -143,11 +144,16 @@ def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndar
             f"dataset.target: it tells of {', '.join(map(repr, here))}, the model of {', '.join(map(repr, known))}; "
             "name the same class or column by dataset.positive or dataset.target"
         )
-    for name, other in zip(known, here, strict=True):
-        unit, new = model.about["units"].get(name), dataset.units.get(other)
-        if unit and new and unit != new:
-            raise UserError(f"dataset.target: '{other}' is in {new}, the model's in {unit}")
+    units = {name: dataset.units[other] for name, other in zip(known, here, strict=True) if other in dataset.units}
+    _check_units(model.about["units"], units)
     return dataset.y
+
+
+def _check_units(then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuses features and targets in other units than the model's; one without a unit is taken for the model's."""
+    for name, unit in then.items():
+        if now.get(name, unit) != unit:
+            raise UserError(f"dataset.units: '{name}' is in {now[name]}, the model's in {unit}")
 
 
 def _plain(names: Sequence[str], cfg: DictConfig) -> list[str]:
