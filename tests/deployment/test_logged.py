@@ -118,7 +118,7 @@ def test_what_is_no_finished_model_is_told_in_a_line(compose, client, output_dir
             "FINISHED",
             {},
             ["dataset=pneumonia_mnist", "model=gan", "tracking.models=true"],
-            "what task=adversarial learns of image data is no prediction that is kept",
+            "it learnt generation, which predicts nothing of a sample; see medfit sample",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medfit.data.inputs import parts_of
 from medfit.data.preprocessing.arrays import Arrays
-from medfit.evaluation.estimators import Third, baselines, fit_predict
+from medfit.evaluation.estimators import Third, baselines, fit, predict
 from medfit.evaluation.mask_baselines import MOST_BANDS, Example, MeanMask, Otsu
 from medfit.evidence import segmentation as evidence
 from medfit.plots.overlays import slice_of
@@ -22,7 +22,18 @@ from medfit.training.parts import Parts
 
 MOST_FEATURES = 20_000  # of a sample
 MOST_VALUES = 50_000_000  # of the training split: more takes the linear baseline too long
-Outputs = dict[str, tuple[Any, ...]]
+
+
+class Outputs(dict[str, tuple[Any, ...]]):
+    """What a task's ``scores`` and ``table`` take of each split, by its name.
+
+    Args:
+        estimator: That predicted it, fitted; None where it is none of scikit-learn's.
+    """
+
+    def __init__(self, estimator: Any = None) -> None:
+        super().__init__()
+        self.estimator = estimator
 
 
 def predictions(parts: Parts, splits: Sequence[str] = ("val", "test")) -> Iterator[tuple[str, Outputs]]:
@@ -50,7 +61,7 @@ def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) 
     dataset = parts.datamodule.dataset
     num_outputs = len(dataset.target_names)
     found = baselines(dataset.task, third, num_outputs)
-    if too_large := _too_large(parts):
+    if too_large := why_too_large(parts):
         trivial = next(iter(found))
         say(f"Baselines: only {trivial}; {too_large}")
         found = {trivial: found[trivial]}
@@ -58,11 +69,11 @@ def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) 
     x, y = arrays("train")
     patient = np.asarray(parts.datamodule.groups("train"))
     for name, estimator in found.items():
-        outputs = {}
+        fit(estimator, x.numpy(), y.numpy(), patient)
+        outputs = Outputs(estimator)
         for split in splits:
             its_x, its_y = arrays(split)
-            preds = fit_predict(estimator, (x.numpy(), y.numpy()), its_x.numpy(), num_outputs, patient)
-            outputs[split] = (torch.from_numpy(preds), its_y)
+            outputs[split] = (torch.from_numpy(predict(estimator, its_x.numpy(), num_outputs)), its_y)
         yield name, outputs
 
 
@@ -76,7 +87,7 @@ def of_neighbours(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Ou
     yield from of_samples(parts, splits, "neighbour")
 
 
-def _too_large(parts: Parts) -> str:
+def why_too_large(parts: Parts) -> str:
     """Returns why only what looks at no features is fitted; empty where nothing speaks against the others."""
     if not isinstance(parts.datamodule.data, Arrays):
         return "the data are not in memory"
@@ -91,7 +102,7 @@ def _arrays(parts: Parts, without_x: bool, split: str) -> tuple[Tensor, Tensor]:
     if not without_x:
         x, y = parts.datamodule.arrays(split)
         return torch.cat([part.flatten(1) for part in parts_of(x)], dim=1) if isinstance(x, Mapping) else x, y
-    y = torch.from_numpy(parts.datamodule.dataset.y[parts.datamodule.rows[split]])
+    y = torch.from_numpy(parts.datamodule.targets(split))
     return torch.zeros(len(y), 1), y
 
 
@@ -105,7 +116,9 @@ def of_masks(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Outputs
         say(f"Baselines: only the mean mask; thresholds for {size} classes take too long to find")
     for name, estimator in made.items():
         estimator.fit(_examples(parts))
-        yield name, {split: (_scored_images(parts, estimator, split),) for split in splits}
+        outputs = Outputs()
+        outputs |= {split: (_scored_images(parts, estimator, split),) for split in splits}
+        yield name, outputs
 
 
 def _examples(parts: Parts) -> Iterator[Example]:

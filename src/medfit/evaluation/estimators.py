@@ -101,30 +101,49 @@ def fit_predict(
     num_outputs: int,
     patient: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns predictions in a task's layout (samples, outputs): probabilities or numbers.
+    """Returns predictions in a task's layout, see :func:`fit` and :func:`predict`."""
+    fit(estimator, *train, patient)
+    return predict(estimator, x, num_outputs)
+
+
+def fit(estimator: Any, x: np.ndarray, y: np.ndarray, patient: np.ndarray | None = None) -> None:
+    """Fits an estimator.
 
     Args:
         estimator: Unfitted.
-        train: ``x`` and ``y`` of the training split; whatever shape a sample has, its values are the features, and
-            those that are missing (the padding of series) are nought.
-        x: To predict for.
-        num_outputs: Labels, classes or targets, those that the training split lacks among them.
+        x: Of the training split; whatever shape a sample has, its values are the features, and those that are missing
+            (the padding of series) are nought.
+        y: Of the training split.
         patient: Whose each training row is, for what chooses a setting of its own; None for a row each.
     """
-    (features, y), x = train, np.nan_to_num(x.reshape(len(x), -1))
-    features, target = np.nan_to_num(features.reshape(len(features), -1)), y[:, 0] if y.shape[1:] == (1,) else y
+    target = y[:, 0] if y.shape[1:] == (1,) else y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop near its best
         warnings.filterwarnings("ignore", "Label .* is present in all training examples")
-        estimator.fit(features, target, **({"patient": patient} if isinstance(estimator, PatientRidge) else {}))
+        of_patients = {"patient": patient} if isinstance(estimator, PatientRidge) else {}
+        estimator.fit(_features(x), target, **of_patients)
+
+
+def predict(estimator: Any, x: np.ndarray, num_outputs: int) -> np.ndarray:
+    """Returns predictions in a task's layout (samples, outputs): probabilities or numbers.
+
+    Args:
+        estimator: Fitted.
+        x: To predict for.
+        num_outputs: Labels, classes or targets, those that the training split lacks among them.
+    """
+    x = _features(x)
     if not is_classifier(estimator):
         return np.asarray(estimator.predict(x), dtype=np.float32).reshape(len(x), num_outputs)
     probability, classes = estimator.predict_proba(x), estimator.classes_
     if isinstance(probability, list):  # a label each; the sum holds too where a label has one class
         return np.stack([p @ c for p, c in zip(probability, classes, strict=True)], axis=1).astype(np.float32)
+    if num_outputs == 1:
+        return np.asarray(probability[:, -1:], dtype=np.float32)
     preds = np.zeros((len(x), num_outputs), dtype=np.float32)
-    if y.ndim == 1:
-        preds[:, classes] = probability
-    else:
-        preds[:] = probability[:, -num_outputs:]
+    preds[:, classes] = probability
     return preds
+
+
+def _features(x: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(x.reshape(len(x), -1))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from medfit.evaluation import stored_baselines
 from medfit.evaluation.baselines import predictions
 from medfit.evidence.predictions import Predictions, TargetKind, read_csv
 from medfit.evidence.summary import Unit
@@ -68,6 +69,7 @@ class Trainings:
             if (done := self._done(tags)) is None:
                 with recording.start_run(self.cfg, module.dataset, module.proof, tags) as run:
                     run.log_files(prediction_files(run, self.parts, outputs))
+                    stored_baselines.log(run, getattr(outputs, "estimator", None))
                     for split, output in outputs.items():
                         scores = self.parts.task.scores(*output)
                         run.log_metrics({f"{split}/{metric}": value for metric, value in scores.items()}, 0)
