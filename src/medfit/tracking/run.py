@@ -91,13 +91,16 @@ class Run:
             raise
         self._writer.put(partial(self._write_folder, folder, "files"))
 
-    def log_model(self, name: str, kind: str, write: Callable[[Path], None]) -> None:
-        """Logs a model of the run, with the validation scores that the run has by then.
+    def log_model(
+        self, name: str, kind: str, write: Callable[[Path], None], scores: Sequence[str] = ("val/", "test/")
+    ) -> None:
+        """Logs a model of the run, with the scores that the run has by then.
 
         Args:
             name: In MLflow's list of models.
             kind: Of target, which the list shows.
             write: Writes the model's files into a folder, which is not there yet.
+            scores: With what the names of the model's own scores begin.
         """
         self._send_points()
         folder = Path(mkdtemp(prefix="medfit-"))
@@ -106,7 +109,7 @@ class Run:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._writer.put(partial(self._write_folder, folder, "model", [name, kind], "model"))
+        self._writer.put(partial(self._write_folder, folder, "model", [name, kind, list(scores)], "model"))
 
     def log_tested(self, model_id: str, metrics: Mapping[str, float]) -> None:
         """Logs that the run tests a model of another run, and metrics as the run's and the model's.

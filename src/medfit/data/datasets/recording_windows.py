@@ -50,6 +50,7 @@ class Wanted:
 
 Read = Callable[[Header, Sequence[int]], list[np.ndarray]]
 Marks = Callable[[Header], Sequence[Mark]]
+Check = Callable[[str, str, np.ndarray], None]
 
 
 def cut(
@@ -73,7 +74,7 @@ def cut(
     for row, header in enumerate(headers):
         with faults.of(header.name):
             its_marks = marks(header) if wanted.windows.symbols else ()
-            x, rate = _signals(header, read, wanted)
+            x, rate = signals(header, read, wanted)
             spans, its_told = wanted.windows.spans(x.shape[1], rate, its_marks)
         if header.name in faults.reasons:
             continue
@@ -89,25 +90,6 @@ def cut(
     return cuts, in_words(told + Counter({WITHOUT: read_well - len({cut.row for cut in cuts})}))
 
 
-def _signals(header: Header, read: Read, wanted: Wanted) -> tuple[np.ndarray, float]:
-    """Returns a recording in the shape (channels, length), float32 in the units wanted, and its rate."""
-    numbers = [header.place(name) for name in wanted.channels]
-    signals = [np.asarray(signal, dtype=np.float32) for signal in read(header, numbers)]
-    rate = header.rates_hz[numbers[0]]
-    for name, signal in zip(wanted.channels, signals, strict=True):
-        _check(header.name, name, signal)
-    if (new := wanted.resample_hz) is not None:
-        rates = [header.rates_hz[number] for number in numbers]
-        signals = [resampled(signal, old, new) for signal, old in zip(signals, rates, strict=True)]
-        rate = new
-    length = min(len(signal) for signal in signals)  # resampling rounds
-    x = np.empty((len(signals), length), dtype=np.float32)
-    for row, (name, number, signal) in enumerate(zip(wanted.channels, numbers, signals, strict=True)):
-        x[row] = signal[:length]
-        x[row] *= factor(header.units[number], wanted.units[name]) or 1.0
-    return x, rate
-
-
 def _check(file: str, channel: str, signal: np.ndarray) -> None:
     if len(signal) < FEWEST_POINTS:
         raise UserError(
@@ -119,11 +101,38 @@ def _check(file: str, channel: str, signal: np.ndarray) -> None:
         raise UserError(f"dataset: '{file}', channel '{channel}', is all missing")
 
 
+def signals(header: Header, read: Read, wanted: Wanted, check: Check = _check) -> tuple[np.ndarray, float]:
+    """Returns a recording in the shape (channels, length), float32 in the units wanted, and its rate.
+
+    Args:
+        header: Of the recording.
+        read: Returns the signals of some channels of a recording.
+        wanted: Of it.
+        check: Refuses a signal, given the names of the recording and of the channel.
+    """
+    numbers = [header.place(name) for name in wanted.channels]
+    found = [np.asarray(signal, dtype=np.float32) for signal in read(header, numbers)]
+    rate = header.rates_hz[numbers[0]]
+    for name, signal in zip(wanted.channels, found, strict=True):
+        check(header.name, name, signal)
+    if (new := wanted.resample_hz) is not None:
+        rates = [header.rates_hz[number] for number in numbers]
+        found = [resampled(signal, old, new) for signal, old in zip(found, rates, strict=True)]
+        rate = new
+    length = min(len(signal) for signal in found)  # resampling rounds
+    x = np.empty((len(found), length), dtype=np.float32)
+    for row, (name, number, signal) in enumerate(zip(wanted.channels, numbers, found, strict=True)):
+        x[row] = signal[:length]
+        x[row] *= factor(header.units[number], wanted.units[name]) or 1.0
+    return x, rate
+
+
 def resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:
     """Returns a signal at another rate, missing where it was."""
     from medfit.data.preprocessing.signal_cleaning import fill, resample  # late: a quick start
 
     gaps = np.isnan(signal)
-    x = resample(fill(signal[None], "interpolate").astype(np.float64), old, new)[0]
+    known = np.zeros_like(signal) if gaps.all() else signal
+    x = resample(fill(known[None], "interpolate").astype(np.float64), old, new)[0]
     nearest = np.round(np.arange(len(x)) * old / new).astype(int).clip(max=len(signal) - 1)
     return np.where(gaps[nearest], np.nan, x)

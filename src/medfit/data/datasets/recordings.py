@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Unpack
+from typing import Annotated, ClassVar, Self, Unpack
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,7 @@ class Recordings(Series):
             raise UserError(NEEDED)
         self.annotator, windows = annotator, Windows(window_s, stride_s, symbols, before_s, after_s)
         asked = _labelled(reader, labels, header, target, [record, patient, split]) if labels else NOTHING
-        table, headers = self._named(asked.table, record, faults) if labels else self._all(faults)
+        table, headers = self._named(asked.table, record, faults) if labels else self.every(faults)
         headers, spelt = unified(headers, channels, channel_names)
         table, headers = _having(table, headers, channels, faults)
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
@@ -113,11 +113,24 @@ class Recordings(Series):
         about |= {"name": self.folder.resolve().name, "source": f"{self.folder.name}, the user's own"}
         about["units"] = its_units | asked.units | dict(units or {})
         super().__init__(x=x, channels=names, sampling_rate_hz=rate, **about)
+        self.reading = {"rates_hz": sorted({each.rates_hz[each.place(name)] for each in headers for name in names})}
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"
             f"{told}{held.told()}{noted(headers)}{spelt}{told_units}{'' if channels else lost(headers, names)}"
         )
+
+    @classmethod
+    def opened(cls, folder: Path, annotator: str) -> Self:
+        """Returns a folder whose recordings can be read one by one; none is yet, and it is no data set.
+
+        Args:
+            folder: With the recordings.
+            annotator: As the data set takes it.
+        """
+        made = cls.__new__(cls)
+        made.folder, made.annotator = folder, annotator
+        return made
 
     @abstractmethod
     def header(self, file: Path) -> Header:
@@ -143,13 +156,13 @@ class Recordings(Series):
         """Returns which of some files are recordings; others hold what belongs to these, and a format may keep them."""
         return found
 
-    def _files(self) -> dict[str, Path]:
-        """Returns all recordings of the folder by name, without ending."""
+    def _files(self, only: Path | None = None) -> dict[str, Path]:
+        """Returns all recordings of the folder by name, without ending, or a single one."""
         if not self.folder.is_dir():
             raise UserError(f"dataset.root: there is no folder '{self.folder}'")
         found = self.files([
             file
-            for file in sorted(self.folder.rglob("*"))
+            for file in sorted(self.folder.rglob("*") if only is None else self.folder.iterdir())
             if not file.name.startswith(".") and file.is_file() and self.is_recording(file)
         ])  # fmt: skip
         if not found:
@@ -158,13 +171,18 @@ class Recordings(Series):
         files = {self.named(file).removesuffix(end): file for file, end in zip(found, ended, strict=True)}
         if twin := next(iter(sorted(set(found) - set(files.values()))), None):
             raise UserError(f"dataset.root: '{self.named(twin)}' and another file differ by their ending alone")
-        return files
+        return {name: file for name, file in files.items() if only is None or file == only}
 
-    def _all(self, faults: Faults) -> tuple[pd.DataFrame, list[Header]]:
-        """Returns all recordings of the folder, in a table and as headers, but for those that are pieces of others."""
+    def every(self, faults: Faults, only: Path | None = None) -> tuple[pd.DataFrame, list[Header]]:
+        """Returns all recordings of the folder, in a table and as headers, but for those that are pieces of others.
+
+        Args:
+            faults: Of single recordings.
+            only: A file of the folder, whose recording alone is read.
+        """
         headers: dict[str, Header] = {}
         wrong: dict[str, UserError] = {}
-        for name, file in self._files().items():
+        for name, file in self._files(only).items():
             try:
                 headers[name] = self.header(file)
             except UserError as error:  # of no weight where the file is a piece of another, as a layout is

@@ -23,6 +23,7 @@ class Series(Samples):
 
     Attributes:
         x: One array where all lengths are one, else a list of arrays.
+        reading: What reading new series takes, beside the options; names of columns and plain numbers.
 
     Raises:
         UserError: no samples, no length, not a target for each, infinite values, or a channel that is all missing in
@@ -42,6 +43,7 @@ class Series(Samples):
     ) -> None:
         super().__init__(**about)
         self.channels, self.sampling_rate_hz = list(channels), sampling_rate_hz
+        self.reading: dict[str, Any] = {}
         self.x = _as_float32(x, len(self.channels))
         if len(self.x) != len(self.y):
             raise UserError(f"dataset: {len(self.x)} series, but {len(self.y)} targets")

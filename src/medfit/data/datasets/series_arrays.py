@@ -65,7 +65,7 @@ class SeriesArrays(Series):
         roles = {"target": targets, "patient": [patient] if patient else [], "split": [split] if split else []}
         files = {"dataset.path": path} | ({"dataset.test_path": test_path} if test_path else {})
         held = {where: read_arrays(Path(name).expanduser(), where) for where, name in files.items()}
-        parts = [_signals(arrays, signals, Path(files[where]), layout) for where, arrays in held.items()]
+        parts = [signals_of(arrays, signals, Path(files[where]), layout) for where, arrays in held.items()]
         if len({part.shape[1:] for part in parts}) > 1:
             raise UserError(
                 f"dataset.test_path: series of {parts[1].shape[1:]}, but of {parts[0].shape[1:]} in '{path}'"
@@ -95,7 +95,7 @@ class SeriesArrays(Series):
         suspects.tell(table[targets])
 
 
-def _signals(arrays: Mapping[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
+def signals_of(arrays: Mapping[str, np.ndarray], name: str, file: Path, layout: Layout | None) -> np.ndarray:
     """Returns the signals as float32 (samples, channels, time)."""
     x = pick(arrays, name, file, "dataset.signals")
     if x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or 0 in x.shape:

@@ -1,7 +1,7 @@
 """Tables of series: a series in each row, or a moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,9 @@ class Laid:
         channels: Their names.
         rate_hz: Of the samples, where moments are dates.
         told: What to say of them, behind a semicolon.
+        points: The columns of a table that holds a series in each row.
+        steps: From one moment to the next in each series of a table that holds moments, in seconds where these are
+            dates; NaN where steps are uneven.
     """
 
     rows: pd.DataFrame
@@ -33,6 +36,8 @@ class Laid:
     channels: list[str]
     rate_hz: float | None = None
     told: str = ""
+    points: list[str] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
 
 
 def wide(table: pd.DataFrame, others: Sequence[str], channels: Sequence[str] | None, sure: bool) -> Laid:
@@ -56,7 +61,7 @@ def wide(table: pd.DataFrame, others: Sequence[str], channels: Sequence[str] | N
     if signals.shape[1] == 0 or signals.shape[1] % len(names):
         raise UserError(f"dataset.channels: {signals.shape[1]} columns can't be shared out among {len(names)} channels")
     x, told = until_end(signals.to_numpy(dtype=np.float32).reshape(len(table), len(names), -1))
-    return Laid(rows.reset_index(drop=True), x, names, told=told)
+    return Laid(rows.reset_index(drop=True), x, names, told=told, points=[str(name) for name in signals])
 
 
 def until_end(x: np.ndarray) -> tuple[list[np.ndarray], str]:
@@ -116,11 +121,12 @@ def long(
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     steps = [np.diff(each) for each in np.split(moments[order], cuts)]
     rate, told = _rate(steps, time, is_date) if time else (None, "")
+    even = [_even(each) for each in steps] if time else []
     x = [part.T.copy() for part in np.split(table[names].to_numpy(dtype=np.float32)[order], cuts)]
     told += f"; {', '.join(same)}: the same in all rows of a series, and so no channel" if same else ""
     kept = [name for name in dict.fromkeys([*steady, *others, *same]) if not _changes(table[name], codes).any()]
     firsts = table.iloc[np.unique(codes, return_index=True)[1]]
-    return Laid(firsts[kept].reset_index(drop=True), x, names, rate, told)
+    return Laid(firsts[kept].reset_index(drop=True), x, names, rate, told, steps=even)
 
 
 def check_numeric(table: pd.DataFrame) -> None:
@@ -184,6 +190,12 @@ def _rate(steps: Sequence[np.ndarray], time: str, is_date: bool) -> tuple[float 
     uneven = sum(bool((np.abs(step / usual - 1) > EVEN).any()) for step in steps)
     told = f"; steps of '{time}' are uneven in {uneven} of {len(steps)} series, whose points are taken as they follow"
     return (1 / usual if is_date else None), told if uneven else ""
+
+
+def _even(steps: np.ndarray) -> float:
+    """Returns the step that a series' steps all are, NaN where they differ or there is none."""
+    usual = float(np.median(steps)) if len(steps) else np.nan
+    return usual if bool((np.abs(steps - usual) <= EVEN * usual).all()) else np.nan
 
 
 def time_column(table: pd.DataFrame) -> str | None:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Unpack
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from medfit.data.datasets import suspects
 from medfit.data.datasets.options import Options, TableReader
 from medfit.data.datasets.roles import check_columns
 from medfit.data.datasets.series import Series, points
-from medfit.data.datasets.series_layouts import long, wide
+from medfit.data.datasets.series_layouts import EVEN, Laid, long, wide
 from medfit.data.datasets.table_folder import FILE, read_folder
 from medfit.errors import UserError
 from medfit.terminal.console import say
@@ -95,8 +96,21 @@ class SeriesTable(Series):
         about["units"] = found_units | dict(units or {})
         x, rate = [laid.x[row] for row in rest.index], sampling_rate_hz or laid.rate_hz
         super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
+        self.reading = _reading(laid, by, [str(name) for name in table])
         say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}{left}")
         suspects.tell(laid.rows[targets])
+
+
+def _reading(laid: Laid, by: str, columns: list[str]) -> dict[str, Any]:
+    """Returns what reading new series takes: the columns, and the step that all moments follow each other in."""
+    steps = np.array(laid.steps)
+    even = bool(len(steps)) and bool(np.isfinite(steps).all()) and bool((np.abs(steps / steps[0] - 1) <= EVEN).all())
+    return {
+        "by": "" if laid.points else by,
+        "columns": columns,
+        "points": laid.points,
+        "step": float(np.median(steps)) if even else None,
+    }
 
 
 def _check_options(layout: str | None, time: str | None, in_folder: bool, by: str, two_splits: Any) -> None:

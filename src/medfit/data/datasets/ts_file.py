@@ -63,7 +63,7 @@ class LabelledSeries:
 
     Args:
         path: Of the file.
-        kind: ``class`` or ``target``: what stands at the end of a line.
+        kind: ``class`` or ``target``: what stands at the end of a line; empty where nothing does.
         x: The series, float32 (channels, length) each; NaN where a value is missing.
         labels: What stands at the end of each line.
     """
@@ -74,12 +74,16 @@ class LabelledSeries:
     labels: list[str]
 
 
-def read_ts(path: str) -> LabelledSeries:
+def read_ts(path: str, labelled: bool = True) -> LabelledSeries:
     """Returns the series and labels of a ``.ts`` file.
 
+    Args:
+        path: Of the file.
+        labelled: Whether it must have labels, and series without a channel that is missing throughout.
+
     Raises:
-        UserError: the file is not there, not of the format, cut off or ragged, has time stamps or no labels; values
-            are no numbers, infinite, or missing throughout a channel.
+        UserError: the file is not there, not of the format, cut off or ragged, has time stamps; has no labels, or a
+            channel that is missing throughout, though it must; values are no numbers, or infinite.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -89,16 +93,19 @@ def read_ts(path: str) -> LabelledSeries:
     if header.get("timestamps", "").lower() == "true":
         raise UserError(f"dataset.path: '{path}' has time stamps (@timeStamps true), which are not read")
     kinds = [kind for kind in ("class", "target") if header.get(f"{kind}label", "").lower().startswith("true")]
-    if not kinds:
+    if labelled and not kinds:
         raise UserError(f"dataset.path: '{path}' has neither @classLabel true nor @targetLabel true: no targets")
-    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if number > start and _counts(line)]
+    lines_of_data = [(number, line) for number, line in enumerate(lines, 1) if number > start and _counts(line)]
+    rows = [_row(path, number, line if kinds else f"{line}:") for number, line in lines_of_data]
     if not rows:
         raise UserError(f"dataset.path: '{path}' holds no series after @data")
     _check_shapes(path, header, rows)
+    if labelled:
+        _check_present(path, rows)
     x, labels = [x for _, x, _ in rows], [label for *_, label in rows]
-    if kinds[0] == "class":
+    if labelled and kinds[0] == "class":
         _check_classes(path, header["classlabel"].split()[1:], rows)
-    return LabelledSeries(path, kinds[0], x, labels)
+    return LabelledSeries(path, kinds[0] if kinds else "", x, labels)
 
 
 Row = tuple[int, np.ndarray, str]  # the number of the line, the series, the label
@@ -143,9 +150,14 @@ def _row(path: str, number: int, line: str) -> Row:
     x = np.stack(values)
     if (np.abs(x) > np.finfo(np.float32).max).any():
         raise UserError(f"dataset.path: '{path}', line {number}: a value is infinite or too large")
-    if (empty := np.isnan(x).all(axis=1)).any():
-        raise UserError(f"dataset.path: '{path}', line {number}: channel {empty.argmax() + 1} is all missing")
     return number, x.astype(np.float32), label.strip()
+
+
+def _check_present(path: str, rows: Sequence[Row]) -> None:
+    """Refuses a channel that is missing throughout."""
+    for number, x, _ in rows:
+        if (empty := np.isnan(x).all(axis=1)).any():
+            raise UserError(f"dataset.path: '{path}', line {number}: channel {empty.argmax() + 1} is all missing")
 
 
 def _check_shapes(path: str, header: Mapping[str, str], rows: Sequence[Row]) -> None:

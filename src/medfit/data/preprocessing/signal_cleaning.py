@@ -49,10 +49,7 @@ class Cleaning:
 
     def length(self, old: int, rate: float | None) -> int:
         """Returns how many samples a series of ``old`` samples has afterwards."""
-        if self.resample_hz is not None and rate is not None:
-            up, down = _ratio(self.resample_hz, rate)
-            old = -(-old * up // down)
-        return old - self.difference
+        return length_after(old, rate, self.resample_hz, self.difference)
 
     def _resample(self, x: np.ndarray, rate: float | None) -> tuple[np.ndarray, float | None]:
         if self.resample_hz is None or rate is None:
@@ -88,6 +85,14 @@ class Cleaning:
         if self.difference and x.shape[2] == 1:
             raise UserError("preprocessing.difference: series of a single sample have no differences")
         return np.diff(x, axis=2) if self.difference else x
+
+
+def length_after(old: int, rate: float | None, resample_hz: float | None, difference: bool) -> int:
+    """Returns how many samples a series of ``old`` samples has after :class:`Cleaning` with these settings."""
+    if resample_hz is not None and rate is not None:
+        up, down = _ratio(resample_hz, rate)
+        old = -(-old * up // down)
+    return old - difference
 
 
 def fill(x: np.ndarray, missing: str) -> np.ndarray:
