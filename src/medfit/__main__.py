@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "tell whether one run is better than another on the same patients",
     "explain": "show why a finished run predicts what it predicts, and check the explanations",
     "predict": "apply a finished model to new patients, and write what it predicts",
+    "export": "write a finished model as one file, ONNX or torch.export, for programs without medfit",
     "register": "give a finished model a name in MLflow's registry, and a card",
     "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
@@ -35,10 +36,11 @@ COMMANDS = {
 }
 NAMED = {"compare": "compare.runs=[{}]"} | {  # what runs given by themselves mean
     command: f"{command}.{'run' if command == 'explain' else 'model'}={{}}"
-    for command in ("explain", "predict", "register", "serve")
+    for command in ("explain", "predict", "export", "register", "serve")
 }
 SHORT = {  # settings that a command takes without its name before them
     "predict": ("data", "out", "id"),
+    "export": ("format", "out"),
     "register": ("name", "alias", "purpose"),
     "serve": ("port",),
 }

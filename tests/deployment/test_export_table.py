@@ -10,10 +10,17 @@ from scipy.stats import norm
 
 from medfit.data.datasets.records import Records
 from medfit.data.preprocessing.table import TablePreprocessing
+from medfit.deployment.export import difference
+from medfit.deployment.export_files import FORMATS
 from medfit.deployment.export_numbers import LEAST, interpolated, normal
+from medfit.deployment.export_program import of_model
+from medfit.deployment.export_samples import of_rows
 from medfit.deployment.export_steps import layer
 from medfit.deployment.export_table import TableSteps
+from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
+from medfit.evidence.decisions import Decisions
+from medfit.training.parts import make_task
 
 KINDS = {"age": "numeric", "crp": "numeric", "visits": "numeric", "smoker": "boolean", "stage": "categorical", "side": "categorical"}  # fmt: skip
 
@@ -69,6 +76,32 @@ def test_each_choice_gives_the_features_that_the_preprocessing_gives(options):
     assert bool((~whole).any()) == (options.get("missing") in ("drop", "knn"))
 
 
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.mostly_slow(fast=8)
+def test_each_choice_is_inside_the_file(compose, tmp_path, options, form):
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    learnt, new = fitted(rows(0), **options), rows(1)
+    new.loc[0, "stage"] = "IV"
+    shape = (learnt.apply(SimpleNamespace(x=new)).shape[1],)
+    task = make_task(compose("model=mlp", "model.widths=[8]", "task=binary"), shape, ["t"]).eval()
+    expected = {"drop_missing": options.get("missing") == "drop"}
+    model = FinishedModel(compose(), task, learnt, Decisions(), {"task": "binary", "expected": expected})
+    exportable = of_model(model)
+    path = tmp_path / "file"
+    path.write_bytes(FORMATS[form].write(exportable, {}))
+    run = FORMATS[form].open(path)
+    blank = 0
+    for part in (new.iloc[:1], new.iloc[1:4], new.iloc[4:21]):
+        inputs, output = of_rows(model, exportable.network, part)
+        assert difference(run(inputs), output) < 1e-5
+        blank += int(output.isnan().sum())
+    assert (blank > 0) == (options.get("missing") in ("drop", "knn"))
+
+
 @pytest.mark.parametrize("kind", ["numeric", "boolean", "categorical"])
 @pytest.mark.parametrize("options", [{}, {"missing_indicator": True, "scaling": "quantile"}], ids=str)
 def test_columns_of_one_kind_alone_will_do(kind, options):
@@ -81,7 +114,12 @@ def test_columns_of_one_kind_alone_will_do(kind, options):
 def test_each_column_is_told_with_its_unit_and_the_codes_of_its_levels():
     steps = TableSteps(fitted(rows(0), missing="constant"))
     assert steps.columns[0] == {"name": "age", "kind": "numeric", "unit": "years"}
-    assert steps.columns[4] == {"name": "stage", "kind": "categorical", "unit": "", "levels": ["I", "II", "III", "missing"]}
+    assert steps.columns[4] == {
+        "name": "stage",
+        "kind": "categorical",
+        "unit": "",
+        "levels": ["I", "II", "III", "missing"],
+    }
     new = rows(1).iloc[:3].assign(stage=["III", None, "IV"])
     assert steps.cells(new)[:, 4].nan_to_num(nan=9).tolist() == [2, 9, -1]
 
@@ -110,7 +148,9 @@ def test_a_step_that_is_not_known_is_named():
 
 @given(st.floats(LEAST, 1 - LEAST))
 def test_values_of_the_normal_distribution_are_those_of_scipy(share):
-    assert float(normal(torch.tensor(share, dtype=torch.float64))) == pytest.approx(norm.ppf(share), rel=1e-12, abs=1e-12)
+    assert float(normal(torch.tensor(share, dtype=torch.float64))) == pytest.approx(
+        norm.ppf(share), rel=1e-12, abs=1e-12
+    )
 
 
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=40), st.floats(0, 1))

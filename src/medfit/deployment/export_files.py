@@ -22,18 +22,19 @@ class Format(NamedTuple):
     Args:
         ending: Of their names.
         runner: What opens them.
+        check: Refuses where a package is missing.
         write: Returns a file's bytes of what is exported and what is said of it.
         open: Returns what a file does with inputs by name.
     """
 
     ending: str
     runner: str
+    check: Callable[[], None]
     write: Callable[[Exportable, Mapping[str, Any]], bytes]
     open: Callable[[Path], Run]
 
 
 def _write_onnx(exportable: Exportable, about: Mapping[str, Any]) -> bytes:
-    _check_packages()
     program = traced(exportable)
     with quiet():
         made: Any = torch.onnx.export(
@@ -65,7 +66,6 @@ def _forget_origins(graph: Any) -> None:
 
 
 def _open_onnx(path: Path) -> Run:
-    _check_packages()
     import onnxruntime  # late: an extra
 
     session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -86,7 +86,7 @@ def _open_torch(path: Path) -> Run:
     return lambda inputs: network(*inputs.values())
 
 
-def _check_packages() -> None:
+def _check_onnx() -> None:
     """Refuses where packages of the extra are missing."""
     try:
         import onnx  # noqa: F401, late: an extra
@@ -100,6 +100,6 @@ def _check_packages() -> None:
 
 
 FORMATS = {
-    "onnx": Format(".onnx", "onnxruntime", _write_onnx, _open_onnx),
-    "torch_export": Format(".pt2", "torch.export", _write_torch, _open_torch),
+    "onnx": Format(".onnx", "onnxruntime", _check_onnx, _write_onnx, _open_onnx),
+    "torch_export": Format(".pt2", "torch.export", lambda: None, _write_torch, _open_torch),
 }

@@ -29,6 +29,9 @@ class Quantiles(nn.Module):
         places: Of the quantiles, from 0 to 1.
     """
 
+    quantiles: Tensor
+    places: Tensor
+
     def __init__(self, quantiles: np.ndarray, places: np.ndarray) -> None:
         super().__init__()
         self.register_buffer("quantiles", torch.tensor(quantiles, dtype=torch.float64).T.contiguous())
@@ -36,8 +39,7 @@ class Quantiles(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns numbers in the shape (samples, columns)."""
-        quantiles: Tensor = self.quantiles  # type: ignore[assignment]
-        places: Tensor = self.places  # type: ignore[assignment]
+        quantiles, places = self.quantiles, self.places
         from_below = interpolated(x, quantiles, places)
         from_above = interpolated(-x, -quantiles.flip(1), -places.flip(0))
         place = 0.5 * (from_below - from_above)

@@ -69,6 +69,8 @@ class Filled(nn.Module):
         marked: Numbers of the columns whose missing cells are marked.
     """
 
+    values: Tensor
+
     def __init__(self, values: Any, marked: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("values", _numbers(values))
@@ -76,7 +78,7 @@ class Filled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the columns and the marks."""
-        filled = torch.where(x.isnan(), self.values, x)  # type: ignore[arg-type]
+        filled = torch.where(x.isnan(), self.values, x)
         return filled if self.marks is None else torch.cat([filled, self.marks(x)], dim=1)
 
 
@@ -87,13 +89,15 @@ class Chosen(nn.Module):
         columns: Their numbers.
     """
 
+    columns: Tensor
+
     def __init__(self, columns: Any) -> None:
         super().__init__()
         self.register_buffer("columns", torch.tensor(np.asarray(columns), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns them."""
-        return x.index_select(1, self.columns)  # type: ignore[arg-type]
+        return x.index_select(1, self.columns)
 
 
 class Marks(Chosen):
@@ -112,6 +116,9 @@ class Shifted(nn.Module):
         scale: Likewise; None for 1.
     """
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, centre: Any, scale: Any) -> None:
         super().__init__()
         self.register_buffer("centre", _numbers(0.0 if centre is None else centre))
@@ -119,7 +126,7 @@ class Shifted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns scaled columns."""
-        return (x - self.centre) / self.scale  # type: ignore[operator]
+        return (x - self.centre) / self.scale
 
 
 class Projected(nn.Module):
@@ -130,6 +137,9 @@ class Projected(nn.Module):
         components: In the shape (components, columns).
     """
 
+    mean: Tensor
+    components: Tensor
+
     def __init__(self, mean: Any, components: Any) -> None:
         super().__init__()
         self.register_buffer("mean", _numbers(mean))
@@ -137,7 +147,7 @@ class Projected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns them in the shape (samples, components)."""
-        return (x - self.mean) @ self.components.T  # type: ignore[operator, union-attr]
+        return torch.matmul(x - self.mean, self.components.T)
 
 
 class OneHot(nn.Module):
@@ -147,6 +157,8 @@ class OneHot(nn.Module):
         sizes: Levels of each column.
     """
 
+    code: Tensor
+
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         column = [k for k, size in enumerate(sizes) for _ in range(size)]
@@ -155,7 +167,8 @@ class OneHot(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns noughts and ones in the shape (samples, levels of all columns)."""
-        return (self.column(x) == self.code).to(x.dtype)  # type: ignore[union-attr]
+        here: Tensor = self.column(x) == self.code
+        return here.to(x.dtype)
 
 
 class Ordinal(nn.Module):
@@ -165,13 +178,15 @@ class Ordinal(nn.Module):
         sizes: Levels of each column.
     """
 
+    sizes: Tensor
+
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("sizes", _numbers(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the columns' codes."""
-        known = (x >= 0) & (x < self.sizes) & (x == x.floor())  # type: ignore[operator]
+        known = (x >= 0) & (x < self.sizes) & (x == x.floor())
         return torch.where(known, x, UNSEEN)
 
 

@@ -45,7 +45,7 @@ class TableSteps(nn.Module):
     def forward(self, cells: Tensor) -> Tensor:
         """Returns features as float32 (samples, features) of cells as float64 (samples, columns)."""
         made = [branch(chosen(cells)) for chosen, branch in zip(self.chosen, self.branches, strict=True)]
-        features = self.rest(torch.cat(made, dim=1)).float()
+        features: Tensor = self.rest(torch.cat(made, dim=1)).float()
         if not self.needed:
             return features
         lacking = self.whole(cells).isnan().any(dim=1, keepdim=True)
