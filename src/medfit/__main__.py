@@ -26,6 +26,7 @@ COMMANDS = {
     "explain": "show why a finished run predicts what it predicts, and check the explanations",
     "predict": "apply a finished model to new patients, and write what it predicts",
     "validate": "score a finished model on another hospital's patients, and tell how they differ",
+    "export": "write a finished model as one file, ONNX or torch.export, for programs without medfit",
     "register": "give a finished model a name in MLflow's registry, and a card",
     "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
@@ -36,11 +37,12 @@ COMMANDS = {
 }
 NAMED = {"compare": "compare.runs=[{}]"} | {  # what runs given by themselves mean
     command: f"{command}.{'run' if command == 'explain' else 'model'}={{}}"
-    for command in ("explain", "predict", "validate", "register", "serve")
+    for command in ("explain", "predict", "validate", "export", "register", "serve")
 }
 SHORT = {  # settings that a command takes without its name before them
     "predict": ("data", "out", "id"),
     "validate": ("data", "absent", "subgroups", "update_share"),
+    "export": ("format", "out"),
     "register": ("name", "alias", "purpose"),
     "serve": ("port",),
 }

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,14 +12,10 @@ from pydantic import Field
 
 from medfit.config import folders
 from medfit.config.instantiate import build
-from medfit.config.stored import read_config
+from medfit.deployment.generator import load
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
-from medfit.tracking.paths import restored
 from medfit.tracking.store import Store
-
-CHECKPOINT, SHAPES = "checkpoint/best.ckpt", "checkpoint/shapes.json"
-RUN = "sample.run"  # the config path that names it
 
 
 @dataclass(frozen=True)
@@ -72,27 +67,6 @@ def sample(cfg: DictConfig) -> list[Path]:
     except OSError as error:
         raise UserError(f"sample.folder: cannot write to '{folder}' ({error.strerror})") from error
     return files
-
-
-def load(store: Store, run_id: str) -> Any:
-    """Returns the task of a finished run, with the weights of its best epoch.
-
-    Raises:
-        UserError: no such run, one without weights, or no generator.
-    """
-    import torch  # late: a quick start
-
-    from medfit.training.parts import make_task  # late: a quick start
-
-    with TemporaryDirectory() as folder:
-        cfg = restored(read_config(store.artifact(run_id, "config.yaml", folder, RUN).read_text()), store.folder)
-        if not hasattr(build(cfg.task).func, "sample"):
-            raise UserError(f"sample.run: run {run_id} is of task={cfg.choices.task}, which generates nothing")
-        shapes = json.loads(store.artifact(run_id, SHAPES, folder, RUN).read_text())
-        task = make_task(cfg, tuple(shapes["input_shape"]), shapes["target_names"])
-        weights = torch.load(store.artifact(run_id, CHECKPOINT, folder, RUN), weights_only=True, map_location="cpu")
-    task.load_state_dict(weights["state_dict"])
-    return task.eval()
 
 
 def main(cfg: DictConfig) -> None:

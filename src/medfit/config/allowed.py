@@ -23,6 +23,7 @@ AREAS = (  # classes in here, and below
     "medfit.data",
     "medfit.evaluate",
     "medfit.explain",
+    "medfit.export",
     "medfit.inspect",
     "medfit.models",
     "medfit.predict",

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.compiler import is_exporting
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -24,9 +25,12 @@ def check_series(name: str, input_shape: tuple[int, ...]) -> int:
 def split_padding(
     x: Float[Tensor, "batch channels length"],
 ) -> tuple[Float[Tensor, "batch channels length"], Bool[Tensor, "batch 1 length"] | None]:
-    """Returns series with noughts for the NaN that pads them, and where they are padded: None where none is."""
+    """Returns series with noughts for the NaN that pads them, and where they are padded: None where none is.
+
+    An exported network takes padded and other series alike, so it never asks.
+    """
     padding = x[:, :1].isnan()
-    return (x.masked_fill(padding, 0.0), padding) if padding.any() else (x, None)
+    return (x.masked_fill(padding, 0.0), padding) if is_exporting() or padding.any() else (x, None)
 
 
 def normalise(
@@ -35,6 +39,8 @@ def normalise(
     """Returns series under a batch normalisation that neither sees their padding nor makes it other than nought."""
     if padding is None:
         return norm(x)
+    if not norm.training:
+        return norm(x).masked_fill(padding, 0.0)
     real, by_time = ~padding[:, 0], x.transpose(1, 2)
     output = torch.zeros_like(by_time)
     output[real] = norm(by_time[real])
