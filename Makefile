@@ -11,7 +11,7 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup inspect sweep train evaluate compare explain sample predict register serve report doctor ui dashboard chaos coverage noise bench mutants test lint clean
+.PHONY: help setup inspect sweep train evaluate compare explain sample predict validate register serve report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -41,6 +41,9 @@ sample: .venv/.ready  ## write images that a run makes (ARGS="sample.run=<id>")
 
 predict: .venv/.ready  ## apply a finished model to new patients (ARGS="<run id> data=new.csv out=predictions.csv")
 	@$(MEDFIT) predict $(ARGS)
+
+validate: .venv/.ready  ## score a finished model on other patients (ARGS="<run id> data=other_hospital.csv")
+	@$(MEDFIT) validate $(ARGS)
 
 register: .venv/.ready  ## give a finished model a name and a card (ARGS="<run id> name=masses alias=champion")
 	@$(MEDFIT) register $(ARGS)

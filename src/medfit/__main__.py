@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "tell whether one run is better than another on the same patients",
     "explain": "show why a finished run predicts what it predicts, and check the explanations",
     "predict": "apply a finished model to new patients, and write what it predicts",
+    "validate": "score a finished model on another hospital's patients, and tell how they differ",
     "register": "give a finished model a name in MLflow's registry, and a card",
     "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
@@ -35,10 +36,11 @@ COMMANDS = {
 }
 NAMED = {"compare": "compare.runs=[{}]"} | {  # what runs given by themselves mean
     command: f"{command}.{'run' if command == 'explain' else 'model'}={{}}"
-    for command in ("explain", "predict", "register", "serve")
+    for command in ("explain", "predict", "validate", "register", "serve")
 }
 SHORT = {  # settings that a command takes without its name before them
     "predict": ("data", "out", "id"),
+    "validate": ("data", "absent", "subgroups", "update_share"),
     "register": ("name", "alias", "purpose"),
     "serve": ("port",),
 }
@@ -125,6 +127,8 @@ def _named(command: str, arguments: list[str]) -> list[str]:
     """Returns a command's arguments with the runs that are given by themselves as an override, in their order."""
     from medfit.config.overrides import as_override  # late: a quick start
 
+    if command == "validate" and not any(line.startswith("dataset=") for line in arguments):
+        arguments = [f"validate.{line}" if line.startswith("dataset.") else line for line in arguments]
     short = tuple(f"{key}=" for key in SHORT.get(command, ()))
     arguments = [f"{command}.{argument}" if argument.startswith(short) else argument for argument in arguments]
     runs = [argument for argument in arguments if "=" not in argument and not argument.startswith(("-", "~"))]

@@ -33,6 +33,7 @@ AREAS = (  # classes in here, and below
     "medfit.sweep",
     "medfit.tasks",
     "medfit.tracking.recording",
+    "medfit.validate",
     "medfit.workers",
     "lightning.pytorch.callbacks",
     "lightning.pytorch.profilers",

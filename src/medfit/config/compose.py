@@ -12,6 +12,7 @@ from medfit.config.overrides import OWN_NODES, as_override, unresolved
 from medfit.errors import UserError, suggest
 
 DEFAULT_EXPERIMENT = "breast_cancer_diagnosis"
+OWN_KEYS = ("evaluate.subgroups", "validate.subgroups", "validate.dataset")  # paths below which the keys are the user's
 MOST_SHOWN = 10  # choices in a message
 
 
@@ -101,7 +102,7 @@ def _spelled_out(line: str) -> list[str]:
     where = key.lstrip("+~")
     if typed.own(line):
         return [line]
-    if not key.startswith("~") and where.startswith(("evaluate.subgroups", *OWN_NODES)):
+    if not key.startswith("~") and where.startswith((*OWN_KEYS, *OWN_NODES)):
         return [f"++{where}={value}"]
     path = where.removeprefix("sweep.space.")
     if path == where:

@@ -76,6 +76,10 @@ class DataModule(L.LightningDataModule):
         """Returns a split's ``x`` and ``y``, all at once; for data of one shape that lie in memory."""
         return Gathered(self.data, self.rows[split])
 
+    def targets(self, split: str) -> np.ndarray:
+        """Returns the ``y`` of each sample of a split, as the data set holds it."""
+        return self.dataset.y[self.rows[split]]
+
     def groups(self, split: str) -> np.ndarray:
         """Returns the patient of each sample of a split."""
         return self.dataset.groups[self.rows[split]]

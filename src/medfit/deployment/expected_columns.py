@@ -1,11 +1,13 @@
 """What a finished model expects of the columns of new patients, and what is odd about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from medfit.evidence.differences import Distribution
 
 MARGIN = 0.5  # of the spread of the middle 98 %, beyond which a number was in no training row, or hardly
 FEWEST = 10  # new rows whose middle value tells whether a unit is another
@@ -23,6 +25,9 @@ class Column:
         low: Numbers below it are out of range: the first percentile less half the spread of the middle 98 %.
         high: Numbers above it are out of range, likewise.
         missing: Share of the training rows that lacked it.
+        mean: Of the known numbers, or the share of yes; None of words, and in models of before.
+        sd: Their standard deviation.
+        shares: Of the levels, in their order, among the rows that have one.
     """
 
     name: str
@@ -32,6 +37,14 @@ class Column:
     low: float | None = None
     high: float | None = None
     missing: float = 0.0
+    mean: float | None = None
+    sd: float | None = None
+    shares: list[float] = field(default_factory=list)
+
+    @property
+    def distribution(self) -> Distribution:
+        """What is known of its values in the training rows."""
+        return Distribution(self.mean, self.sd, dict(zip(self.levels, self.shares, strict=False)), self.missing)
 
 
 @dataclass(frozen=True)
@@ -68,15 +81,16 @@ def expected(x: pd.DataFrame, kinds: Mapping[str, str], units: Mapping[str, str]
 
 
 def _column(values: pd.Series, kind: str, unit: str) -> Column:
-    missing = float(values.isna().mean())
+    found = Distribution.of(values, of_words=kind == "categorical")
+    name, missing = str(values.name), float(values.isna().mean())
+    column = Column(name, kind, unit, missing=missing, mean=found.mean, sd=found.sd)
     if kind == "categorical":
-        levels = sorted(str(level) for level in values.dropna().unique())
-        return Column(str(values.name), kind, unit, levels=levels, missing=missing)
+        return replace(column, levels=list(found.shares), shares=list(found.shares.values()))
     if kind == "boolean":
-        return Column(str(values.name), kind, unit, low=0.0, high=1.0, missing=missing)
+        return replace(column, low=0.0, high=1.0)
     low, high = np.quantile(values.dropna().to_numpy(dtype=float), [0.01, 0.99])
     margin = MARGIN * (high - low)
-    return Column(str(values.name), kind, unit, low=float(low - margin), high=float(high + margin), missing=missing)
+    return replace(column, low=float(low - margin), high=float(high + margin))
 
 
 def as_known(cells: pd.Series, column: Column, fold_case: bool) -> pd.Series:

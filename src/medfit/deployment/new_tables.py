@@ -1,6 +1,7 @@
 """New patients' rows, read as the training rows were, without a target."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medfit.config.overrides import as_override
 from medfit.data.dataset import TableDataset
 from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
@@ -114,6 +116,66 @@ def _check_units(units: Mapping[str, str], columns: Sequence[Column]) -> None:
             raise UserError(
                 f"predict.data: column '{column.name}' is in {units[column.name]}, the training data in {column.unit}"
             )
+
+
+def settings_elsewhere(settings: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings under which a table with the model's columns, and any others, is a data set.
+
+    The kinds of columns are the training's; what is no feature of the model is left out, and so is what is all missing.
+
+    Args:
+        settings: The training's of the data set, with the new ``path``.
+        about: As :func:`describe` gave it.
+    """
+    if settings.get("parse") is None and "exclude" not in settings:
+        return dict(settings)  # of a data set that is read by no such settings
+    reading = {key: settings[key] for key in READING if settings.get(key) is not None}
+    table = read_table(Path(str(settings["path"])).expanduser(), **{**DEFAULTS, **reading})
+    rule, targets = settings.get("target_rule"), settings.get("target")
+    apart = {settings.get("patient"), *([targets] if isinstance(targets, str) else targets or ())}
+    needed = {column["name"] for column in about["columns"]} | {*(settings.get("parse") or ())}
+    features = [name for name in table if name in needed and name not in apart and table[name].notna().any()]
+    asked = {*apart, max((name for name in table if rule and rule.startswith(str(name))), key=len, default=None)}
+    own = {key: _of_columns(settings.get(key), table) for key in ("units", "parse", "missing_in")}
+    kinds = {column["name"]: column["kind"] for column in about["columns"] if column["name"] in features}
+    unasked = [str(name) for name in table if name not in asked and name not in features]
+    return {**settings, **own, "kinds": kinds, "exclude": unasked, "split": None}
+
+
+def _of_columns(settings: Mapping[str, Any] | None, table: pd.DataFrame) -> dict[str, Any]:
+    return {name: value for name, value in (settings or {}).items() if name in table}
+
+
+def as_expected(
+    dataset: TableDataset, about: Mapping[str, Any], absent: Sequence[str]
+) -> tuple[TableDataset, list[Oddity]]:
+    """Returns a data set with the model's columns alone, as the preprocessing takes them, and what is odd about them.
+
+    Args:
+        dataset: Any table.
+        about: As :func:`describe` gave it.
+        absent: Columns that are known to be missing there, and are filled as training filled missing cells.
+
+    Raises:
+        UserError: a column is missing, in another unit, or holds what the model can't take.
+    """
+    columns = [Column(**column) for column in about["columns"]]
+    names, here = [column.name for column in columns], dataset.x
+    if wrong := [name for name in absent if name not in names or name in here]:
+        why = "the new data have it" if wrong[0] in here else "the model takes no such column"
+        raise UserError(f"validate.absent: '{wrong[0]}': {why}")
+    if lacking := [name for name in names if name not in here and name not in absent]:
+        raise UserError(
+            f"validate.data: there is no column {', '.join(map(repr, lacking))}, which the model needs; "
+            f"validate.absent={as_override(lacking)} fills such columns as training filled missing cells"
+        )
+    empty = pd.Series(np.nan, index=here.index)
+    with renamed("predict.data", "validate.data"):
+        _check_units(dataset.units, columns)
+        x = pd.DataFrame({c.name: _cells(here.get(c.name, empty.rename(c.name)), c, about["reading"]) for c in columns})
+    made: Any = copy(dataset)
+    made.x, made.kinds = x.reset_index(drop=True), {column.name: column.kind for column in columns}
+    return made, list(oddities(made.x, columns))
 
 
 def example(about: Mapping[str, Any]) -> pd.DataFrame:

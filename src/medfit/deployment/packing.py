@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from medfit.config.overrides import without_passwords
+from medfit.data.dataset import Dataset
 from medfit.deployment.finished_model import FinishedModel
+from medfit.evidence import differences
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.settings import Settings
 from medfit.evidence.targets.known import named
@@ -46,6 +50,7 @@ def packed(
         "target_names": list(dataset.target_names),
         "task": dataset.task,
         "units": dict(dataset.units),
+        "outcomes": outcomes(dataset, data.rows["train"]),
         "run_id": run_id,
         "data_sha256": dataset.fingerprint(),
         "split_sha256": data.proof["assignment_sha256"],
@@ -53,6 +58,12 @@ def packed(
     kept = OmegaConf.create(hide(without_passwords(OmegaConf.to_yaml(cfg))))
     assert isinstance(kept, DictConfig)
     return FinishedModel(kept, parts.task, data.fitted, _decisions(cfg, kind, tables), about)
+
+
+def outcomes(dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """Returns how common each class is in some samples, or the mean and spread of each target; what JSON can hold."""
+    kind, names = named(dataset.task), dataset.target_names
+    return {name: asdict(one) for name, one in differences.outcomes(dataset.y[rows], names, kind.classifies).items()}
 
 
 def _decisions(cfg: DictConfig, kind: Any, tables: Mapping[str, pd.DataFrame]) -> Decisions:

@@ -50,7 +50,7 @@ def of_samples(parts: Parts, splits: Sequence[str], third: Third | None = None) 
     dataset = parts.datamodule.dataset
     num_outputs = len(dataset.target_names)
     found = baselines(dataset.task, third, num_outputs)
-    if too_large := _too_large(parts):
+    if too_large := why_too_large(parts):
         trivial = next(iter(found))
         say(f"Baselines: only {trivial}; {too_large}")
         found = {trivial: found[trivial]}
@@ -76,7 +76,7 @@ def of_neighbours(parts: Parts, splits: Sequence[str]) -> Iterator[tuple[str, Ou
     yield from of_samples(parts, splits, "neighbour")
 
 
-def _too_large(parts: Parts) -> str:
+def why_too_large(parts: Parts) -> str:
     """Returns why only what looks at no features is fitted; empty where nothing speaks against the others."""
     if not isinstance(parts.datamodule.data, Arrays):
         return "the data are not in memory"
@@ -91,7 +91,7 @@ def _arrays(parts: Parts, without_x: bool, split: str) -> tuple[Tensor, Tensor]:
     if not without_x:
         x, y = parts.datamodule.arrays(split)
         return torch.cat([part.flatten(1) for part in parts_of(x)], dim=1) if isinstance(x, Mapping) else x, y
-    y = torch.from_numpy(parts.datamodule.dataset.y[parts.datamodule.rows[split]])
+    y = torch.from_numpy(parts.datamodule.targets(split))
     return torch.zeros(len(y), 1), y
 
 

@@ -1,6 +1,6 @@
 """Whether probabilities mean what they say, and how validation data put them right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -135,14 +135,22 @@ def table(
             wanted = {"calibration_error": calibration_error} | (
                 {} if method == "isotonic" else {"slope": slope, "intercept": intercept}
             )
-            for measure, interval in _intervals(after, column, wanted, num_resamples).items():
+            for measure, interval in intervals(after, column, wanted, num_resamples).items():
                 rows.append({"column": name, "recalibration": method, "measure": measure, **interval})
     return pd.DataFrame(rows)
 
 
-def _intervals(
-    units: Sequence[Predictions], column: int, wanted: dict[str, Callable[..., np.ndarray]], num_resamples: int
+def intervals(
+    units: Sequence[Predictions], column: int, wanted: Mapping[str, Callable[..., np.ndarray]], num_resamples: int
 ) -> dict[str, dict[str, float]]:
+    """Returns measures of a column, as means over trainings, with their BCa intervals over patients.
+
+    Args:
+        units: Each training's predictions.
+        column: Its number.
+        wanted: Functions of predictions (rows,), targets (rows,) and weights (resamples, rows), by name.
+        num_resamples: Of the patients.
+    """
     patients, strata = strata_of(units)
     statistics = {
         name: mean_of(units, [partial(of, u.preds[:, column], u.target[:, column]) for u in units], patients)
@@ -162,6 +170,18 @@ def temperature(predictions: Predictions) -> float:
         return float(-np.log(predictions.kind.likelihood(np.clip(preds, 1e-12, 1 - 1e-12), predictions.target)).sum())
 
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def line(preds: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    """Returns intercept and slope of the log odds under which the targets are likeliest; NaN without an optimum.
+
+    Args:
+        preds: Probabilities, in the shape (rows,).
+        target: 0 or 1, in the shape (rows,).
+    """
+    rows = np.stack([np.ones_like(preds), logit(preds)])
+    add, times = _fit(rows, np.zeros_like(preds), target, np.ones((1, len(preds))))[0].tolist()
+    return add, times
 
 
 def platt_line(preds: np.ndarray, target: np.ndarray) -> list[float]:

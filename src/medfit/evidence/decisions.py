@@ -32,6 +32,18 @@ class Decisions:
     coverage: float | None = None
     intervals_from: str | None = None
 
+    def recalibration(self, names: list[str]) -> list[tuple[float, float]] | None:
+        """Returns what is added to each output's log odds after what it is multiplied by; None where nothing is known.
+
+        Args:
+            names: Of the outputs.
+        """
+        if self.temperature is not None:
+            return [(0.0, 1 / self.temperature)] * len(names)
+        if not self.lines or not set(names) <= set(self.lines):
+            return None
+        return [(self.lines[name][0], self.lines[name][1]) for name in names]
+
     def values(self) -> dict[str, Any]:
         """Returns what JSON can hold."""
         return asdict(self)

@@ -77,6 +77,7 @@ class TargetKind:
             ``patients``.
         of_images: Whether the data can be nothing but images.
         in_rows: Whether predictions of new samples are a row each, as :meth:`told` gives them.
+        updates: Ways to put predictions right for patients elsewhere, see :mod:`medfit.evidence.updating`.
         cases: How a single case is chosen and told.
         association: How a column is held against the targets.
     """
@@ -89,6 +90,7 @@ class TargetKind:
     sections: frozenset[str] = frozenset()
     of_images = False
     in_rows = False
+    updates: tuple[str, ...] = ()
     cases = Answers()
     association = Association()
 
@@ -163,6 +165,14 @@ class TargetKind:
             temperature: The number; above 1 it makes them less extreme.
         """
         raise self._no_probabilities()
+
+    def linear(self, preds: np.ndarray) -> np.ndarray:
+        """Returns what a line puts right: log odds, log probabilities of classes, or numbers, (rows, columns)."""
+        raise TypeError(f"no line puts predictions of the kind '{self.name}' right")
+
+    def of_linear(self, values: np.ndarray) -> np.ndarray:
+        """Returns the predictions that :meth:`linear` makes the values of; those of classes have a sum of 1."""
+        raise TypeError(f"no line puts predictions of the kind '{self.name}' right")
 
     def normalised(self, preds: np.ndarray) -> np.ndarray:
         """Returns positive numbers (rows, columns) made to probabilities that may stand beside each other."""

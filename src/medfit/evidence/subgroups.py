@@ -12,7 +12,9 @@ MOST_LEVELS = 12
 MISSING = "missing"
 
 
-def levels(column: pd.Series, name: str, edges: Sequence[float] | None) -> np.ndarray:
+def levels(
+    column: pd.Series, name: str, edges: Sequence[float] | None, section: str = "evaluate.subgroups"
+) -> np.ndarray:
     """Returns the subgroup of each row as a word.
 
     Args:
@@ -20,11 +22,12 @@ def levels(column: pd.Series, name: str, edges: Sequence[float] | None) -> np.nd
         name: Of the column.
         edges: Where bands of numbers begin, such as 40 and 60 for "below 40", "40 to 60" and "60 and above"; None
             takes each value as a group.
+        section: The config path that names the column.
 
     Raises:
         UserError: more values than subgroups can be, or edges for words or in no order.
     """
-    where = f"evaluate.subgroups.{name}"
+    where = f"{section}.{name}"
     if edges is None:
         if column.nunique() > MOST_LEVELS:
             hint = "; give the edges of bands, such as [40, 60]" if pd.api.types.is_numeric_dtype(column) else ""

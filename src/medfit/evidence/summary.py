@@ -140,11 +140,12 @@ def subgroups(units: Sequence[Unit], names: Sequence[str], settings: Settings) -
     return pd.concat(tables)
 
 
-def left_out(units: Sequence[Unit]) -> list[str]:
+def left_out(units: Sequence[Unit], whole: str = "the test split") -> list[str]:
     """Returns which classes or labels the scores leave out, and in how many test splits, a line each.
 
     Args:
         units: The network's trainings.
+        whole: What a single test split is called.
     """
     tests = list({unit.fold: unit.test for unit in units}.values())
     if not tests or not tests[0].kind.classifies:
@@ -153,7 +154,7 @@ def left_out(units: Sequence[Unit]) -> list[str]:
     for column, name in enumerate(tests[0].names):
         missing = sum(not 0 < (test.target[:, column] > 0.5).mean() < 1 for test in tests)
         if missing:
-            where = f"{missing} of {len(tests)} test splits" if several else "the test split"
+            where = f"{missing} of {len(tests)} test splits" if several else whole
             told.append(f"all or none of the samples are '{name}' in {where}: its AUROC is undefined and in no mean")
     return told
 

@@ -1,6 +1,6 @@
 """From a probability to a decision: thresholds chosen on validation data, and what they are worth on other patients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,22 @@ def readout(
         if prevalence is not None:
             found += _at_prevalence(found, prevalence)
         rows += [{"column": name, "threshold": float(np.mean(thresholds)), **rate} for rate in found]
+    return pd.DataFrame(rows)
+
+
+def at(unit: Predictions, known: Mapping[str, float], num_resamples: int = 1000) -> pd.DataFrame:
+    """Returns what decisions are worth at thresholds that were chosen before, as :func:`readout` does.
+
+    Args:
+        unit: Predictions.
+        known: The threshold of each column that has one.
+        num_resamples: Of the patients.
+    """
+    rows = []
+    for column, name in enumerate(unit.names):
+        if name in known:
+            found = _rates([unit], [known[name]], column, num_resamples)
+            rows += [{"column": name, "threshold": known[name], **rate} for rate in found]
     return pd.DataFrame(rows)
 
 

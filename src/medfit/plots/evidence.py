@@ -88,8 +88,10 @@ def calibration(tables: Tables) -> Figure:
             axes.set(xlabel="mean predicted", ylabel="mean observed")
         else:
             _line_of_groups(axes, own[own.recalibration == "none"], OWN, "as predicted", "o-")
-            if len(after := own[own.recalibration == RECALIBRATED]):
-                _line_of_groups(axes, after, AFTER, f"after {RECALIBRATED} scaling", "s--")
+            method = RECALIBRATED if RECALIBRATED in set(own.recalibration) else own.recalibration.iloc[-1]
+            if method != "none":
+                told = f"after {method} scaling" if method == RECALIBRATED else f"after updating: {method}"
+                _line_of_groups(axes, own[own.recalibration == method], AFTER, told, "s--")
             axes.set(xlabel="predicted probability", ylabel="observed share", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
             axes.legend(frameon=False, fontsize="small")
         low, high = _ends(own)

@@ -53,6 +53,7 @@ class ReportData:
         num_fold_searches: Sweeps that were a fold's own.
         trained: A training to take plots from.
         explained: A run that has explanations.
+        validations: Those on other patients that ended, the latest first.
         cases: Whether pictures of single patients are shown.
     """
 
@@ -77,6 +78,7 @@ class ReportData:
     num_fold_searches: int = 0
     trained: Record | None = None
     explained: Record | None = None
+    validations: list[Record] = field(default_factory=list)
     cases: bool = False
 
     @property
@@ -126,6 +128,7 @@ def collect(
         latest=latest,
         children=children,
         trained=next(iter([*seeds, *ended["seed"], *ended["run"]]), None),
+        validations=finished(store, experiment_id, "validation"),
         explained=_explained(store, experiment_id, {child.id for child in children}),
         **_of_evaluation(evaluation),
         **_of_latest(latest),

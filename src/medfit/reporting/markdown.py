@@ -1,6 +1,6 @@
 """The report in short, for the experiment's folder."""
 
-from medfit.reporting import history, tables
+from medfit.reporting import history, tables, validations
 from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import in_one_line, ordinal
 from medfit.reporting.results import wide
@@ -20,6 +20,7 @@ def render(facts: ReportData) -> str:
         ["## Results", "", *_results(facts)],
         ["## Beside the baselines", "", *_verdict(facts)],
         *([["## Subgroups", "", *_subgroups(facts)]] if "subgroups" in facts.tables else []),
+        *([["## Validation elsewhere", "", *_elsewhere(facts)]] if facts.validations else []),
         ["## Openings of the test patients", "", *_openings(facts)],
         ["## Again", "", "```", *history.commands(facts), "```"],
     ]
@@ -39,6 +40,15 @@ def _results(facts: ReportData) -> Lines:
 def _subgroups(facts: ReportData) -> Lines:
     header, *rows = in_one_line(tables.subgroups(facts.tables["subgroups"]))
     return [line(header), "|" + "---|" * len(header), *map(line, rows)]
+
+
+def _elsewhere(facts: ReportData) -> Lines:
+    lines: Lines = []
+    for record in facts.validations:
+        one = validations.of_run(record)
+        header, *rows = next(iter(one["tables"].values()))
+        lines += [f"{one['title']}.", "", line(header), "|" + "---|" * len(header), *map(line, rows), ""]
+    return [*lines, "95 % intervals over patients in brackets."]
 
 
 def line(cells: list[str]) -> str:

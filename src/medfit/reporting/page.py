@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib import rc_context
 
 from medfit.plots.evidence import figures, first_metric
-from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables
+from medfit.reporting import guidelines, history, page_figures, patient_flow, search_settings, tables, validations
 from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import interval, number, ordinal, plural, public
 from medfit.reporting.statements import leaks, told
@@ -66,6 +66,7 @@ def context(facts: ReportData) -> dict[str, Any]:
         "checks": checks,
         "commands": history.commands(facts),
         "openings": history.openings(facts),
+        "elsewhere": [validations.of_run(record) for record in facts.validations],
         "times": history.times(facts),
         **_data(facts),
         **_results(facts),

@@ -22,7 +22,7 @@ SIGNS = {
 }
 
 
-OPERATIONS = ("params", "metrics", "tags", "tag", "files", "input", "model", "end")
+OPERATIONS = ("params", "metrics", "tags", "tag", "files", "input", "model", "tested", "end")
 
 
 def perform(client: Any, run_id: str, operation: str, payload: list[Any], files: Path) -> None:
@@ -33,7 +33,8 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
         run_id: The run.
         operation: One of :data:`OPERATIONS`.
         payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; a data set
-            and its tags; a model's name and kind; status and time. Times are in milliseconds since 1970.
+            and its tags; a model's name and kind; another model's id and points; status and time. Times are in
+            milliseconds since 1970.
         files: The folder of an operation that has one.
     """
     match operation:
@@ -47,6 +48,8 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
             _log_input(client, run_id, *payload)
         case "model":
             _log_model(client, run_id, files, *payload)
+        case "tested":
+            _log_tested(client, run_id, *payload)
         case "end":
             client.set_terminated(run_id, *payload)
         case _:
@@ -153,6 +156,18 @@ def _log_model(client: Any, run_id: str, files: Path, name: str, kind: str) -> N
     points = [client.get_metric_history(run_id, key)[-1] for key in keys]
     client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, model.model_id) for p in points])
     client.finalize_logged_model(model.model_id, "READY")
+
+
+def _log_tested(client: Any, run_id: str, model_id: str, points: Sequence[Sequence[Any]]) -> None:
+    """Logs that a run tests a model that is another run's, and what it found, as the run's metrics and the model's."""
+    from mlflow.entities import LoggedModelInput, Metric  # late: a quick start
+
+    client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
+    for first in range(0, len(points), MOST_POINTS):
+        part = points[first : first + MOST_POINTS]
+        client.log_batch(
+            run_id, metrics=[Metric(name, value, time_ms, step, model_id) for name, value, time_ms, step in part]
+        )
 
 
 def now_ms() -> int:

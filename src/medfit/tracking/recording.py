@@ -49,6 +49,7 @@ def start_run(
     proof: Mapping[str, Any],
     tags: Mapping[str, str],
     resume: str | None = None,
+    used_for: str = "train, val",
 ) -> Iterator[Run]:
     """Opens a run that holds all it takes to repeat it, and ends it truthfully.
 
@@ -56,8 +57,10 @@ def start_run(
         cfg: The whole config.
         dataset: For its fingerprint and schema.
         proof: Of the split.
-        tags: ``kind`` (run, trial, sweep, seed, evaluation), ``mlflow.parentRunId`` and what else tells it apart.
+        tags: ``kind`` (run, trial, sweep, seed, evaluation, validation), ``mlflow.parentRunId`` and what else tells
+            it apart.
         resume: The id of a run to go on with, if the store has it.
+        used_for: What the run does with the data, as MLflow shows it.
 
     A server is told names of files, not where they lie.
     """
@@ -69,7 +72,7 @@ def start_run(
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
         run.log_params(chosen | {path: paths.hidden(value, names) for path, value in params(cfg)})
-        run.log_dataset(dataset, proof, _facts(cfg, names))
+        run.log_dataset(dataset, proof, _facts(cfg, names), used_for)
         run.flush()
         yield run
     except BaseException as error:
@@ -108,6 +111,7 @@ def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
             "predict",
             "register",
             "serve",
+            "validate",
         ):
             for path, value in leaves(cfg[section], str(section)):
                 if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):

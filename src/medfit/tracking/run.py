@@ -99,6 +99,16 @@ class Run:
             raise
         self._writer.put(partial(self._write_folder, folder, "model", [name, kind], "model"))
 
+    def log_tested(self, model_id: str, metrics: Mapping[str, float]) -> None:
+        """Logs that the run tests a model of another run, and metrics as the run's and the model's.
+
+        Args:
+            model_id: In MLflow.
+            metrics: Finite values, by name.
+        """
+        now = now_ms()
+        self._write("tested", [model_id, [[name, float(value), now, 0] for name, value in metrics.items()]])
+
     def _write_folder(self, folder: Path, operation: str, payload: Sequence[Any] = (), part: str = "") -> None:
         self.store.write(self.id, operation, list(payload), folder / part)
         shutil.rmtree(folder, ignore_errors=True)
@@ -114,9 +124,16 @@ class Run:
         self.set_tag("mlflow.loggedImages", "True")
 
     def log_dataset(
-        self, dataset: TrackedData, proof: Mapping[str, Any], files: Mapping[str, Any] | None = None
+        self,
+        dataset: TrackedData,
+        proof: Mapping[str, Any],
+        files: Mapping[str, Any] | None = None,
+        used_for: str = "train, val",
     ) -> None:
-        """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files."""
+        """Logs a data set's name, fingerprint, schema and counts, no row and no identifier; and further files.
+
+        What it is used for, MLflow shows.
+        """
         schema = dataset.schema()
         columns = [
             {"name": column["name"], "type": KINDS.get(column["kind"], "double"), "required": True} for column in schema
@@ -129,7 +146,7 @@ class Run:
             "schema": json.dumps({"mlflow_colspec": columns}),
             "profile": json.dumps({"num_rows": len(dataset), **proof}),
         }
-        self._write("input", [entity, {"mlflow.data.context": "train, val"}])
+        self._write("input", [entity, {"mlflow.data.context": used_for}])
         facts = {"columns": schema, "sha256": dataset.fingerprint()}
         self.log_files({**(files or {}), "data/schema.json": facts, "data/split.json": dict(proof)})
 

@@ -43,7 +43,7 @@ class Parts:
 
 def prepare(cfg: DictConfig) -> Parts:
     """Builds everything, and so finds every mistake that shows before training."""
-    _quiet()
+    quiet()
     dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
     if named(dataset.task) not in fits:
@@ -110,7 +110,7 @@ def sizes(cfg: DictConfig, first: str) -> str:
     return " or ".join([first, *(f"preprocessing.{key}" for key in cfg.preprocessing if str(key).endswith("size"))])
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keeps Lightning's advice, meant for developers, from the terminal."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -88,10 +88,10 @@ def fit(trainer: L.Trainer, parts: Parts) -> None:
 def predictions(parts: Parts, trainer: L.Trainer, splits: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """Returns what the task predicts for some splits, by split, as its ``scores`` takes it."""
     made = {split: trainer.predict(parts.task, parts.datamodule.batches(split)) for split in splits}
-    return {split: tuple(map(_in_full, parts.task.join(batches or []))) for split, batches in made.items()}
+    return {split: tuple(map(in_full, parts.task.join(batches or []))) for split, batches in made.items()}
 
 
-def _in_full(output: Any) -> Any:
+def in_full(output: Any) -> Any:
     """Returns numbers of half precision, which statistics and plots can't read, in single precision."""
     return output.float() if torch.is_tensor(output) and output.dtype in (torch.bfloat16, torch.float16) else output
 

@@ -37,6 +37,7 @@ class MultiLabel(Probabilities):
 
     name = "multilabel"
     several_answers = True
+    updates = ("intercept", "intercept and slope")
     association = Area()
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
@@ -54,7 +55,15 @@ class MultiLabel(Probabilities):
 
     def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
         """Returns probabilities whose log odds are divided by the temperature."""
-        return 1 / (1 + np.exp(-logit(preds) / temperature))
+        return self.of_linear(self.linear(preds) / temperature)
+
+    def linear(self, preds: np.ndarray) -> np.ndarray:
+        """Returns log odds."""
+        return logit(preds)
+
+    def of_linear(self, values: np.ndarray) -> np.ndarray:
+        """Returns probabilities of log odds."""
+        return 1 / (1 + np.exp(-np.clip(values, -500, 500)))
 
     def normalised(self, preds: np.ndarray) -> np.ndarray:
         """Returns them as they are: each column stands alone."""
@@ -106,6 +115,7 @@ class MultiClass(Probabilities):
     """One of several classes, a column each, of which one is 1."""
 
     name = "multiclass"
+    updates = ("temperature", "vector")
     cases = Classes()
     association = AreaOfPairs()
 
@@ -128,8 +138,15 @@ class MultiClass(Probabilities):
 
     def tempered(self, preds: np.ndarray, temperature: float) -> np.ndarray:
         """Returns probabilities whose logarithms are divided by the temperature, with a sum of 1."""
-        logs = np.log(np.clip(preds, TINY, 1)) / temperature
-        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return self.of_linear(self.linear(preds) / temperature)
+
+    def linear(self, preds: np.ndarray) -> np.ndarray:
+        """Returns log probabilities; one of 0 counts as one in a million."""
+        return np.log(np.clip(preds, TINY, 1))
+
+    def of_linear(self, values: np.ndarray) -> np.ndarray:
+        """Returns probabilities with a sum of 1."""
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
     def normalised(self, preds: np.ndarray) -> np.ndarray:

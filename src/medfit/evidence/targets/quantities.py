@@ -21,6 +21,7 @@ class Regression(TargetKind):
     in_rows = True
     smaller_is_better = frozenset({"mse", "rmse", "mae"})
     sections = frozenset({"agreement"})
+    updates = ("shift", "line")
     cases = Numbers()
     association = RankCorrelation()
 
@@ -40,6 +41,14 @@ class Regression(TargetKind):
         from medfit.evidence import readouts  # SciPy's statistics, which a training does without
 
         return readouts.of_numbers(tests, settings)
+
+    def linear(self, preds: np.ndarray) -> np.ndarray:
+        """Returns the numbers."""
+        return preds
+
+    def of_linear(self, values: np.ndarray) -> np.ndarray:
+        """Returns the numbers."""
+        return values
 
     def decisions(self, val: Predictions, test: Predictions | None, settings: Settings) -> Decisions:
         """Returns the prediction intervals."""

@@ -1,0 +1,1 @@
+"""External validation: a finished model on the patients of another data set."""

@@ -1,0 +1,166 @@
+"""The data set that a model is validated on: the training's own settings with other files, or any other data set."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from medfit.config import schema
+from medfit.config.instantiate import load_dataset
+from medfit.data.dataset import Dataset
+from medfit.deployment.expected_columns import Oddity
+from medfit.deployment.finished_model import FinishedModel
+from medfit.errors import UserError, renamed
+from medfit.evidence.targets.known import named
+
+PLACES = ("path", "root", "images")  # where data sets are told to look, one each
+OTHER_PLACES = ("masks", "folder", "labels")  # beside it
+UNSPLIT = ("split", "test_path")  # who was in which split at development is no matter elsewhere
+FEWEST_PATIENTS = 2
+
+
+@dataclass(frozen=True)
+class NewData:
+    """Patients of another data set, as the model's preprocessing takes them.
+
+    Args:
+        read: The data set as it was read.
+        prepared: The same with the model's features and classes, in its order.
+        odd: What is odd about its features.
+    """
+
+    read: Dataset
+    prepared: Any
+    odd: Sequence[Oddity]
+
+
+def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> DictConfig:
+    """Returns the config of a data set that is read as the training's was, from another file or folder.
+
+    Args:
+        model: The model.
+        path: The file or folder.
+        changed: Settings that replace the training's, by their keys.
+
+    Raises:
+        UserError: the training's data set reads no file, or some of its settings must be given anew.
+    """
+    own: Any = OmegaConf.to_container(model.cfg.dataset, resolve=True)
+    place = next((key for key in PLACES if key in own), None)
+    if place is None:
+        name = model.cfg.choices.dataset
+        raise UserError(
+            f"validate.data: the model was trained on dataset={name}, which reads no file of a user's; describe the "
+            "new data as for a training: dataset=table dataset.path=... dataset.target=..., in the place of data=..."
+        )
+    if unknown := sorted(set(changed) - set(own)):
+        raise UserError(f"unknown key 'dataset.{unknown[0]}'; dataset={model.cfg.choices.dataset} has {', '.join(own)}")
+    if again := [key for key in OTHER_PLACES if own.get(key) is not None and key not in changed]:
+        raise UserError(f"dataset.{again[0]} is needed: the training's was its own; give dataset.{again[0]}=...")
+    made = {**own, **{key: None for key in UNSPLIT if key in own}, place: path}
+    if "target_kind" in made and made["target_kind"] is None:
+        made["target_kind"] = model.about["task"]
+    if "positive" in made and made["positive"] is None and "target" not in changed and "target_rule" not in changed:
+        made["positive"] = _positive(model)
+    adapt = getattr(get_object(model.about["reader"]), "settings_elsewhere", None)
+    if adapt is not None:
+        with renamed("dataset.path", "validate.data"):
+            made = adapt({**made, **changed}, model.about["expected"])
+    cfg = OmegaConf.create({"dataset": {**made, **changed}})
+    schema.check_node(cfg.dataset, "dataset")
+    with renamed(f"dataset.{place}", "validate.data"):
+        load_dataset(cfg)
+    return cfg
+
+
+def _positive(model: FinishedModel) -> str | None:
+    """Returns the positive class of a column of words; None where it is a yes, or another kind of target."""
+    target, name = model.cfg.dataset.get("target"), model.about["target_names"][0]
+    return _class(name, target) or None if model.about["task"] == "binary" and isinstance(target, str) else None
+
+
+def _class(name: str, target: Any) -> str:
+    """Returns what a binary target's name says of the class: nothing of a column of yes and no, or 1 and 0."""
+    return name.removeprefix(str(target)).removeprefix(": ")
+
+
+def load(model: FinishedModel, cfg: DictConfig, absent: Sequence[str]) -> NewData:
+    """Returns the patients of a data set for a model.
+
+    Args:
+        model: The model.
+        cfg: With the data set's config in ``dataset``.
+        absent: See :func:`medfit.deployment.new_tables.as_expected`.
+
+    Raises:
+        UserError: the data are of another kind, the targets are others, or there are too few patients.
+    """
+    dataset: Dataset = load_dataset(cfg)
+    if dataset.kind.new_samples != model.about["reader"]:
+        raise UserError(
+            f"validate.data: the data set holds {dataset.kind.samples}, and the model takes {model.about['samples']}"
+        )
+    if absent and model.about["samples"] != "records":
+        raise UserError(f"validate.absent: {model.about['samples']} have no columns")
+    prepared: Any = copy(dataset)
+    prepared.y = _targets(model, cfg, dataset)
+    prepared.target_names = list(model.about["target_names"])
+    prepared.strata = named(dataset.task).strata(prepared.y)
+    if (number := len(np.unique(dataset.groups))) < FEWEST_PATIENTS:
+        raise UserError(f"validate.data: {number} patient says nothing of how a model does on patients")
+    _check_classes(model, prepared)
+    conform = getattr(get_object(model.about["reader"]), "as_expected", None)
+    odd: list[Oddity] = []
+    if conform is not None:
+        prepared, odd = conform(prepared, model.about["expected"], absent)
+    return NewData(dataset, prepared, odd)
+
+
+def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndarray:
+    """Returns the targets as the model's outputs have them.
+
+    Raises:
+        UserError: another kind of target, other classes, or other units.
+    """
+    task, known, here = str(model.about["task"]), list(model.about["target_names"]), dataset.target_names
+    if dataset.task != task:
+        raise UserError(f"dataset.target: the targets are {dataset.task}, the model's are {task}")
+    if task == "multiclass":
+        if foreign := [name for name in here if name not in known]:
+            raise UserError(
+                f"dataset.target: the model knows no class {', '.join(map(repr, foreign))}; its classes are "
+                f"{', '.join(map(repr, known))}"
+            )
+        return np.array([known.index(name) for name in here])[np.asarray(dataset.y)]
+    then, now = (_plain(names, node) for names, node in ((known, model.cfg), (here, cfg)))
+    if now != then and known != here:
+        raise UserError(
+            f"dataset.target: it tells of {', '.join(map(repr, here))}, the model of {', '.join(map(repr, known))}; "
+            "name the same class or column by dataset.positive or dataset.target"
+        )
+    for name, other in zip(known, here, strict=True):
+        unit, new = model.about["units"].get(name), dataset.units.get(other)
+        if unit and new and unit != new:
+            raise UserError(f"dataset.target: '{other}' is in {new}, the model's in {unit}")
+    return dataset.y
+
+
+def _plain(names: Sequence[str], cfg: DictConfig) -> list[str]:
+    """Returns targets' names without those of the columns that the config names: what is left must be the same."""
+    asked = cfg.dataset.get("target") or cfg.dataset.get("target_rule")
+    columns = [asked] if isinstance(asked, str) else list(asked or ())
+    if len(columns) != len(names):
+        return list(names)
+    return [_class(name, column) for name, column in zip(names, columns, strict=True)]
+
+
+def _check_classes(model: FinishedModel, dataset: Dataset) -> None:
+    if named(dataset.task).classifies and len(np.unique(dataset.y, axis=0)) < 2:
+        raise UserError(
+            "validate.data: all patients are of one class, and nothing tells how the model tells classes apart; it "
+            "takes patients with and without the outcome"
+        )
