@@ -47,6 +47,7 @@ FAST = {
     "mni_slices": "gan",
     "mni_tissue": "attention_unet",
     "pneumonia_mnist": "linear",
+    "recurrence": "mlp",
     "series_table": "inception_time",
     "table": "linear",
     "series_arrays": "resnet1d",
@@ -59,7 +60,7 @@ PAIRS = [
     for model in GROUPS["model"]
 ]
 OF_DATA = {  # what a data set of this test holds
-    "records": ["breast_cancer", "diabetes", "heart_disease", "heart_rate", "table"],
+    "records": ["breast_cancer", "diabetes", "heart_disease", "heart_rate", "recurrence", "table"],
     "series": [
         "dicom_waveforms",
         "ecg5000",
@@ -130,6 +131,17 @@ def ts_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def survival(tmp_path_factory):
+    """Made-up patients in the layout of R's package survival."""
+    folder = tmp_path_factory.mktemp("survival")
+    rows = [f"{i},1990,{30 + i},{i % 2},{['<=20', '20-50', '>50'][i % 3]},{2 + i % 2},{i % 9},{i},{2 * i},0,1,"
+            f"{900 + 20 * i},{(i + 1) % 2},{2000 + i},0" for i in range(60)]  # fmt: skip
+    header = "pid,year,age,meno,size,grade,nodes,pgr,er,hormon,chemo,rtime,recur,dtime,death"
+    (folder / "rotterdam.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     """Twelve recordings, each as a WFDB record, as an EDF file and in DICOM, and a table of heart rates."""
     folder = tmp_path_factory.mktemp("recordings")
@@ -182,7 +194,7 @@ def volumes(tmp_path_factory):
 
 
 @pytest.fixture
-def values(table, series, arrays, ts_file, recordings, pictures, volumes):
+def values(table, series, arrays, ts_file, recordings, pictures, volumes, survival):
     mnist = [f"dataset.root={volumes}"]
     return {
         "decathlon": [f"dataset.root={volumes}/Task99_Fake"],
@@ -196,6 +208,7 @@ def values(table, series, arrays, ts_file, recordings, pictures, volumes):
         "mni_slices": ["dataset.resolution_mm=8", "dataset.slab_slices=2", "preprocessing.size=32"],
         "mni_tissue": ["dataset.resolution_mm=8", "dataset.slab_slices=2"],
         "pneumonia_mnist": mnist,
+        "recurrence": [f"dataset.path={survival}"],
         "dicom_waveforms": recordings,
         "edf_records": [*recordings, "dataset.window_s=1"],
         "series_table": [f"dataset.path={series}", "dataset.target=outcome"],
