@@ -42,11 +42,13 @@ class Oddity:
         column: In which.
         what: In words, without any value.
         rows: Marks of the rows, in the shape (rows,).
+        remark: Whether it is to stand beside the predictions, too.
     """
 
     column: str
     what: str
     rows: np.ndarray
+    remark: bool = True
 
 
 def lines(found: Sequence[Oddity]) -> Iterator[str]:

@@ -220,7 +220,7 @@ def _counter(total: int, progress: Callable[[int, int], None] | None) -> Callabl
 def _remarks(odd: Sequence[Oddity], num_rows: int) -> list[str]:
     """Returns what is odd about each row."""
     found: list[list[str]] = [[] for _ in range(num_rows)]
-    for one in odd:
+    for one in filter(lambda one: one.remark, odd):
         for row in np.flatnonzero(one.rows).tolist():
             found[row].append(f"{one.column}: {one.what}")
     return ["; ".join(remarks) for remarks in found]

@@ -22,6 +22,7 @@ class SeriesKind(Kind[SeriesDataset]):
     preprocessing = "series"
     baselines = "medfit.evaluation.baselines.of_neighbours"
     explainer = "medfit.explanations.series.Signal"
+    new_samples = "medfit.deployment.new_series"
 
     def prints(self, dataset: SeriesDataset) -> Prints:
         """Returns series by their shape, whatever their offset, trend and scale."""
