@@ -4,8 +4,12 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from fake_waveforms import channel, group, write_waveforms
+from medfit.config.instantiate import load_dataset
+from medfit.deployment import new_series
+from medfit.errors import UserError
 
 RATE, NAMES = 50, ("I", "II")
 
@@ -136,3 +140,36 @@ def labels_of(folder, y):
 
 def _names(folder):
     return sorted({file.name.split(".")[0] for file in folder.iterdir()})
+
+
+WRITERS = {"ts_file": write_ts, "series_table": write_wide, "wfdb_records": write_wfdb, "edf_records": write_edf}
+
+
+def describing(compose, tmp_path):
+    """Returns what describes made-up training series, after overrides, as a finished model knows them."""
+
+    def described(kind, *overrides, write=None, longest=None, **more):
+        x, y = signals(longest=longest)
+        source = (write or WRITERS[kind])(tmp_path / "old.csv", x, y, **more)
+        given = [f"dataset={kind}", *([] if kind == "ts_file" else ["dataset.target=y"])]
+        if kind.endswith("_records"):
+            given += [f"dataset.root={source}", f"dataset.labels={labels_of(source, y)}"]
+        else:
+            given += [f"dataset.path={source}"]
+        cfg = compose(*given, *overrides)
+        return new_series.describe(load_dataset(cfg), np.arange(20), cfg)
+
+    return described
+
+
+def told(new):
+    """What is odd, by channel and words, with its rows."""
+    return {(one.column, one.what): np.flatnonzero(one.rows).tolist() for one in new.odd}
+
+
+def refusal(source, about, identifiers=None):
+    with pytest.raises(UserError) as caught:
+        new_series.read(source, about, identifiers)
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 320
+    return message
