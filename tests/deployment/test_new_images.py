@@ -247,3 +247,10 @@ def test_nothing_in_the_files_names_a_patient(packaged, tmp_path):
     assert "q1" not in text and "case1" not in text and str(tmp_path) not in text
     assert FinishedModel.load(tmp_path / "model", "it").about["expected"]["seen"]["axes"] == ["LPS"]
     assert json.loads(text)["expected"]["dimensions"] == 3
+
+
+def test_images_that_memory_does_not_hold_are_read_again(packaged, monkeypatch):
+    model, val, folder = packaged(pngs)
+    monkeypatch.setattr("medfit.deployment.new_images.RESIDENT_SHARE", 0)
+    again = model.predict(folder).set_index("file").loc[val["file"], "probability/b"].to_numpy()
+    assert again == pytest.approx(val["pred/b"].to_numpy(), abs=1e-6)

@@ -55,6 +55,7 @@ class _Some:
     def __init__(self, new: NewImages, rows: list[int]) -> None:
         self.new, self.rows, self.channels = new, rows, list(new.about["channels"])
         self.file_names = [new.sources[row].name for row in rows]
+        self._last: tuple[int, Image] | None = None  # that was read, as a mask asks for its image several times
 
     @property
     def num_dimensions(self) -> int:
@@ -66,7 +67,9 @@ class _Some:
 
     def image(self, index: int) -> Image:
         """Returns an image as it was read."""
-        return self.new.image(self.rows[index])
+        if self._last is None or self._last[0] != index:
+            self._last = index, self.new.image(self.rows[index])
+        return self._last[1]
 
 
 def describe(dataset: ImageDataset, train: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
