@@ -95,6 +95,28 @@ def test_a_model_waits_with_its_scores_and_is_there_once(server, store, run, tmp
     assert [file.name for file in Path(found).iterdir()] == ["model.json"]
 
 
+def test_that_a_model_was_tested_waits_and_is_told_once(server, store, run, tmp_path):
+    def write(folder: Path) -> None:
+        folder.mkdir()
+
+    run.log_model("medfit", "binary", write)
+    (model,) = store.client.search_logged_models([run.experiment_id])
+    other = create_run(store, "outbox", "validation", {"kind": "validation"})
+    server.off()
+    other.log_tested(model.model_id, {"elsewhere/auroc": 0.8})
+    server.on()
+    store.send_kept()
+    ((metric,),) = [store.client.get_metric_history(other.id, "elsewhere/auroc")]
+    payload = [model.model_id, [["elsewhere/auroc", 0.8, metric.timestamp, 0]]]
+    perform(store.client, other.id, "tested", payload, tmp_path)  # as one that was cut off would be again
+    (model,) = store.client.search_logged_models([run.experiment_id])
+    assert [(metric.key, metric.value, metric.run_id) for metric in model.metrics] == [
+        ("elsewhere/auroc", 0.8, other.id)
+    ]
+    assert len(store.client.get_metric_history(other.id, "elsewhere/auroc")) == 1
+    assert [used.model_id for used in store.client.get_run(other.id).inputs.model_inputs] == [model.model_id]
+
+
 def test_what_was_kept_is_sent_on_the_next_start(server, cfg, run, capsys):
     server.off()
     run.set_tag("late", "yes")
