@@ -176,7 +176,7 @@ def test_a_generators_run_gives_images_of_noise(compose, client, tmp_path, form)
         ([], "export.model is needed: medfit export <run id>"),
         (["none"], "export.model: there is no run 'none'"),
         (["models:/none@champion"], "export.model: no model is registered as models:/none@champion"),
-        (["none", "format=pickle"], "export.format: must be"),
+        (["none", "format=pickle"], "export.format: input should be 'onnx' or 'torch_export', not 'pickle'"),
         (["none", "out=nowhere/model.onnx"], "export.out: there is no folder 'nowhere'"),
         (["none", "out=/"], "export.out: '/' is a folder"),
     ],

@@ -104,9 +104,8 @@ def of_noise(task: Any, exportable: Exportable) -> Iterator[Batch]:
 def of_rows(model: FinishedModel, network: OfTable, x: pd.DataFrame) -> Batch:
     """Returns rows, as the preprocessing takes them."""
     expected = model.outputs(model.fitted.apply(Rows(x)))
-    lacking = x[network.steps.needed].isna().any(axis=1).to_numpy().copy()
-    expected[torch.from_numpy(lacking)] = torch.nan
-    return Batch({"cells": network.steps.cells(x)}, expected)
+    lacking = torch.from_numpy(x[network.steps.needed].isna().any(axis=1).to_numpy().copy())[:, None]
+    return Batch({"cells": network.steps.cells(x)}, torch.where(lacking, torch.nan, expected))
 
 
 def of_prepared(model: FinishedModel, exportable: Exportable, x: Any) -> Batch:
