@@ -112,7 +112,8 @@ def of_prepared(model: FinishedModel, exportable: Exportable, x: Any) -> Batch:
     """Returns prepared samples, of one input or of several by name."""
     inputs = x if isinstance(x, Mapping) else {next(iter(exportable.inputs)): x}
     with torch.inference_mode():
-        return Batch(each(lambda part: part.contiguous(), inputs), model.task(x).float())
+        expected = model.outputs(x) if isinstance(x, Tensor) else model.task(x).float()
+    return Batch(each(lambda part: part.contiguous(), inputs), expected)
 
 
 def _patch(patches: Patches, row: int) -> Tensor:
