@@ -9,6 +9,7 @@ from medfit.errors import UserError
 from medfit.sweep import sweep
 from medfit.tracking.store import Store
 from medfit.train import train
+from medfit.training.parts import prepare
 
 SMALL = ["regime=smoke", "tracking.models=true"]
 
@@ -42,6 +43,9 @@ def test_a_training_logs_its_finished_model_with_its_scores(compose, client, out
     scores = {metric.key: metric.value for metric in model.metrics}
     assert scores == {key: value for key, value in run.data.metrics.items() if key.startswith("val/")}
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert model.params == run.data.params and model.params["seed"] == "0"
+    (used,) = run.inputs.dataset_inputs
+    assert {(m.dataset_name, m.dataset_digest) for m in model.metrics} == {(used.dataset.name, used.dataset.digest)}
     new, out = tmp_path / "new.csv", tmp_path / "p.csv"
     rows.to_csv(new, index=False)
     lines = [f"data={new}", f"out={out}", "id=mrn", f"output_dir={output_dir}"]
@@ -52,6 +56,18 @@ def test_a_training_logs_its_finished_model_with_its_scores(compose, client, out
     assert pd.Series(table["probability/malignant"].round(5)).isin(then.round(5)).sum() >= len(then)
     assert main(["predict", f"models:/{model.model_id}", *lines]) == 0
     assert pd.read_csv(out, dtype={"mrn": str}).equals(table)
+
+
+def test_what_is_logged_predicts_as_the_training_did_with_dropout_and_batch_normalisation(
+    compose, client, tmp_path, rows
+):
+    cfg = compose("model=mlp", "model.normalisation=batch", "model.dropout=0.5", *SMALL)
+    train(cfg)
+    (model,) = models(client)
+    val = prepare(cfg).datamodule.rows["val"]
+    told = logged.load(Store(cfg), model.source_run_id, "it").predict(rows.iloc[val])["probability/malignant"]
+    then = stored(client, model.source_run_id, tmp_path)["pred/malignant"]
+    assert told.to_numpy() == pytest.approx(then.to_numpy(), abs=1e-6)
 
 
 @pytest.mark.slow

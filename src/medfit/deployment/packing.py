@@ -52,7 +52,8 @@ def packed(
     }
     kept = OmegaConf.create(hide(without_passwords(OmegaConf.to_yaml(cfg))))
     assert isinstance(kept, DictConfig)
-    return FinishedModel(kept, parts.task, data.fitted, _decisions(cfg, kind, tables), about)
+    task = parts.task.eval()  # an example that is predicted must teach batch normalisation nothing
+    return FinishedModel(kept, task, data.fitted, _decisions(cfg, kind, tables), about)
 
 
 def _decisions(cfg: DictConfig, kind: Any, tables: Mapping[str, pd.DataFrame]) -> Decisions:

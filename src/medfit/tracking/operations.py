@@ -33,7 +33,7 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
         run_id: The run.
         operation: One of :data:`OPERATIONS`.
         payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; a data set
-            and its tags; a model's name and kind; status and time. Times are in milliseconds since 1970.
+            and its tags; a model's name, kind and, if need be, with what its scores' names begin; status and time. Times are in milliseconds since 1970.
         files: The folder of an operation that has one.
     """
     match operation:
@@ -137,21 +137,25 @@ def _log_input(client: Any, run_id: str, dataset: dict[str, str], tags: dict[str
         client.log_inputs(run_id, [entity])  # another run's process has made the data set's row meanwhile
 
 
-def _log_model(client: Any, run_id: str, files: Path, name: str, kind: str) -> None:
-    """Logs a run's model, with the run's last validation scores."""
+def _log_model(
+    client: Any, run_id: str, files: Path, name: str, kind: str, prefixes: Sequence[str] = ("val/", "test/")
+) -> None:
+    """Logs a run's model, with the run's params, its last scores of some names, and the data set of these."""
     from mlflow.entities import LoggedModelOutput, Metric  # late: a quick start
 
     run = client.get_run(run_id)
     experiment_id, where = run.info.experiment_id, f"source_run_id = '{run_id}' and name = '{name}'"
     made = client.search_logged_models([experiment_id], where)  # one was begun, if this write was cut off
-    model = made[0] if made else client.create_logged_model(experiment_id, name, run_id, model_type=kind)
+    model = made[0] if made else client.create_logged_model(experiment_id, name, run_id, None, run.data.params, kind)
     if model.status == "READY":
         return
     client.log_model_artifacts(model.model_id, str(files))
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    keys = [key for key in run.data.metrics if key.startswith("val/")]
+    used = run.inputs.dataset_inputs if run.inputs else []
+    of = (used[0].dataset.name, used[0].dataset.digest) if used else (None, None)
+    keys = [key for key in run.data.metrics if key.startswith(tuple(prefixes))]
     points = [client.get_metric_history(run_id, key)[-1] for key in keys]
-    client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, model.model_id) for p in points])
+    client.log_batch(run_id, [Metric(p.key, p.value, p.timestamp, p.step, model.model_id, *of) for p in points])
     client.finalize_logged_model(model.model_id, "READY")
 
 

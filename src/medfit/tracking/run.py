@@ -82,13 +82,16 @@ class Run:
             raise
         self._writer.put(partial(self._write_folder, folder, "files"))
 
-    def log_model(self, name: str, kind: str, write: Callable[[Path], None]) -> None:
-        """Logs a model of the run, with the validation scores that the run has by then.
+    def log_model(
+        self, name: str, kind: str, write: Callable[[Path], None], scores: Sequence[str] = ("val/", "test/")
+    ) -> None:
+        """Logs a model of the run, with the scores that the run has by then.
 
         Args:
             name: In MLflow's list of models.
             kind: Of target, which the list shows.
             write: Writes the model's files into a folder, which is not there yet.
+            scores: With what the names of the model's own scores begin.
         """
         self._send_points()
         folder = Path(mkdtemp(prefix="medfit-"))
@@ -97,7 +100,7 @@ class Run:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._writer.put(partial(self._write_folder, folder, "model", [name, kind], "model"))
+        self._writer.put(partial(self._write_folder, folder, "model", [name, kind, list(scores)], "model"))
 
     def _write_folder(self, folder: Path, operation: str, payload: Sequence[Any] = (), part: str = "") -> None:
         self.store.write(self.id, operation, list(payload), folder / part)
