@@ -1,7 +1,7 @@
 """What a finished model expects of the columns of new patients, and what is odd about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,27 @@ def _column(values: pd.Series, kind: str, unit: str) -> Column:
     low, high = np.quantile(values.dropna().to_numpy(dtype=float), [0.01, 0.99])
     margin = MARGIN * (high - low)
     return Column(str(values.name), kind, unit, low=float(low - margin), high=float(high + margin), missing=missing)
+
+
+def joined_columns(several: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Returns what several trainings expect together: the levels and the ranges of all their training rows.
+
+    Args:
+        several: Of each training, as :func:`expected` gave it; the same columns in the same order.
+    """
+    return [asdict(_joined([Column(**column) for column in own])) for own in zip(*several, strict=True)]
+
+
+def _joined(own: Sequence[Column]) -> Column:
+    lows = [column.low for column in own if column.low is not None]
+    highs = [column.high for column in own if column.high is not None]
+    return replace(
+        own[0],
+        levels=sorted({level for column in own for level in column.levels}),
+        low=min(lows, default=None),
+        high=max(highs, default=None),
+        missing=float(np.mean([column.missing for column in own])),
+    )
 
 
 def as_known(cells: pd.Series, column: Column, fold_case: bool) -> pd.Series:

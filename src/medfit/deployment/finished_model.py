@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,23 +31,16 @@ ABOUT, CONFIG, WEIGHTS, PREPROCESSING = "model.json", "config.yaml", "weights.sa
 SAMPLES_AT_ONCE = 512
 
 
-@dataclass(frozen=True)
-class FinishedModel:
-    """A trained network with what was learnt before and after it.
+class AnyModel(ABC):
+    """What predicts for new patients: one training's network, or several trainings' as one.
 
-    Args:
-        cfg: Of the training; full paths are hidden.
-        task: With the best weights, on the CPU, to predict only.
-        fitted: The preprocessing.
+    Attributes:
         decisions: What validation patients decided.
         about: Plain values: ``samples`` (the kind of data, in words), ``reader`` (dotted name of what reads new
-            samples), ``expected`` (what that reader must know), ``input_shape``, ``target_names``, ``task``, ``units``,
-            ``run_id``, ``data_sha256``, ``split_sha256``.
+            samples), ``expected`` (what that reader must know), ``target_names``, ``task``, ``units``, ``run_id``,
+            ``data_sha256``.
     """
 
-    cfg: DictConfig
-    task: Task
-    fitted: Fitted
     decisions: Decisions
     about: Mapping[str, Any]
 
@@ -73,7 +67,7 @@ class FinishedModel:
         """
         source = Path(source).expanduser() if isinstance(source, str) else source
         new = get_object(self.about["reader"]).read(source, self.about["expected"], identifiers)
-        predicted = self.told(self.fitted.apply(new))
+        predicted = self.told(new)
         predicted.loc[~new.usable] = np.nan
         if clash := sorted({str(name) for name in new.identifiers} & {*predicted, "remarks"}):
             raise UserError(f"predict.id: column '{clash[0]}' has the name of a prediction; give it another")
@@ -84,14 +78,45 @@ class FinishedModel:
                 tell(line)
         return pd.concat([new.identifiers, predicted], axis=1).assign(remarks=_remarks(new.odd, len(predicted)))
 
-    def told(self, x: Any) -> pd.DataFrame:
-        """Returns what the kind of target gives of prepared samples, as the fitted preprocessing returns them."""
-        preds = self.outputs(x).numpy().astype(float)
+    def told(self, samples: Any) -> pd.DataFrame:
+        """Returns what the kind of target gives of samples, as the reader gives them."""
+        preds = self.raw(samples).numpy().astype(float)
         return named(self.about["task"]).told(list(self.about["target_names"]), preds, self.decisions)
+
+    @abstractmethod
+    def raw(self, samples: Any) -> Tensor:
+        """Returns probabilities or numbers, in the shape (samples, outputs), of samples as the reader gives them."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes it into a folder, which is made if need be."""
+
+
+@dataclass(frozen=True)
+class FinishedModel(AnyModel):
+    """A trained network with what was learnt before and after it.
+
+    Args:
+        cfg: Of the training; full paths are hidden.
+        task: With the best weights, on the CPU, to predict only.
+        fitted: The preprocessing.
+        decisions: What validation patients decided.
+        about: As every model's, and ``input_shape`` and ``split_sha256``.
+    """
+
+    cfg: DictConfig
+    task: Task
+    fitted: Fitted
+    decisions: Decisions
+    about: Mapping[str, Any]
+
+    def raw(self, samples: Any) -> Tensor:
+        """Returns what the network makes of samples, which are prepared first."""
+        return self.outputs(self.fitted.apply(samples))
 
     @torch.inference_mode()
     def outputs(self, x: Tensor) -> Tensor:
-        """Returns probabilities or numbers, in the shape (samples, outputs), float32."""
+        """Returns probabilities or numbers of prepared samples, in the shape (samples, outputs), float32."""
         return torch.cat([self.task(part).float() for part in x.split(SAMPLES_AT_ONCE)])
 
     def save(self, folder: Path) -> None:
@@ -101,11 +126,7 @@ class FinishedModel:
         self.fitted.save(folder / PREPROCESSING)
         (folder / CONFIG).write_text(OmegaConf.to_yaml(self.cfg))
         save_file({name: tensor.contiguous() for name, tensor in self.task.state_dict().items()}, folder / WEIGHTS)
-        files = {
-            path.relative_to(folder).as_posix(): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
-        }
-        about = {"format": FORMAT, "medfit": VERSION, **self.about, "decisions": self.decisions.values()}
-        (folder / ABOUT).write_text(json.dumps({**about, "files": files}, indent=1))
+        write_about(self, folder, [path for path in sorted(folder.rglob("*")) if path.is_file()])
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
@@ -120,7 +141,7 @@ class FinishedModel:
         """
         from safetensors.torch import load_file  # late: a quick start
 
-        about = _about(folder, name)
+        about = read_about(folder, name)
         decisions = Decisions.of_values(about.pop("decisions"))
         cfg = read_config((folder / CONFIG).read_text())
         task = make_task(cfg, _shape(about["input_shape"]), about["target_names"])
@@ -141,8 +162,19 @@ def _remarks(odd: Sequence[Oddity], num_rows: int) -> list[str]:
     return ["; ".join(remarks) for remarks in found]
 
 
-def _about(folder: Path, name: str) -> dict[str, Any]:
-    """Returns what a folder's file says of the model, having made sure that all files are as they were written."""
+def write_about(model: AnyModel, folder: Path, files: Sequence[Path]) -> None:
+    """Writes what a model says of itself, and what tells whether files of its folder are as they were written."""
+    about = {"format": FORMAT, "medfit": VERSION, **model.about, "decisions": model.decisions.values()}
+    digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    (folder / ABOUT).write_text(json.dumps({**about, "files": digests}, indent=1))
+
+
+def read_about(folder: Path, name: str) -> dict[str, Any]:
+    """Returns what :func:`write_about` wrote of a model, having made sure that its files are as they were written.
+
+    Raises:
+        UserError: there is no such file, it is of another format, or a file is missing or not as it was written.
+    """
     try:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
         written, files = about.pop("format"), about.pop("files")

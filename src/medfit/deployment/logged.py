@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from medfit.deployment.finished_model import ABOUT, FinishedModel
+from medfit.deployment import ensemble
+from medfit.deployment.finished_model import ABOUT, AnyModel
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
 from medfit.tracking import recording
@@ -43,7 +44,7 @@ def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFram
         run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
 
 
-def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
+def find(address: str, overrides: Sequence[str] = ()) -> AnyModel:
     """Returns a finished model, in a folder or in the store of a config.
 
     Args:
@@ -57,11 +58,11 @@ def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
 
     folder = Path(address).expanduser()
     if folder.is_dir():
-        return FinishedModel.load(own_files(folder, address), address)
+        return ensemble.load(own_files(folder, address), address)
     return load(Store(compose(["experiment=", *overrides])), address, "load_model")
 
 
-def load(store: Store, address: str, where: str) -> FinishedModel:
+def load(store: Store, address: str, where: str) -> AnyModel:
     """Returns a finished model.
 
     Args:
@@ -74,7 +75,7 @@ def load(store: Store, address: str, where: str) -> FinishedModel:
     """
     with TemporaryDirectory() as folder:
         found = fetch(store, address, Path(folder), where)
-        return FinishedModel.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
+        return ensemble.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
 
 
 def model_id(store: Store, address: str, where: str) -> str:
@@ -117,7 +118,7 @@ def _of_run(store: Store, run_id: str, where: str) -> str:
         kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
         raise UserError(
             f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "
-            "and a sweep's best trial"
+            "a sweep's best trial, and an evaluation of several trainings"
         )
     return found
 
@@ -149,7 +150,7 @@ def own_files(folder: Path, name: str) -> Path:
     Raises:
         UserError: nowhere.
     """
-    own = next(folder.rglob(ABOUT), None)
+    own = min(folder.rglob(ABOUT), key=lambda path: len(path.parts), default=None)  # an ensemble holds others
     if own is None:
         raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing)")
     return own.parent

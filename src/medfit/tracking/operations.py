@@ -33,7 +33,8 @@ def perform(client: Any, run_id: str, operation: str, payload: list[Any], files:
         run_id: The run.
         operation: One of :data:`OPERATIONS`.
         payload: What JSON can hold: pairs; points (name, value, time, step); pairs; key and value; nothing; a data set
-            and its tags; a model's name, kind and, if need be, with what its scores' names begin; status and time. Times are in milliseconds since 1970.
+            and its tags; a model's name and kind, and with what its scores' names begin; status and time. Times are in
+            milliseconds since 1970.
         files: The folder of an operation that has one.
     """
     match operation:
