@@ -10,7 +10,8 @@ import medfit
 from medfit.deployment import ensemble, logged
 from medfit.deployment.ensemble import Ensemble
 from medfit.deployment.expected_columns import Column, joined_columns
-from medfit.deployment.finished_model import ABOUT, WEIGHTS
+from medfit.deployment.finished_model import WEIGHTS
+from medfit.deployment.model_files import ABOUT
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
 from medfit.evidence.decisions import Decisions

@@ -1,12 +1,14 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from medfit.deployment.finished_model import ABOUT, WEIGHTS, FinishedModel
+from medfit.deployment.finished_model import WEIGHTS, FinishedModel
+from medfit.deployment.model_files import ABOUT
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
 from medfit.training.parts import prepare
@@ -93,6 +95,32 @@ def test_each_kind_of_target_has_its_columns(packaged, target, task, columns, fa
     assert told[raw].to_numpy() == pytest.approx(val[stored].to_numpy(), rel=1e-6, abs=1e-6)
     if task.startswith("multiclass"):
         assert told["class"].tolist() == val["pred"].tolist()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_stored_predictions_come_back_whatever_the_precision(packaged, precision):
+    model, table, parts, val = packaged("model=mlp", f"regime.precision={precision}")
+    again = model.predict(table.iloc[parts.datamodule.rows["val"]])
+    assert again["probability/yes"].to_numpy() == pytest.approx(val["pred/yes"].to_numpy(), abs=1e-6)
+
+
+def test_batches_are_small_where_samples_are_large(packaged):
+    model, table, *_ = packaged("model=mlp")
+    whole, done = model.predict(table), []
+    sizes = {(3,): 512, (2**14, 4): 64, (2**24, 1): 1}
+    for shape, expected in sizes.items():
+        assert replace(model, about={**model.about, "input_shape": shape}).at_once == expected
+    small = replace(model, about={**model.about, "input_shape": {"a": (2**16,), "b": (2**16,)}})
+    again = small.predict(table, progress=lambda *seen: done.append(seen))
+    assert done == [(32, 120), (64, 120), (96, 120), (120, 120)]
+    assert again["probability/yes"].to_numpy() == pytest.approx(whole["probability/yes"].to_numpy(), abs=1e-6)
+
+
+def test_a_device_that_is_not_there_is_told(packaged):
+    model, *_ = packaged()
+    assert model.on("cpu") is model
+    with pytest.raises(UserError, match="^predict.device=nowhere: "):
+        model.on("nowhere")
 
 
 def test_a_sample_has_the_same_prediction_alone(packaged):

@@ -54,6 +54,11 @@ def test_seeds_are_a_model_whose_own_scores_are_measured(compose, client, output
     rows = load_breast_cancer(as_frame=True).data.iloc[module.rows["test"]]
     mean = np.mean(stored(client, tmp_path, "test", "pred/malignant"), axis=0)
     ensemble = logged.load(Store(cfg), parent.info.run_id, "it")
+    singles = [own["run_id"] for own in ensemble.about["members"]]
+    assert set(singles) == {run.info.run_id for run in runs(client, "seed")}
+    assert logged.load_single(Store(cfg), singles[1], "it").about["run_id"] == singles[1]
+    with pytest.raises(UserError, match=f"^it: {parent.info.run_id} is made of several trainings, .* {singles[0]}, "):
+        logged.load_single(Store(cfg), parent.info.run_id, "it")
     told = ensemble.predict(rows)
     assert told["probability/malignant"].to_numpy() == pytest.approx(mean, abs=1e-6)
     auroc = roc_auc_score(module.dataset.y[module.rows["test"], 0], mean)

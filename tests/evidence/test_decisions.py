@@ -102,7 +102,6 @@ def test_too_few_patients_give_no_interval():
 
 def test_predictions_that_fit_in_no_table_are_refused():
     kind = named("segmentation")
-    assert not kind.in_rows
     assert (
         kind.decisions(made("segmentation", ["a"], np.zeros((1, 1)), np.zeros((1, 1))), None, Settings()) == Decisions()
     )

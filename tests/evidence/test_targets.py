@@ -62,16 +62,16 @@ def test_a_kind_has_all_of_the_contract_and_nothing_beside_it(kind):
 @pytest.mark.parametrize(
     ("name", "true"),
     [
-        ("binary", {"classifies", "in_rows"}),
-        ("multilabel", {"classifies", "in_rows", "several_answers"}),
-        ("multiclass", {"classifies", "in_rows"}),
-        ("regression", {"in_rows"}),
+        ("binary", {"classifies"}),
+        ("multilabel", {"classifies", "several_answers"}),
+        ("multiclass", {"classifies"}),
+        ("regression", set()),
         ("segmentation", {"of_images"}),
         ("generation", {"of_images"}),
     ],
 )
 def test_what_is_true_of_each_kind(name, true):
-    said = {"classifies", "in_rows", "of_images", "several_answers"}
+    said = {"classifies", "of_images", "several_answers"}
     assert {word for word in said if getattr(named(name), word)} == true
 
 

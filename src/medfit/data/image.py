@@ -16,11 +16,14 @@ class Image:
             left, as they are shown; volumes the axes right, anterior, superior.
         mask: Class numbers from 0, uint8 in the shape (*size); None where there is none.
         spacing_mm: Distance of neighbouring pixels or voxels along each axis; None where it is not known.
+        axes: Where the axes of a volume's file pointed to before they were turned, as ``LPS``; None where it is not
+            known.
     """
 
     x: np.ndarray
     mask: np.ndarray | None = None
     spacing_mm: tuple[float, ...] | None = None
+    axes: str | None = None
 
     @property
     def num_bytes(self) -> int:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from hydra.utils import get_object
 from torch import Tensor
 
-from medfit.deployment.finished_model import ABOUT, AnyModel, FinishedModel, read_about, write_about
+from medfit.deployment.finished_model import AnyModel, FinishedModel
+from medfit.deployment.model_files import ABOUT, read_about, write_about
 from medfit.errors import UserError
 from medfit.evidence.decisions import Decisions
 
@@ -52,11 +52,15 @@ class Ensemble(AnyModel):
         about = {**{key: first[key] for key in ALIKE}, "expected": expected, "run_id": run_id, MEMBERS: own}
         return cls(tuple(members), decisions, about)
 
+    @property
+    def singles(self) -> Sequence[FinishedModel]:
+        """The members."""
+        return self.members
+
     def raw(self, samples: Any) -> Tensor:
         """Returns the mean of what the members make of samples, as the reader gives them."""
-        total = torch.zeros((), dtype=torch.float64)
-        for member in self.members:
-            total = total + member.raw(samples)
+        total = sum(member.raw(samples).double() for member in self.members)
+        assert isinstance(total, Tensor)
         return total / len(self.members)
 
     def save(self, folder: Path) -> None:
@@ -64,7 +68,8 @@ class Ensemble(AnyModel):
         places = [folder / MEMBERS / str(number) for number in range(len(self.members))]
         for member, place in zip(self.members, places, strict=True):
             member.save(place)
-        write_about(self, folder, [place / ABOUT for place in places])  # which holds the digests of the rest
+        about = {**self.about, "decisions": self.decisions.values()}
+        write_about(folder, about, [place / ABOUT for place in places])  # which hold the digests of the rest
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:

@@ -11,9 +11,11 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from medfit.deployment import ensemble
-from medfit.deployment.finished_model import ABOUT, AnyModel
+from medfit.deployment.finished_model import AnyModel, FinishedModel
+from medfit.deployment.model_files import ABOUT
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
+from medfit.evidence.targets.known import TARGETS
 from medfit.tracking import recording
 from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run
@@ -78,6 +80,19 @@ def load(store: Store, address: str, where: str) -> AnyModel:
         return ensemble.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
 
 
+def load_single(store: Store, address: str, where: str) -> FinishedModel:
+    """Returns the finished model of one training, for what can do nothing with several; see :func:`load`.
+
+    Raises:
+        UserError: there is none, or it is made of several trainings.
+    """
+    model = load(store, address, where)
+    if not isinstance(model, FinishedModel):
+        ids = ", ".join(str(single.about["run_id"]) for single in model.singles)
+        raise UserError(f"{where}: {address} is made of several trainings, where one is needed; give one of {ids}")
+    return model
+
+
 def model_id(store: Store, address: str, where: str) -> str:
     """Returns the id in MLflow of the model that :func:`load` gives."""
     return _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
@@ -115,6 +130,11 @@ def _of_run(store: Store, run_id: str, where: str) -> str:
     run = store.find(run_id, where)
     found = model_of(store, run)
     if found is None:
+        targets = run.data.tags.get("task.targets", "")
+        if targets in TARGETS and TARGETS[targets].predictor is None:
+            raise UserError(
+                f"{where}: run {run_id} learnt {targets}, which predicts nothing of a sample; see medfit sample"
+            )
         kind, status = run.data.tags.get("kind", "run"), run.info.status.lower()
         raise UserError(
             f"{where}: run {run_id} ({kind}, {status}) has no finished model; a training that came to its end has one, "

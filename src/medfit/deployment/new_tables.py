@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.data.dataset import TableDataset
+from medfit.data.dataset import TableDataset, TableRows
 from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
 from medfit.data.readers.cells import cleaned
 from medfit.data.readers.files import read_table
 from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, joined_columns, oddities
+from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet", "skip_rows")
@@ -23,22 +24,27 @@ DEFAULTS = {"encoding": "utf-8", "decimal": ".", "missing_values": ("?",)}  # of
 
 
 @dataclass(frozen=True)
-class NewTable:
+class NewTable(NewSamples):
     """New rows, as the preprocessing takes them.
 
     Args:
         x: A column each feature.
         kinds: Of the columns.
-        identifiers: What tells the user whose each row is: the user's own columns.
-        usable: Marks the rows that can be predicted.
-        odd: What is odd about them.
+        **kwargs: As :class:`NewSamples` takes them.
     """
 
     x: pd.DataFrame
     kinds: dict[str, str]
-    identifiers: pd.DataFrame
-    usable: np.ndarray
-    odd: list[Oddity]
+
+    def some(self, rows: np.ndarray) -> TableRows:
+        """Returns some of the rows."""
+        return _Rows(self.x.iloc[rows], self.kinds)
+
+
+@dataclass
+class _Rows:
+    x: pd.DataFrame
+    kinds: dict[str, str]
 
 
 def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +106,13 @@ def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Seq
     x = pd.DataFrame({column.name: _cells(rows[column.name], column, reading) for column in columns})
     usable = x.notna().all(axis=1).to_numpy() if about["drop_missing"] else np.ones(len(x), dtype=bool)
     kinds = {column.name: column.kind for column in columns}
-    return NewTable(x, kinds, table[wanted].reset_index(drop=True), usable, [*unknown, *oddities(x, columns)])
+    return NewTable(
+        identifiers=table[wanted].reset_index(drop=True),
+        usable=usable,
+        odd=[*unknown, *oddities(x, columns)],
+        x=x,
+        kinds=kinds,
+    )
 
 
 def _features(
@@ -148,6 +160,8 @@ def _table(source: Path | pd.DataFrame, reading: Mapping[str, Any], words: Seque
     if isinstance(source, Path):
         settings = {key: reading[key] for key in READING if key in reading}
         return read_table(source, words=words, **settings)
+    if not isinstance(source, pd.DataFrame):
+        raise UserError(f"{PATH}: a file or a table's rows are needed, not {type(source).__name__}")
     if len(source) == 0:
         raise UserError(f"{PATH}: there are no rows")
     table = source.rename(columns=str).reset_index(drop=True)

@@ -35,7 +35,7 @@ def packed(
     """
     data, dataset = parts.datamodule, parts.datamodule.dataset
     reader, kind = reader_of(dataset.kind), named(dataset.task)
-    if reader is None or not kind.in_rows:
+    if reader is None or kind.predictor is None:
         return None
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     about = {

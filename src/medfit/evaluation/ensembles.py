@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from medfit.deployment import logged
 from medfit.deployment.ensemble import Ensemble
-from medfit.deployment.finished_model import FinishedModel
 from medfit.errors import UserError
 from medfit.evidence import summary
 from medfit.evidence.averaged import Averaged, Stored, average, decide
@@ -65,8 +64,7 @@ def log_ensemble(cfg: DictConfig, run: Run, members: Sequence[Member], patients:
 def _logged(cfg: DictConfig, run: Run, members: Sequence[Member], models: Sequence[str], patients: str) -> str:
     from medfit.deployment import mlflow_files  # late: MLflow's models take a second to import
 
-    trained = [logged.load(run.store, f"models:/{model}", "evaluate") for model in models]
-    singles = [model for model in trained if isinstance(model, FinishedModel)]
+    singles = [logged.load_single(run.store, f"models:/{model}", "evaluate") for model in models]
     stored = [
         Stored(model.about["split_sha256"], member.unit.val, member.unit.test)
         for model, member in zip(singles, members, strict=True)

@@ -76,7 +76,8 @@ class TargetKind:
         sections: Sections of the report that not all kinds have: ``calibration``, ``decisions``, ``agreement`` and
             ``patients``.
         of_images: Whether the data can be nothing but images.
-        in_rows: Whether predictions of new samples are a row each, as :meth:`told` gives them.
+        predictor: Dotted name of the module that predicts new samples, as :mod:`medfit.deployment.in_rows` does those
+            whose predictions are a row each, as :meth:`told` gives them; None where nothing is predicted.
         cases: How a single case is chosen and told.
         association: How a column is held against the targets.
     """
@@ -88,7 +89,7 @@ class TargetKind:
     several_answers = False
     sections: frozenset[str] = frozenset()
     of_images = False
-    in_rows = False
+    predictor: str | None = None
     cases = Answers()
     association = Association()
 

@@ -119,6 +119,24 @@ class Segmentation(Supervised):
         output: Tensor = torch.cat(made)  # type: ignore[arg-type]
         return output.movedim(0, 1)[None] if sliced else output
 
+    def masks(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """Returns the class numbers (batch, *size) of whole images on the grid that is wanted, as they are scored.
+
+        Args:
+            x: As :meth:`infer` takes it.
+            size: Of the grid.
+        """
+        return class_numbers(self.infer(x), size)
+
+    def shares(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """Returns the classes' probabilities (batch, classes, *size) of whole images on the grid that is wanted.
+
+        Args:
+            x: As :meth:`infer` takes it.
+            size: Of the grid.
+        """
+        return linear(self.predict(self.infer(x).float()), size)
+
     def validation_step(self, batch: Any, number: int) -> None:
         """Keeps what is quickly counted in each image."""
         self._validated += self._scored_images(batch, thorough=False)

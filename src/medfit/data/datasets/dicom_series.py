@@ -15,6 +15,7 @@ from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.data.readers.dicom_files import has_image, header, is_dicom, read_dicom, read_series
 from medfit.data.readers.dicom_frames import num_frames
+from medfit.data.readers.image_files import as_image
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -124,4 +125,4 @@ def _name(folder: Path, files: Sequence[Path]) -> str:
 def _read(files: Sequence[Path]) -> Image:
     first = files[0]
     raw = read_dicom(first) if len(files) == 1 else read_series(files, _name(first.parent, files))
-    return Image(raw.x, spacing_mm=raw.spacing_mm)
+    return as_image(raw)

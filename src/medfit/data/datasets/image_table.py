@@ -66,7 +66,7 @@ class ImageTable(Images):
         table, about, told = reader.roles(whole, targets, patient, split)
         check_columns(table, {"image": image})
         place, faults = folder_of(folder, "folder") if folder else file.parent, Faults(on_error)
-        files = _files(table[image], place, faults)
+        files = files_of(table[image], place, faults)
         names = below(place, files)
         if patient is None:
             about["groups"] = patients_of(files, None, names, faults)
@@ -99,7 +99,7 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
     return found | {plain(stem(path)): path for path in paths} | {plain(path.name): path for path in paths}
 
 
-def _files(column: pd.Series, folder: Path, faults: Faults) -> list[Path]:
+def files_of(column: pd.Series, folder: Path, faults: Faults) -> list[Path]:
     """Returns each row's file, or its folder of a DICOM series.
 
     Raises:

@@ -121,19 +121,22 @@ def by_ending(folder: Path, partly: bool) -> Listed:
     masks = [path for path in _files(folder) if MASK_ENDING.search(stem(path))]
     if not masks:
         raise UserError(f"dataset.masks: images and masks lie in one folder, '{folder.name}'{hint}")
-    owners: dict[tuple[Path, str], list[Path]] = {(image.path.parent, _plain(image.path)): [] for image in found}
+    owners: dict[tuple[Path, str], list[Path]] = {
+        (image.path.parent, without_endings(image.path)): [] for image in found
+    }
     for path in masks:
-        if (key := (path.parent, _plain(path))) not in owners:
+        if (key := (path.parent, without_endings(path))) not in owners:
             raise UserError(f"dataset.masks: {path.name} has no image{hint}")
         owners[key].append(path)
-    own = [owners[image.path.parent, _plain(image.path)] for image in found]
+    own = [owners[image.path.parent, without_endings(image.path)] for image in found]
     for image, files in zip(found, own, strict=True):
         if len(files) > 1 or not (files or partly):
             raise UserError(f"dataset.masks: {image.path.name} has {len(files) or 'no'} masks beside it{hint}")
     return Listed(found, own)
 
 
-def _plain(path: Path) -> str:
+def without_endings(path: Path) -> str:
+    """Returns a file's name without its ending and without common ones, as ``_mask`` or nnU-Net's ``_0000``."""
     name = stem(path)
     while (shorter := COMMON_ENDING.sub("", name)) != name and shorter:
         name = shorter

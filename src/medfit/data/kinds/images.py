@@ -39,6 +39,7 @@ class ImageKind(Kind[ImageDataset]):
     preprocessing = "image"
     baselines = "medfit.evaluation.baselines.of_neighbours"
     explainer: ClassVar[str | None] = "medfit.explanations.image.Image"
+    new_samples: ClassVar[str | None] = "medfit.deployment.new_images"
 
     def facts(self, dataset: ImageDataset) -> Iterator[tuple[str, str]]:
         """Yields sizes, spacing and types, and of masks how many images hold each class."""
@@ -85,6 +86,7 @@ class GenerationKind(ImageKind):
 
     samples = "images without a target"
     explainer = None
+    new_samples = None
 
 
 def _headers(dataset: ImageDataset) -> Iterator[Header]:

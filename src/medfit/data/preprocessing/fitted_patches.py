@@ -60,6 +60,14 @@ class FittedPatches(Fitted):
                 )
             yield self.image_and_mask(image)[0]
 
+    def in_order(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Returns an image's size in the order of a case's axes, as :meth:`apply` yields them."""
+        return in_order(tuple(size), self.axis)
+
+    def in_the_images_order(self, mask: Tensor) -> Tensor:
+        """Returns what lies on a case's voxels in the order of the image's axes."""
+        return mask if self.axis is None else mask.movedim(0, self.axis)
+
     def image_and_mask(self, image: Image) -> tuple[Tensor, Tensor | None]:
         """Returns an image and its mask, if it has one; with ``slices``, these lie along axis 1 and 0."""
         image = resample(image, self.spacing_mm, self.size)

@@ -111,6 +111,13 @@ def _upright(pixels: np.ndarray, how: int) -> np.ndarray:
     return pixels[:, ::-1] if how in (2, 3, 6, 7) else pixels
 
 
+def as_stored(pixels: np.ndarray, how: int) -> np.ndarray:
+    """Returns upright pixels (rows, columns) turned back, so that the tag turns them as :func:`read_flat` does."""
+    pixels = pixels[:, ::-1] if how in (2, 3, 6, 7) else pixels
+    pixels = pixels[::-1] if how in (3, 4, 7, 8) else pixels
+    return np.ascontiguousarray(pixels.swapaxes(0, 1) if how >= 5 else pixels)
+
+
 def _channels_last(pixels: np.ndarray, axes: str) -> np.ndarray:
     first = [axis for axis in range(len(axes)) if axes[axis] in "SC"]
     return np.moveaxis(pixels, first[0], -1) if first else pixels

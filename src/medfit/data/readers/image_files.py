@@ -1,6 +1,7 @@
 """Reading images and masks from files of any of the usual formats."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,21 @@ def read_image(path: Path, num_channels: int | None = None) -> Image:
     Raises:
         UserError: there is no such file, or it is damaged or not of its format; see the formats' readers.
     """
-    raw = _read(path)
-    return Image(_as_channels(raw.x, num_channels), spacing_mm=raw.spacing_mm)
+    return as_image(_read(path), num_channels)
+
+
+def as_image(raw: RawImage, num_channels: int | None = None) -> Image:
+    """Returns what was read as an image, its channels as :func:`read_image` has them."""
+    return Image(_as_channels(raw.x, num_channels), spacing_mm=raw.spacing_mm, axes=raw.axes)
+
+
+def read_raw(files: Sequence[Path]) -> RawImage:
+    """Returns what one image's files hold: one of all channels, or a folder, or one for each channel.
+
+    Raises:
+        UserError: as :func:`read_image`, or channels that lie at different places.
+    """
+    return _read(files[0]) if len(files) == 1 else _joined(files)
 
 
 def read_mask(path: Path, numbers: Numbers = indexed) -> np.ndarray:
@@ -79,7 +93,7 @@ def read_pair(
         UserError: as both, channels or an image and a mask that lie at different places, or an image as its own mask.
     """
     files = [image] if isinstance(image, Path) else image
-    raw = _read(files[0]) if len(files) == 1 else _joined(files)
+    raw = read_raw(files)
     mask: np.ndarray | None = None
     for number, paths in ((number, paths) for number, paths in masks.items() if paths):
         marked = united([_mask_of(path, files[0], raw, numbers, structures) for path in paths], paths)
@@ -88,7 +102,7 @@ def read_pair(
         mask = marked * np.uint8(number) if mask is None else np.where(marked > 0, np.uint8(number), mask)
     if mask is None:
         mask = np.zeros(raw.x.shape[1:], dtype=np.uint8)
-    return Image(_as_channels(raw.x, num_channels), mask, raw.spacing_mm)
+    return Image(_as_channels(raw.x, num_channels), mask, raw.spacing_mm, raw.axes)
 
 
 def _joined(files: Sequence[Path]) -> RawImage:
@@ -101,7 +115,7 @@ def _joined(files: Sequence[Path]) -> RawImage:
                 f"{files[0].name} were expected"
             )
         check_same_place(file.name, part, files[0].name, parts[0])
-    return RawImage(np.concatenate([part.x for part in parts]), parts[0].spacing_mm, parts[0].affine)
+    return replace(parts[0], x=np.concatenate([part.x for part in parts]))
 
 
 def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers, structures: Structures | None) -> np.ndarray:

@@ -21,11 +21,30 @@ class RawImage:
         x: In the shape (channels, *size), as :class:`medfit.data.image.Image` has it.
         spacing_mm: None where the file does not say.
         affine: From voxel numbers to mm to the right, anterior and superior, 4 x 4; None where the file does not say.
+        own_affine: The same of the file's own voxels, before they were turned.
     """
 
     x: np.ndarray
     spacing_mm: tuple[float, ...] | None = None
     affine: np.ndarray | None = None
+    own_affine: np.ndarray | None = None
+
+    @property
+    def axes(self) -> str | None:
+        """Where the file's own axes point to, as ``LPS``; None where it does not say."""
+        from nibabel.orientations import aff2axcodes  # late: a quick start
+
+        return None if self.own_affine is None else "".join(map(str, aff2axcodes(self.own_affine)))
+
+    def as_stored(self, x: np.ndarray) -> np.ndarray:
+        """Returns what lies on the image's voxels, in the shape (*size), turned back to those of its file."""
+        from nibabel import orientations  # late: a quick start
+
+        if self.own_affine is None:
+            return x
+        turned_by = orientations.io_orientation(self.own_affine)
+        back = orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), turned_by)
+        return np.ascontiguousarray(orientations.apply_orientation(x, back))
 
 
 @contextmanager
@@ -71,7 +90,7 @@ def turned(name: str, data: np.ndarray, affine: np.ndarray) -> RawImage:
     data = orientations.apply_orientation(data, orientation)
     x = data[None] if data.ndim == 3 else np.moveaxis(data, -1, 0)
     spacing_mm = tuple(float(size) for size in voxel_sizes(placed))
-    return RawImage(np.ascontiguousarray(x), spacing_mm, placed)
+    return RawImage(np.ascontiguousarray(x), spacing_mm, placed, affine)
 
 
 def check_same_place(mask_name: str, mask: RawImage, image_name: str, image: RawImage) -> None:

@@ -20,7 +20,7 @@ class Probabilities(TargetKind):
     headline = "auroc"
     smaller_is_better = frozenset({"cross_entropy", "brier", "calibration_error"})
     classifies = True
-    in_rows = True
+    predictor = "medfit.deployment.in_rows"
     sections = frozenset({"calibration", "decisions"})
 
     def mean(self, made: Sequence[Predictions]) -> Predictions:

@@ -18,7 +18,7 @@ class Regression(TargetKind):
 
     name = "regression"
     headline = "mae"
-    in_rows = True
+    predictor = "medfit.deployment.in_rows"
     smaller_is_better = frozenset({"mse", "rmse", "mae"})
     sections = frozenset({"agreement"})
     cases = Numbers()

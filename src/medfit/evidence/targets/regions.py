@@ -22,6 +22,7 @@ class Segmentation(TargetKind):
     smaller_is_better = frozenset(DISTANCES)
     sections = frozenset({"patients"})
     of_images = True
+    predictor = "medfit.deployment.in_masks"
 
     def arrays(self, table: pd.DataFrame) -> Arrays:
         """Returns the columns ``found/<class>``, ``predicted/<class>`` and ``true/<class>``, and distances."""
