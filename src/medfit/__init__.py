@@ -7,10 +7,10 @@ from medfit.version import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from medfit.deployment.finished_model import FinishedModel
+    from medfit.deployment.finished_model import AnyModel
 
 
-def load_model(address: str, *overrides: str) -> "FinishedModel":
+def load_model(address: str, *overrides: str) -> "AnyModel":
     """Returns a finished model, whose ``predict`` takes a table's rows, or a file or folder of new patients.
 
     Args:

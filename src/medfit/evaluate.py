@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from medfit.config.overrides import as_override
 from medfit.data.dataset import Dataset
 from medfit.errors import UserError
 from medfit.evaluation.divisions import check_tuned, divided, groups_of, num_folds, scheme, site_names
+from medfit.evaluation.ensembles import Member, log_ensemble
 from medfit.evaluation.trainings import Trainings
 from medfit.evidence import summary
 from medfit.evidence.predictions import TargetKind
@@ -82,12 +83,14 @@ class Evaluation:
         tables: As :func:`medfit.evidence.summary.summarise` returns them; none for a generator.
         opening: How many evaluations had scored the experiment's test patients, this one among them.
         warnings: What a reader must know, a line each.
+        ensemble: What is said of the model that the trainings make together; empty if they make none.
     """
 
     trainings: pd.DataFrame
     tables: dict[str, pd.DataFrame]
     opening: int
     warnings: list[str]
+    ensemble: str = ""
 
 
 def evaluate(cfg: DictConfig) -> Evaluation:
@@ -111,6 +114,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     with recording.start_run(cfg, dataset, proof, tags, resume) as run:
         opening = _count_opening(run, resume is not None)
         units: dict[str, list[Unit]] = {}
+        members: list[Member] = []
         optimism = []
         rows: list[dict[str, Any]] = []
         for fold in range(folds):
@@ -123,12 +127,14 @@ def evaluate(cfg: DictConfig) -> Evaluation:
                 rows.append({"model": model, **place, "seed": unit.seed if unit else None, **scores})
                 if unit is not None:
                     units.setdefault(model, []).append(unit)
+            members += trained.members
             if inner is not None:
                 optimism.append(_optimism(cfg, fold, inner, rows))
         found = _found(cfg, pd.DataFrame(rows), units, opening, named(dataset.task))
         if optimism:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
+        found = replace(found, ensemble=log_ensemble(cfg, run, members, scheme(cfg)))
     if opening > 1:
         name = recording.experiment_name(cfg, dataset)
         say(f"Note: this was evaluation number {opening} of {name} on its test patients.")
@@ -141,9 +147,7 @@ def _found(
     trainings.insert(0, "patients", scheme(cfg))
     if not units:
         return Evaluation(trainings, {}, opening, [])
-    e = cfg.evaluate
-    settings = Settings(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage, e.num_resamples)
-    tables = summary.summarise(units, list(cfg.task.metrics), settings)
+    tables = summary.summarise(units, list(cfg.task.metrics), Settings.of(cfg.evaluate))
     tables["scores"].insert(0, "patients_of", scheme(cfg))
     tables["scores"]["opening"] = opening
     told = [unvalidated.SCORED] if not all(len(unit.val) for own in units.values() for unit in own) else []
@@ -246,6 +250,8 @@ def main(cfg: DictConfig) -> None:
         show_table("Subgroups (95 % interval over patients; ± standard deviation over trainings)", columns, rows)
     for line in found.warnings:
         say(f"Note: {line}.")
+    if found.ensemble:
+        say(f"Ensemble  {found.ensemble}")
     if cfg.experiment:
         path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
         old = pd.read_csv(path) if path.exists() else pd.DataFrame()

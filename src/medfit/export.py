@@ -55,7 +55,7 @@ def export(cfg: DictConfig) -> tuple[Path, "Checked"]:
     if "/" not in asked.model and generator.is_one(store, asked.model, "export.model"):
         task = generator.load(store, asked.model, "export.model")
         return out, files.write_generator(task, asked.model, asked.format, out)
-    model = logged.load(store, asked.model, "export.model")
+    model = logged.load_single(store, asked.model, "export.model")
     return out, files.write_model(model, asked.format, out, store.folder)
 
 

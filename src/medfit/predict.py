@@ -15,7 +15,7 @@ from medfit.terminal.sample_bar import SampleBar
 from medfit.tracking.store import Store
 
 if TYPE_CHECKING:
-    from medfit.deployment.finished_model import FinishedModel
+    from medfit.deployment.finished_model import AnyModel
 
 FILE = "predictions.csv"  # beside masks
 
@@ -73,7 +73,7 @@ def main(cfg: DictConfig) -> None:
     say(f"{len(table)} rows of predictions in {file}")
 
 
-def _model(cfg: DictConfig, asked: Predict) -> "FinishedModel":
+def _model(cfg: DictConfig, asked: Predict) -> "AnyModel":
     if not asked.model:
         raise UserError(
             "predict.model is needed: medfit predict <run id> data=new.csv; medfit ui shows the ids of runs"
@@ -85,7 +85,7 @@ def _model(cfg: DictConfig, asked: Predict) -> "FinishedModel":
     return logged.load(Store(cfg), asked.model, "predict.model").on(asked.device)
 
 
-def _predicted(asked: Predict, model: "FinishedModel", out: Path | None = None) -> pd.DataFrame:
+def _predicted(asked: Predict, model: "AnyModel", out: Path | None = None) -> pd.DataFrame:
     identifiers = [asked.id] if isinstance(asked.id, str) else asked.id
     with SampleBar() as bar:
         return model.predict(str(asked.data), identifiers, lambda line: say(f"Note: {line}."), out, bar.show)

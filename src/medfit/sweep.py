@@ -28,11 +28,12 @@ from medfit.search.values import set_values
 from medfit.study import best, comparability, repair, storage
 from medfit.study.budget import Budget
 from medfit.study.precheck import PrecheckResult, check_trainings
+from medfit.study.trial import of_fold
 from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording
-from medfit.tracking.run import Run
+from medfit.tracking.run import OWN, Run
 from medfit.tracking.tracked_data import TrackedData
 from medfit.workers import fork_server
 from medfit.workers.pool import Local
@@ -248,23 +249,26 @@ def _finish(
 
     A study does without them where its run's files are still kept for a server that is away, or nothing can draw.
     """
-    if chosen is None or cfg.sweep.folds:
+    if chosen is None:
         return lambda: None
     trial_cfg = set_values(cfg, best.tuned(cfg, chosen))
     own = Run(run.store, chosen.user_attrs["run_id"], run.experiment_id)
-    found = None
+    to_finish = None
     with suppress(UserError):
-        found = best_trial.stored(trial_cfg, own, folder)
-    if found is None:
+        to_finish = best_trial.to_finish(
+            trial_cfg, own, folder, partial(of_fold, trial_cfg) if cfg.sweep.folds else None
+        )
+    if to_finish is None:
         return lambda: None
-    finished = begin(best_trial.finish, trial_cfg, found, folder)
+    finished = begin(to_finish)
 
     def log() -> None:
         with suppress(UserError):
             drawn, task = finished()
             own.log_files(drawn)
             if task is not None:
-                own.log_model(logged.NAME, task, partial(shutil.copytree, folder / best_trial.MODEL))
+                scores = () if cfg.sweep.folds else OWN  # those of folds are means over trainings
+                own.log_model(logged.NAME, task, partial(shutil.copytree, folder / best_trial.MODEL), scores)
             own.flush()
 
     return log

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from medfit.deployment import finished_model
-from medfit.deployment.finished_model import ABOUT, WEIGHTS, FinishedModel
+from medfit.deployment import model_files
+from medfit.deployment.finished_model import WEIGHTS, FinishedModel
+from medfit.deployment.model_files import ABOUT
 from medfit.deployment.packing import packed
 from medfit.errors import UserError
 from medfit.training.parts import prepare
@@ -206,7 +207,7 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
     def rewrite(folder, sealed=False, **changes):
         about = json.loads((folder / ABOUT).read_text()) | changes
         checksum = about.pop("checksum")
-        about["checksum"] = finished_model._checksum(about) if sealed else checksum
+        about["checksum"] = model_files._checksum(about) if sealed else checksum
         (folder / ABOUT).write_text(json.dumps(about))
 
     assert refusal(lambda folder: (folder / WEIGHTS).unlink()) == f"it: its file {WEIGHTS} is missing"

@@ -1,8 +1,12 @@
+from copy import deepcopy
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+import torch
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
@@ -11,6 +15,8 @@ from image_packages import MASKS, package
 from medfit.data.readers.image_files import read_pair
 from medfit.data.readers.mask_numbers import indexed
 from medfit.data.readers.structures import Structures
+from medfit.deployment import new_images
+from medfit.deployment.ensemble import Ensemble
 from medfit.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -277,3 +283,37 @@ def test_the_table_has_sizes_of_all_images_in_order(packaged):
     told = model.predict(folder / "images")
     files = sorted(path.name for path in (folder / "images").iterdir())
     assert told["file"].tolist() == files and pd.api.types.is_integer_dtype(told["pixels/liver"])
+
+
+@pytest.mark.mostly_slow(fast=2)
+@pytest.mark.parametrize(
+    ("write", "overrides"), OPTIONS[:3], ids=[f"{write.__name__}{n}" for n, (write, _) in enumerate(OPTIONS[:3])]
+)
+def test_trainings_that_are_alike_have_their_mask_as_their_mean(packaged, tmp_path, write, overrides):
+    model, _, folder = packaged(write, *overrides)
+    masks = []
+    for number, one in enumerate([model, Ensemble.of([model, model], model.decisions, "run")]):
+        out = tmp_path / str(number)
+        out.mkdir()
+        told = one.predict(folder / "images", out=out)
+        masks.append([read(out / name) for name in told["mask"]])
+    assert all(np.array_equal(*both) for both in zip(*masks, strict=True)) and len(masks[0]) > 5
+
+
+def test_the_mask_of_several_trainings_is_that_of_their_mean_probability(packaged, tmp_path):
+    first, _, folder = packaged(flat, "preprocessing.patch_size=[8,8]", "preprocessing.window=[0,200]")
+    torch.manual_seed(1)
+    second = replace(first, task=deepcopy(first.task))
+    with torch.no_grad():
+        for weights in second.task.parameters():
+            weights += 0.3 * torch.randn_like(weights)
+    told = Ensemble.of([first, second], first.decisions, "run").predict(folder / "images", out=tmp_path)
+    parts, differs = new_images.read(folder / "images", first.about["expected"], None).parts(1), 0
+    for row, part in zip(told.to_dict("records"), parts, strict=True):
+        (x,) = first.fitted.apply(part)
+        with torch.inference_mode():
+            each = [model.task.infer(x[None])[0].softmax(dim=0) for model in (first, second)]
+        mean = ((each[0] + each[1]) / 2).argmax(dim=0).numpy()
+        assert np.array_equal(read(tmp_path / row["mask"]), mean)
+        differs += sum(not np.array_equal(one.argmax(dim=0).numpy(), mean) for one in each)
+    assert differs > 0

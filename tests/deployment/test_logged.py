@@ -89,6 +89,28 @@ def test_a_sweep_logs_the_model_of_its_best_trial_alone(compose, client, tmp_pat
     assert len(models(client)) == 1
 
 
+@pytest.mark.slow
+def test_a_sweep_with_folds_logs_the_mean_of_its_best_trials_folds_alone(compose, client, tmp_path, rows):
+    cfg = compose("sweep=smoke", "sweep.num_trials=2", "sweep.folds=2", "sweep/pruner=none", *SMALL)
+    study = sweep(cfg)
+    (model,) = models(client)
+    assert model.source_run_id == study.best_trial.user_attrs["run_id"] and not model.metrics
+    ids = [
+        run.info.run_id for run in runs(client, "fold") if run.data.tags["mlflow.parentRunId"] == model.source_run_id
+    ]
+    found = logged.load(Store(cfg), model.source_run_id, "it")
+    assert {own["run_id"] for own in found.about["members"]} == set(ids) and len(ids) == 2
+    assert found.decisions.out_of_fold and not found.decisions.lines and found.decisions.thresholds
+    for member in found.members:
+        then = stored(client, member.about["run_id"], tmp_path)["pred/malignant"]
+        again = member.predict(rows)["probability/malignant"]
+        assert again.round(5).isin(then.round(5)).sum() >= len(then)
+    each = [member.predict(rows)["probability/malignant"] for member in found.members]
+    assert found.predict(rows)["probability/malignant"].to_numpy() == pytest.approx(sum(each).to_numpy() / 2, abs=1e-6)
+    sweep(cfg)  # goes on with a study that has all its trials
+    assert len(models(client)) == 1
+
+
 def test_a_registered_model_is_found_by_its_alias_and_its_version(compose, client, rows):
     cfg = compose("model=linear", *SMALL)
     train(cfg)

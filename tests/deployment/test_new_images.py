@@ -7,7 +7,9 @@ import pytest
 
 from fake_images import write_flat, write_medmnist, write_nifti, write_series, write_slice
 from image_packages import IMAGES, package
-from medfit.deployment.finished_model import ABOUT, FinishedModel
+from medfit.deployment import new_images
+from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.model_files import ABOUT
 from medfit.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -254,3 +256,22 @@ def test_images_that_memory_does_not_hold_are_read_again(packaged, monkeypatch):
     monkeypatch.setattr("medfit.deployment.new_images.RESIDENT_SHARE", 0)
     again = model.predict(folder).set_index("file").loc[val["file"], "probability/b"].to_numpy()
     assert again == pytest.approx(val["pred/b"].to_numpy(), abs=1e-6)
+
+
+def test_several_trainings_expect_the_images_of_all():
+    def about(low, high, axes, spacing, **rest):
+        seen = {
+            "size": [[low, 2], [high, 4]],
+            "spacing_mm": spacing,
+            "axes": axes,
+            "bytes": [True],
+            "values": [[0], [high]],
+        }
+        return {"dimensions": 2, "seen": seen, **rest}
+
+    both = new_images.joined([about(1, 5, ["LPS"], None), about(3, 9, ["RAS"], [[1.0], [2.0]])])
+    size, values = [[1, 2], [9, 4]], [[0], [9]]
+    seen = {"size": size, "spacing_mm": [[1.0], [2.0]], "values": values, "axes": ["LPS", "RAS"], "bytes": [True]}
+    assert both == {"dimensions": 2, "seen": seen}
+    with pytest.raises(UserError, match="^trainings that expect images of different kinds make no ensemble$"):
+        new_images.joined([about(1, 5, [], None), about(1, 5, [], None, patient="x")])

@@ -1,20 +1,29 @@
 """What a sweep does for its best trial alone, when all have ended: plots, and the finished model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from medfit.deployment import logged
+from medfit.evidence import averaged
 from medfit.evidence.predictions import read_csv
+from medfit.evidence.settings import Settings
+from medfit.evidence.targets.known import named
 from medfit.tracking import recording
 from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run, write_files
 from medfit.training import run_plots
 
+if TYPE_CHECKING:
+    from medfit.deployment.finished_model import FinishedModel
+    from medfit.training.parts import Parts
+
 VALIDATION, MODEL = "predictions/val.csv", "model"
+WHERE = "sweep"  # for errors
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,40 @@ class Stored:
     model: bool
 
 
+Finish = Callable[[], tuple[dict[str, Path], str | None]]
+
+
+def to_finish(
+    cfg: DictConfig, run: Run, folder: Path, of_fold: Callable[[int], DictConfig] | None = None
+) -> Finish | None:
+    """Returns what finishes a trial, as :func:`finish` does; None if it has what is wanted.
+
+    Args:
+        cfg: Of the trial.
+        run: The trial's.
+        folder: For files.
+        of_fold: Returns the config of the training that is validated on a fold; None of a trial that is one training.
+
+    Raises:
+        UserError: a run has no weights.
+    """
+    if of_fold is None:
+        found = stored(cfg, run, folder)
+        return None if found is None else partial(finish, cfg, found, folder)
+    if not cfg.tracking.models or logged.model_of(run.store, run.store.find(run.id, WHERE)) is not None:
+        return None
+    of_trial = run.store.runs_of(run.experiment_id, {"kind": "fold", "mlflow.parentRunId": run.id})
+    ended = {int(one.data.tags["fold"]): one.info.run_id for one in of_trial if one.info.status == "FINISHED"}
+    places = {fold: folder / f"fold {fold}" for fold in sorted(ended)}
+    for place in places.values():
+        place.mkdir()
+    folds = [
+        (of_fold(fold), _files(cfg, Run(run.store, ended[fold], run.experiment_id), place))
+        for fold, place in places.items()
+    ]
+    return partial(finish_folds, folds, run.id, folder) if len(folds) > 1 else None
+
+
 def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
     """Returns what a finished training has stored; None if it has its plots and its model, or none are wanted.
 
@@ -54,24 +97,30 @@ def stored(cfg: DictConfig, run: Run, folder: Path) -> Stored | None:
     store, client = run.store, run.store.client
     if not cfg.tracking.plots and not cfg.tracking.models:
         return None
-    files = {file.path for place in ("predictions", "plots") for file in client.list_artifacts(run.id, place)}
-    plots = cfg.tracking.plots and run_plots.CURVES not in files
-    model = cfg.tracking.models and logged.model_of(store, store.find(run.id, "sweep")) is None
+    drawn = {file.path for file in client.list_artifacts(run.id, "plots")}
+    plots = cfg.tracking.plots and run_plots.CURVES not in drawn
+    model = cfg.tracking.models and logged.model_of(store, store.find(run.id, WHERE)) is None
     if not plots and not model:
         return None
     curve = {
         name: [(point.step, point.value) for point in client.get_metric_history(run.id, name)]
         for name in ("train/loss", "val/loss", "val/loss_resampled")
     }
-    where = "sweep"
+    return replace(_files(cfg, run, folder), curve=curve, plots=plots, model=model)
+
+
+def _files(cfg: DictConfig, run: Run, folder: Path) -> Stored:
+    """Returns the files that a finished training has stored for its model."""
+    store = run.store
+    predicted = {file.path for file in store.client.list_artifacts(run.id, "predictions")}
     return Stored(
         run.id,
-        store.artifact(run.id, run_plots.CHECKPOINT, str(folder), where),
-        store.artifact(run.id, VALIDATION, str(folder), where) if VALIDATION in files else None,
-        curve,
+        store.artifact(run.id, run_plots.CHECKPOINT, str(folder), WHERE),
+        store.artifact(run.id, VALIDATION, str(folder), WHERE) if VALIDATION in predicted else None,
+        {},
         recording.path_names(cfg, store),
-        plots,
-        model,
+        plots=False,
+        model=True,
     )
 
 
@@ -87,22 +136,64 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> tuple[dict[str, Path
         The plots by the artifacts' names, and the kind of target of the model, which lies in :data:`MODEL`; None where
         the kind of data or the task has none.
     """
-    import torch  # late: a quick start
-
     from medfit.deployment import mlflow_files  # late: a quick start
-    from medfit.deployment.packing import packed
-    from medfit.training.parts import prepare
     from medfit.training.trainer import make_trainer, predictions
 
-    parts = prepare(cfg)
-    parts.task.load_state_dict(torch.load(found.weights, weights_only=True, map_location="cpu")["state_dict"])
+    parts = _trained(cfg, found)
     drawn = {}
     if found.plots:
         splits = ("val",) if parts.datamodule.validates else ()
         drawn = run_plots.plots(parts.task, predictions(parts, make_trainer(parts), splits), found.curve)
         write_files(folder, drawn)
-    tables = {} if found.val is None else {"val": read_csv(found.val)}
-    model = packed(cfg, parts, tables, found.run_id, partial(hidden, names=found.path_names))
+    model = _packed(cfg, parts, found)
     if model is not None:
         mlflow_files.write(model, folder / MODEL)
     return {name: folder / name for name in drawn}, None if model is None else model.about["task"]
+
+
+def finish_folds(
+    trainings: Sequence[tuple[DictConfig, Stored]], run_id: str, folder: Path
+) -> tuple[dict[str, Path], str | None]:
+    """Writes the finished model that a trial's trainings make together, one for each validation fold.
+
+    Args:
+        trainings: The config of each, and what it has stored.
+        run_id: Of the trial's run.
+        folder: For the files.
+
+    Returns:
+        As :func:`finish`; there are no plots.
+    """
+    from medfit.deployment import mlflow_files  # late: a quick start
+    from medfit.deployment.ensemble import Ensemble
+
+    members, stored = [], []
+    for cfg, found in trainings:
+        member = _packed(cfg, _trained(cfg, found), found)
+        if member is None:
+            return {}, None
+        val = None if found.val is None else named(member.about["task"]).read(read_csv(found.val))
+        members.append(member)
+        stored.append(averaged.Stored(member.about["split_sha256"], val, None))
+    decisions = averaged.decide(averaged.average(stored), Settings.of(trainings[0][0].evaluate))
+    model = Ensemble.of(members, decisions, run_id)
+    mlflow_files.write(model, folder / MODEL)
+    return {}, model.about["task"]
+
+
+def _trained(cfg: DictConfig, found: Stored) -> "Parts":
+    """Returns what a config builds, with the weights that a training has stored."""
+    import torch  # late: a quick start
+
+    from medfit.training.parts import prepare  # late: a quick start
+
+    parts = prepare(cfg)
+    parts.task.load_state_dict(torch.load(found.weights, weights_only=True, map_location="cpu")["state_dict"])
+    return parts
+
+
+def _packed(cfg: DictConfig, parts: "Parts", found: Stored) -> "FinishedModel | None":
+    from medfit.deployment.packing import packed  # late: a quick start
+
+    tables = {} if found.val is None else {"val": read_csv(found.val)}
+    return packed(cfg, parts, tables, found.run_id, partial(hidden, names=found.path_names))

@@ -96,6 +96,38 @@ def _column(values: pd.Series, kind: str, unit: str) -> Column:
     return replace(column, low=float(low - margin), high=float(high + margin))
 
 
+def joined_columns(several: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Returns what several trainings expect together: the levels and the ranges of all their training rows.
+
+    Args:
+        several: Of each training, as :func:`expected` gave it; the same columns in the same order.
+    """
+    return [asdict(_joined([Column(**column) for column in own])) for own in zip(*several, strict=True)]
+
+
+def _joined(own: Sequence[Column]) -> Column:
+    lows = [column.low for column in own if column.low is not None]
+    highs = [column.high for column in own if column.high is not None]
+    shares = [dict(zip(column.levels, column.shares, strict=True)) for column in own]
+    levels = sorted({level for column in own for level in column.levels})
+    return replace(
+        own[0],
+        levels=levels,
+        shares=[float(np.mean([share.get(level, 0.0) for share in shares])) for level in levels],
+        low=min(lows, default=None),
+        high=max(highs, default=None),
+        missing=float(np.mean([column.missing for column in own])),
+        mean=_middle([column.mean for column in own]),
+        sd=_middle([column.sd for column in own]),
+    )
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    """Returns the mean of those that are known; None without any."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
 def as_known(
     cells: pd.Series, column: Column, fold_case: bool, decimal: str = ".", thousands: str | None = None
 ) -> pd.Series:

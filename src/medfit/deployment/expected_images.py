@@ -94,6 +94,22 @@ def _values(rows: Sequence[Sequence[float]]) -> list[list[float]]:
     return [(low - margin).tolist(), (high + margin).tolist()]
 
 
+def joined_looks(seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what all training images of several trainings looked like.
+
+    Args:
+        seen: Of each training, as ``seen`` of what :func:`expected` gave.
+    """
+    ranges = {key: [one[key] for one in seen if one[key] is not None] for key in ("size", "spacing_mm", "values")}
+    sets = {key: sorted({value for one in seen for value in one[key]}) for key in ("axes", "bytes")}
+    return {key: _widest(of) if of else None for key, of in ranges.items()} | sets
+
+
+def _widest(ranges: Sequence[Sequence[Sequence[float]]]) -> list[list[float]]:
+    lows, highs = zip(*ranges, strict=True)
+    return [np.min(lows, axis=0).tolist(), np.max(highs, axis=0).tolist()]
+
+
 def check(name: str, image: Image, about: Mapping[str, Any]) -> None:
     """Refuses an image that the model can't take.
 

@@ -1,7 +1,7 @@
 """What a finished model expects of the series of new patients, and what is odd about each."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from medfit.data.dataset import SeriesDataset
 from medfit.data.datasets.series_layouts import FEWEST_POINTS
 from medfit.data.preprocessing.signal_cleaning import ROUNDING, length_after
 from medfit.deployment.expected_columns import MARGIN
+from medfit.errors import UserError
 
 FEWEST_FILTERED = 32  # points that filters take
 OTHER_UNIT = 10  # times more or less than any training series varies what may be in another unit
@@ -97,6 +98,33 @@ def expected(dataset: SeriesDataset, train: np.ndarray, settings: Mapping[str, A
     signals = [_signal(name, dataset.units.get(name, ""), found[:, :, i]) for i, name in enumerate(dataset.channels)]
     crops = settings.get("length", "pad") != "pad"
     return asdict(Expected(signals, rate, fewest, lengths[0], lengths[-1], pads, crops))
+
+
+def joined_series(several: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what several trainings expect together: the ranges of all their training series.
+
+    Args:
+        several: Of each training, as :func:`expected` gave it.
+
+    Raises:
+        UserError: they take series of different channels, rates or lengths.
+    """
+    ranges = ("signals", "shortest", "longest")
+    first, *others = ({key: value for key, value in one.items() if key not in ranges} for one in several)
+    names = [[(signal["name"], signal["unit"]) for signal in one["signals"]] for one in several]
+    if any(one != first for one in others) or any(own != names[0] for own in names):
+        raise UserError("trainings that take different series make no ensemble")
+    signals = zip(*(one["signals"] for one in several), strict=True)
+    ends = {"shortest": min(one["shortest"] for one in several), "longest": max(one["longest"] for one in several)}
+    return {**first, **ends, "signals": [_widest(own) for own in signals]}
+
+
+def _widest(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns a channel as several trainings had it."""
+    made = dict(own[0])
+    made |= {key: min(one[key] for one in own) for key in ("low", "least")}
+    made |= {key: max(one[key] for one in own) for key in ("high", "most")}
+    return made | {key: any(one[key] for one in own) for key in ("flat", "missing")}
 
 
 def _room(lengths: list[int], rate: float | None, settings: Mapping[str, Any]) -> tuple[bool, int]:

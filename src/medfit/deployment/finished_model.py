@@ -1,7 +1,6 @@
 """A finished model: all that predicting for a new patient takes, as files without pickle and without patients' data."""
 
-import hashlib
-import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,37 +21,28 @@ from medfit.data.preprocessing import fitted as fitted_files
 from medfit.data.preprocessing.arrays import MOST_SAMPLES, MOST_VALUES
 from medfit.data.preprocessing.fitted import Fitted
 from medfit.deployment.expected_columns import Oddity, lines
+from medfit.deployment.model_files import read_about, write_about
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, in_memory
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
-from medfit.terminal.console import say
 from medfit.training.parts import make_task
-from medfit.version import VERSION
 
-FORMAT = 1  # of the files below; another one is refused
-ABOUT, CONFIG, WEIGHTS, PREPROCESSING = "model.json", "config.yaml", "weights.safetensors", "preprocessing"
+CONFIG, WEIGHTS, PREPROCESSING = "config.yaml", "weights.safetensors", "preprocessing"
 HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # by regime.precision; the latter is of GPUs alone
 
 
-@dataclass(frozen=True)
-class FinishedModel:
-    """A trained network with what was learnt before and after it.
+class AnyModel(ABC):
+    """What predicts for new patients: one training's network, or several trainings' as one.
 
-    Args:
-        cfg: Of the training; full paths are hidden.
-        task: With the best weights, to predict only; on the CPU, until :meth:`on` moves it.
-        fitted: The preprocessing.
+    Attributes:
         decisions: What validation patients decided.
         about: Plain values: ``samples`` (the kind of data, in words), ``reader`` (dotted name of what reads new
-            samples), ``expected`` (what that reader must know), ``input_shape``, ``target_names``, ``task``, ``units``,
-            ``run_id``, ``data_sha256``, ``split_sha256``.
+            samples), ``expected`` (what that reader must know), ``target_names``, ``task``, ``units``, ``run_id``,
+            ``data_sha256``.
     """
 
-    cfg: DictConfig
-    task: Task
-    fitted: Fitted
     decisions: Decisions
     about: Mapping[str, Any]
 
@@ -97,14 +87,8 @@ class FinishedModel:
         """The module that predicts this kind of target, as :mod:`medfit.deployment.in_rows` does."""
         return get_object(str(named(self.about["task"]).predictor))
 
-    @property
-    def at_once(self) -> int:
-        """Samples that go through the network together: as many as in an evaluation, fewer the larger each is."""
-        values = sum(map(prod, parts_of(self.about["input_shape"])))
-        return int(max(1, min(MOST_SAMPLES, MOST_VALUES // values)))
-
     def on(self, device: str) -> Self:
-        """Moves the network to a device, and returns the model.
+        """Moves the networks to a device, and returns the model.
 
         Args:
             device: As torch names it; ``auto`` is the GPU if there is one, else the CPU. Numbers of a GPU differ from
@@ -115,15 +99,63 @@ class FinishedModel:
         """
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
-            self.task.to(chosen)
+            for single in self.singles:
+                single.task.to(chosen)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"predict.device={device}: {str(error).splitlines()[0]}") from error
         return self
 
-    def told(self, x: Any) -> pd.DataFrame:
-        """Returns what the kind of target gives of prepared samples, as the fitted preprocessing returns them."""
-        preds = self.outputs(x).numpy().astype(float)
+    @property
+    def at_once(self) -> int:
+        """Samples that go through the networks together: as many as in an evaluation, fewer the larger each is."""
+        values = max(sum(map(prod, parts_of(single.about["input_shape"]))) for single in self.singles)
+        return int(max(1, min(MOST_SAMPLES, MOST_VALUES // values)))
+
+    def told(self, samples: Any) -> pd.DataFrame:
+        """Returns what the kind of target gives of samples, as the reader gives them."""
+        preds = self.raw(samples).numpy().astype(float)
         return named(self.about["task"]).told(list(self.about["target_names"]), preds, self.decisions)
+
+    @property
+    @abstractmethod
+    def singles(self) -> "Sequence[FinishedModel]":
+        """The trainings that it is made of."""
+
+    @abstractmethod
+    def raw(self, samples: Any) -> Tensor:
+        """Returns probabilities or numbers, in the shape (samples, outputs), of samples as the reader gives them."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes it into a folder, which is made if need be."""
+
+
+@dataclass(frozen=True)
+class FinishedModel(AnyModel):
+    """A trained network with what was learnt before and after it.
+
+    Args:
+        cfg: Of the training; full paths are hidden.
+        task: With the best weights, to predict only; on the CPU, until :meth:`on` moves it.
+        fitted: The preprocessing.
+        decisions: What validation patients decided.
+        about: As every model's, and ``input_shape`` and ``split_sha256``.
+    """
+
+    cfg: DictConfig
+    task: Task
+    fitted: Fitted
+    decisions: Decisions
+    about: Mapping[str, Any]
+
+    @property
+    def singles(self) -> "Sequence[FinishedModel]":
+        """Itself."""
+        return (self,)
+
+    def raw(self, samples: Any) -> Tensor:
+        """Returns what the network makes of samples, which are prepared first."""
+        return self.outputs(self.fitted.apply(samples))
 
     def outputs(self, x: Any) -> Tensor:
         """Returns probabilities or numbers, in the shape (samples, outputs), float32 on the CPU.
@@ -166,17 +198,11 @@ class FinishedModel:
         self.fitted.save(folder / PREPROCESSING)
         (folder / CONFIG).write_text(OmegaConf.to_yaml(self.cfg))
         save_file({name: tensor.contiguous() for name, tensor in self.task.state_dict().items()}, folder / WEIGHTS)
-        files = {
-            path.relative_to(folder).as_posix(): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
-        }
-        about = {
-            "format": FORMAT,
-            "medfit": VERSION,
-            **self.about,
-            "decisions": self.decisions.values(),
-            "files": files,
-        }
-        (folder / ABOUT).write_text(json.dumps({**about, "checksum": _checksum(about)}, indent=1))
+        write_about(
+            folder,
+            {**self.about, "decisions": self.decisions.values()},
+            [path for path in sorted(folder.rglob("*")) if path.is_file()],
+        )
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
@@ -191,7 +217,7 @@ class FinishedModel:
         """
         from safetensors.torch import load_file  # late: a quick start
 
-        about = _about(folder, name)
+        about = read_about(folder, name)
         decisions = Decisions.of_values(about.pop("decisions"))
         cfg = read_config((folder / CONFIG).read_text())
         task = make_task(cfg, _shape(about["input_shape"]), about["target_names"])
@@ -233,43 +259,12 @@ def _remarks(odd: Sequence[Oddity], num_rows: int) -> list[str]:
     return ["; ".join(remarks) for remarks in found]
 
 
-def _about(folder: Path, name: str) -> dict[str, Any]:
-    """Returns what a folder's file says of the model, having made sure that all files are as they were written."""
-    try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-        checksum, written = about.pop("checksum", None), about["format"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing or broken)") from error
-    if written != FORMAT:
-        raise UserError(f"{name}: is of format {written}, but medfit {VERSION} reads format {FORMAT}; train again")
-    if checksum != _checksum(about):
-        raise UserError(f"{name}: its file {ABOUT} is not as it was written")
-    if about["medfit"] != VERSION:
-        say(f"Warning: {name}: was made by medfit {about['medfit']}; this is {VERSION}, whose networks may differ.")
-    del about["format"]
-    for file, digest in about.pop("files").items():
-        if not (folder / file).is_file():
-            raise UserError(f"{name}: its file {file} is missing")
-        if _digest(folder / file) != digest:
-            raise UserError(f"{name}: its file {file} is not as it was written")
-    return about
-
-
 def _shape(shape: Any) -> Any:
     """Returns a shape as JSON gives it back, or those of several inputs by name."""
     return {key: tuple(sizes) for key, sizes in shape.items()} if isinstance(shape, dict) else tuple(shape)
-
-
-def _checksum(about: Mapping[str, Any]) -> str:
-    """Returns a digest of plain values."""
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _like(task: Task, weights: Mapping[str, Tensor]) -> Task:
     """Returns a task with numbers of the precision that weights have."""
     name, own = next(task.named_parameters())
     return task if name not in weights or weights[name].dtype == own.dtype else task.to(weights[name].dtype)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

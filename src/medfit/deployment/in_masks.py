@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from medfit.data.dataset import ImageFiles
 from medfit.deployment import written_masks
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel, FinishedModel
 from medfit.deployment.new_images import NewImages
 from medfit.errors import UserError
 
@@ -20,7 +21,7 @@ WRITES_FILES = True
 LEGEND = "classes.csv"
 
 
-def predict(model: FinishedModel, new: NewImages, out: Path | None, advance: Callable[[int], None]) -> pd.DataFrame:
+def predict(model: AnyModel, new: NewImages, out: Path | None, advance: Callable[[int], None]) -> pd.DataFrame:
     """Returns how large each class but the background is in each usable image, and where its mask is.
 
     Args:
@@ -49,15 +50,29 @@ def predict(model: FinishedModel, new: NewImages, out: Path | None, advance: Cal
     return pd.DataFrame(made).dropna(axis=1, how="all")
 
 
-def _mask(model: FinishedModel, part: ImageFiles) -> np.ndarray:
-    """Returns the class numbers of an image, uint8 in its shape, as an evaluation scores them."""
+def _mask(model: AnyModel, part: ImageFiles) -> np.ndarray:
+    """Returns the class numbers of an image, uint8 in its shape; of one training, as an evaluation scores them."""
+    if len(model.singles) == 1:
+        numbers = _of_single(model.singles[0], part, "masks")
+    else:  # by the mean of the trainings' probabilities, each on the image's own grid
+        total = _of_single(model.singles[0], part, "shares")
+        for single in model.singles[1:]:
+            total = total + _of_single(single, part, "shares")
+        numbers = total.argmax(dim=0)
+    return np.ascontiguousarray(numbers.numpy().astype(np.uint8))
+
+
+def _of_single(model: FinishedModel, part: ImageFiles, method: str) -> Tensor:
+    """Returns what the task's method gives of an image, on the CPU, its last axes those of the image."""
     fitted: Any = model.fitted
     task: Any = model.task
     (x,) = fitted.apply(part)
+    size = fitted.in_order(part.image(0).x.shape[1:])
     with model.predicting():
-        numbers = task.masks(model.placed(x[None]), fitted.in_order(part.image(0).x.shape[1:]))[0]
-    mask: np.ndarray = fitted.in_the_images_order(numbers).cpu().numpy().astype(np.uint8)
-    return np.ascontiguousarray(mask)
+        made = getattr(task, method)(model.placed(x[None]), size)[0].cpu()
+    first: Tensor = made if made.ndim == len(size) else made.movedim(0, -1)  # classes go last while axes are turned
+    turned: Tensor = fitted.in_the_images_order(first)
+    return turned if made.ndim == len(size) else turned.movedim(-1, 0)
 
 
 def _sizes(mask: np.ndarray, classes: Sequence[str], spacing_mm: Sequence[float] | None) -> Iterator[tuple[str, float]]:

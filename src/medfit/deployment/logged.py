@@ -11,7 +11,9 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from medfit.config.stored import read_config
-from medfit.deployment.finished_model import ABOUT, FinishedModel
+from medfit.deployment import ensemble
+from medfit.deployment.finished_model import AnyModel, FinishedModel
+from medfit.deployment.model_files import ABOUT
 from medfit.deployment.packing import packed, withheld
 from medfit.errors import UserError
 from medfit.evidence.targets.known import TARGETS
@@ -53,7 +55,7 @@ def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFram
         say(f"Note: no finished model is kept: {reason}.")
 
 
-def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
+def find(address: str, overrides: Sequence[str] = ()) -> AnyModel:
     """Returns a finished model, in a folder or in the store of a config.
 
     Args:
@@ -67,11 +69,11 @@ def find(address: str, overrides: Sequence[str] = ()) -> FinishedModel:
 
     folder = Path(address).expanduser()
     if folder.is_dir():
-        return FinishedModel.load(own_files(folder, address), address)
+        return ensemble.load(own_files(folder, address), address)
     return load(Store(compose(["experiment=", *overrides])), address, "load_model")
 
 
-def load(store: Store, address: str, where: str) -> FinishedModel:
+def load(store: Store, address: str, where: str) -> AnyModel:
     """Returns a finished model.
 
     Args:
@@ -84,7 +86,20 @@ def load(store: Store, address: str, where: str) -> FinishedModel:
     """
     with TemporaryDirectory() as folder:
         found = fetch(store, address, Path(folder), where)
-        return FinishedModel.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
+        return ensemble.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
+
+
+def load_single(store: Store, address: str, where: str) -> FinishedModel:
+    """Returns the finished model of one training, for what can do nothing with several; see :func:`load`.
+
+    Raises:
+        UserError: there is none, or it is made of several trainings.
+    """
+    model = load(store, address, where)
+    if not isinstance(model, FinishedModel):
+        ids = ", ".join(str(single.about["run_id"]) for single in model.singles)
+        raise UserError(f"{where}: {address} is made of several trainings, where one is needed; give one of {ids}")
+    return model
 
 
 def model_id(store: Store, address: str, where: str) -> str:
@@ -176,7 +191,7 @@ def own_files(folder: Path, name: str) -> Path:
     Raises:
         UserError: nowhere.
     """
-    own = next(folder.rglob(ABOUT), None)
+    own = min(folder.rglob(ABOUT), key=lambda path: len(path.parts), default=None)  # an ensemble holds others
     if own is None:
         raise UserError(f"{name}: holds no finished model of medfit ({ABOUT} is missing)")
     return own.parent

@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 
 from hydra.utils import get_object
 
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel
 from medfit.version import VERSION
 
 OURS = "medfit"  # the folder of the finished model's own files
 PACKAGES = ("torch", "lightning", "scikit-learn", "skops", "safetensors", "mlflow", "pandas", "numpy")
 
 
-def write(model: FinishedModel, folder: Path) -> None:
+def write(model: AnyModel, folder: Path) -> None:
     """Writes the model into a new folder, so that MLflow loads, registers and serves it.
 
     Args:

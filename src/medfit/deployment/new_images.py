@@ -14,7 +14,7 @@ from medfit.data.datasets.faults import Faults
 from medfit.data.image import RESIDENT_SHARE, Image
 from medfit.data.readers import dicom_files
 from medfit.data.readers.image_files import as_image
-from medfit.deployment.expected_images import Look, check, expected, look, oddities
+from medfit.deployment.expected_images import Look, check, expected, joined_looks, look, oddities
 from medfit.deployment.image_sources import Source, Sources, sources
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
@@ -89,6 +89,21 @@ def describe(dataset: ImageDataset, train: np.ndarray, settings: Mapping[str, An
         "image": given.get("image", "image"),
         "reading": {key: given[key] for key in READING if given.get(key) is not None},
     }
+
+
+def joined(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what several finished models must know together, to read images once for all of them.
+
+    Args:
+        abouts: As :func:`describe` gave them.
+
+    Raises:
+        UserError: they expect images of different kinds.
+    """
+    rest = [{key: value for key, value in about.items() if key != "seen"} for about in abouts]
+    if any(one != rest[0] for one in rest):
+        raise UserError("trainings that expect images of different kinds make no ensemble")
+    return {**rest[0], "seen": joined_looks([about["seen"] for about in abouts])}
 
 
 def read(

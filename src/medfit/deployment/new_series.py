@@ -14,7 +14,7 @@ from medfit.data.readers.array_files import ENDINGS as ARRAYS
 from medfit.data.readers.files import READERS as TABLES
 from medfit.data.scratch import Held
 from medfit.deployment import new_arrays, new_recordings, new_series_tables
-from medfit.deployment.expected_series import Expected, expected
+from medfit.deployment.expected_series import Expected, expected, joined_series
 from medfit.deployment.taken_series import NewSeries, Taken
 from medfit.errors import UserError
 
@@ -38,6 +38,20 @@ def describe(dataset: SeriesDataset, train: np.ndarray, settings: Mapping[str, A
     given = settings["dataset"]
     reading = {key: given[key] for key in TAKEN if given.get(key) is not None} | getattr(dataset, "reading", {})
     return {"series": expected(dataset, train, settings["preprocessing"]), "reading": reading}
+
+
+def joined(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what several finished models must know together, to read series once for all of them.
+
+    Args:
+        abouts: As :func:`describe` gave them.
+
+    Raises:
+        UserError: they read series in different ways, or take series of different lengths.
+    """
+    if any(about["reading"] != abouts[0]["reading"] for about in abouts):
+        raise UserError("trainings that read series in different ways make no ensemble")
+    return {**abouts[0], "series": joined_series([about["series"] for about in abouts])}
 
 
 def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Sequence[str] | None) -> NewSeries:

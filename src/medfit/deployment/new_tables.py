@@ -15,7 +15,7 @@ from medfit.data.datasets.spelled_numbers import parsed
 from medfit.data.datasets.table import as_numbers
 from medfit.data.readers.cells import as_words, cleaned
 from medfit.data.readers.files import first_row, read_table
-from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, oddities
+from medfit.deployment.expected_columns import Column, Oddity, as_known, expected, joined_columns, oddities
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
 
@@ -77,6 +77,22 @@ def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, An
         "drop_missing": settings["preprocessing"].get("missing") == "drop",
         "holds": [words for (key, choice), words in HOLDS.items() if settings["preprocessing"].get(key) == choice],
     }
+
+
+def joined(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what several finished models must know together, to read rows once for all of them.
+
+    Args:
+        abouts: As :func:`describe` gave them.
+
+    Raises:
+        UserError: they read files in different ways.
+    """
+    first = abouts[0]
+    if any(about["reading"] != first["reading"] for about in abouts):
+        raise UserError("trainings that read files in different ways make no ensemble")
+    columns = joined_columns([about["columns"] for about in abouts])
+    return {**first, "columns": columns, "drop_missing": any(about["drop_missing"] for about in abouts)}
 
 
 def read(source: Path | pd.DataFrame, about: Mapping[str, Any], identifiers: Sequence[str] | None) -> NewTable:

@@ -80,9 +80,8 @@ def outcomes(dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
 
 
 def _decisions(cfg: DictConfig, kind: Any, tables: Mapping[str, pd.DataFrame]) -> Decisions:
-    e, found = cfg.evaluate, {split: kind.read(table) for split, table in tables.items()}
+    found = {split: kind.read(table) for split, table in tables.items()}
     if "val" not in found:
         return Decisions()
-    settings = Settings(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage)
-    decisions: Decisions = kind.decisions(found["val"], found.get("test"), settings)
+    decisions: Decisions = kind.decisions(found["val"], found.get("test"), Settings.of(cfg.evaluate))
     return decisions

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment import ensemble
+from medfit.deployment.finished_model import AnyModel
 from medfit.errors import UserError
 
 MARK = "\u2063"  # invisible, around what the model itself says in an error, which MLflow puts among the rows
@@ -18,11 +19,11 @@ class Served:
         model: The model.
     """
 
-    def __init__(self, model: FinishedModel) -> None:
+    def __init__(self, model: AnyModel) -> None:
         self.model = model
 
     def predict(self, samples: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Returns what :meth:`FinishedModel.predict` does of a table's rows.
+        """Returns what :meth:`AnyModel.predict` does of a table's rows.
 
         Raises:
             MlflowException: the rows are not what the model takes; no value of theirs is told.
@@ -38,4 +39,4 @@ class Served:
 
 def _load_pyfunc(path: str) -> Served:
     """Returns the model in a folder; MLflow calls it by this name."""
-    return Served(FinishedModel.load(Path(path), "the model"))
+    return Served(ensemble.load(Path(path), "the model"))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from medfit.evaluation import stored_baselines
 from medfit.evaluation.baselines import predictions
+from medfit.evaluation.ensembles import Member
 from medfit.evidence.predictions import Predictions, TargetKind, read_csv
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
@@ -38,6 +39,9 @@ class Trainings:
         label: Of the network.
         fold: Its number.
         groups: The subgroup of each of the data set's samples, a column each.
+
+    Attributes:
+        members: The networks that have predictions, so far.
     """
 
     def __init__(self, cfg: DictConfig, parent: Run, label: str, fold: int, groups: pd.DataFrame) -> None:
@@ -46,6 +50,7 @@ class Trainings:
         module = self.parts.datamodule
         self.kind = named(module.dataset.task)
         self.groups = groups.iloc[module.rows["test"]].reset_index(drop=True)
+        self.members: list[Member] = []
 
     def all(self) -> Iterator[Scored]:
         """Yields each seed's network, then each baseline."""
@@ -60,7 +65,10 @@ class Trainings:
             train(set_values(self.cfg, {"seed": seed}), tags=tags, splits=("val", "test"))
             done = self._done(tags)
         assert done is not None
-        return self.label, self._unit(done, seed), _test_scores(done)
+        unit = self._unit(done, seed)
+        if unit is not None:
+            self.members.append(Member(done.info.run_id, unit))
+        return self.label, unit, _test_scores(done)
 
     def _baselines(self) -> Iterator[Scored]:
         module = self.parts.datamodule

@@ -23,6 +23,8 @@ class Decisions:
         coverage: Of the prediction intervals.
         intervals_from: The split whose errors made them: ``test``, or ``val``, whose patients chose the model, so that
             their errors are smaller than new patients', and the intervals hold fewer.
+        out_of_fold: Whether each patient that taught them was predicted by those trainings alone that had learnt
+            nothing from this patient, and not by all whose mean is predicted now.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Decisions:
     half_widths: dict[str, float] = field(default_factory=dict)
     coverage: float | None = None
     intervals_from: str | None = None
+    out_of_fold: bool = False
 
     def recalibration(self, names: list[str]) -> list[tuple[float, float]] | None:
         """Returns what is added to each output's log odds after what it is multiplied by; None where nothing is known.

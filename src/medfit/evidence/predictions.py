@@ -130,6 +130,13 @@ class TargetKind:
         """Returns the rows that are scored: those of the samples."""
         return predictions
 
+    def mean(self, made: Sequence[Predictions]) -> Predictions | None:
+        """Returns the predictions of the mean of several models, from each one's of the same rows.
+
+        None where what is stored does not tell.
+        """
+        return None
+
     def truth(self, predictions: Predictions) -> np.ndarray:
         """Returns what no model can change, and all models that are compared have in common."""
         return predictions.target
@@ -225,6 +232,15 @@ class TargetKind:
             names: Of the targets.
         """
         return {str(place): name for place, name in enumerate(names)}
+
+
+def mean_of(made: Sequence[Predictions]) -> Predictions:
+    """Returns the mean of predictions, a column each; the rows have to be the same ones in the same order."""
+    first = made[0]
+    for other in made[1:]:
+        if not (np.array_equal(first.patient, other.patient) and np.array_equal(first.target, other.target)):
+            raise ValueError("predictions of the same rows in the same order alone have a mean")
+    return replace(first, preds=np.mean([one.preds for one in made], axis=0))
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """How stored predictions are read: what an evaluation or a comparison may choose."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 Rule = Literal["youden", "sensitivity", "specificity", "cost"]
 
@@ -25,3 +25,9 @@ class Settings:
     prevalence: float | None = None
     coverage: float = 0.9
     num_resamples: int = 2000
+
+    @classmethod
+    def of(cls, evaluate: Any) -> Self:
+        """Returns those of a config's ``evaluate``."""
+        e = evaluate
+        return cls(e.threshold, e.at_least, e.cost_ratio, e.prevalence, e.coverage, e.num_resamples)

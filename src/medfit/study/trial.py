@@ -115,8 +115,12 @@ def _train_folds(cfg: DictConfig, callback: TrialCallback, tags: Mapping[str, st
 
 def _train_fold(cfg: DictConfig, fold: int, callback: TrialCallback, tags: Mapping[str, str]) -> Scores:
     own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
-    fold_cfg = set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
-    return train(fold_cfg, callbacks=[callback], tags={**tags, **own}, whole=False)
+    return train(of_fold(cfg, fold), callbacks=[callback], tags={**tags, **own}, whole=False)
+
+
+def of_fold(cfg: DictConfig, fold: int) -> DictConfig:
+    """Returns the config of a trial's training that is validated on one fold."""
+    return set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
 
 
 def _ends_early(callback: TrialCallback, found: Sequence[Scores]) -> bool:

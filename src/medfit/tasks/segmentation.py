@@ -128,6 +128,15 @@ class Segmentation(Supervised):
         """
         return class_numbers(self.infer(x), size)
 
+    def shares(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """Returns the classes' probabilities (batch, classes, *size) of whole images on the grid that is wanted.
+
+        Args:
+            x: As :meth:`infer` takes it.
+            size: Of the grid.
+        """
+        return linear(self.predict(self.infer(x).float()), size)
+
     def validation_step(self, batch: Any, number: int) -> None:
         """Keeps what is quickly counted in each image."""
         self._validated += self._scored_images(batch, thorough=False)

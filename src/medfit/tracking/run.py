@@ -24,6 +24,7 @@ from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
 
 FLUSH_S = 2.0  # how often metrics are sent, so that the UI follows a run
+OWN = ("val/", "test/")  # with what the names of a training's scores begin
 LONGEST_PARAM = 6000  # characters that MLflow takes
 CUT = " ... [cut here; config.yaml has all of it"  # no override can be read that ends so
 KINDS = {"numeric": "double", "categorical": "string", "boolean": "boolean"}
@@ -91,9 +92,7 @@ class Run:
             raise
         self._writer.put(partial(self._write_folder, folder, "files"))
 
-    def log_model(
-        self, name: str, kind: str, write: Callable[[Path], None], scores: Sequence[str] = ("val/", "test/")
-    ) -> None:
+    def log_model(self, name: str, kind: str, write: Callable[[Path], None], scores: Sequence[str] = OWN) -> None:
         """Logs a model of the run, with the scores that the run has by then.
 
         Args:

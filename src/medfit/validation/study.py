@@ -59,7 +59,7 @@ class Study:
     def __init__(self, cfg: DictConfig, asked: Any, store: Store) -> None:
         self.store, self.asked = store, asked
         self.model_id = logged.model_id(store, asked.model, WHERE)
-        self.model: FinishedModel = logged.load(store, f"models:/{self.model_id}", WHERE)
+        self.model: FinishedModel = logged.load_single(store, f"models:/{self.model_id}", WHERE)
         dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else cfg
         self.new: NewData = data.load(self.model, dataset, asked.absent)
         self.kind = named(self.new.prepared.task)

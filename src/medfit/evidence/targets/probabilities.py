@@ -9,7 +9,7 @@ from medfit.evidence import weighted
 from medfit.evidence.associations import Area, AreaOfPairs
 from medfit.evidence.decisions import Decisions, answers, classes
 from medfit.evidence.odds import TINY, logit
-from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
+from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, mean_of, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Classes
 
@@ -22,6 +22,10 @@ class Probabilities(TargetKind):
     classifies = True
     predictor = "medfit.deployment.in_rows"
     sections = frozenset({"calibration", "decisions"})
+
+    def mean(self, made: Sequence[Predictions]) -> Predictions:
+        """Returns the mean of each column."""
+        return mean_of(made)
 
     def tables(
         self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings

@@ -8,7 +8,7 @@ import pandas as pd
 from medfit.evidence import weighted
 from medfit.evidence.associations import RankCorrelation
 from medfit.evidence.decisions import Decisions, numbers
-from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, values
+from medfit.evidence.predictions import Arrays, Metric, Predictions, TargetKind, columns, mean_of, values
 from medfit.evidence.settings import Settings
 from medfit.evidence.single_cases import Numbers
 
@@ -33,6 +33,10 @@ class Regression(TargetKind):
     def metrics(self, predictions: Predictions) -> dict[str, Metric]:
         """Returns the metrics of errors, of each target and their mean."""
         return weighted.by_column(weighted.REGRESSION, predictions)
+
+    def mean(self, made: Sequence[Predictions]) -> Predictions:
+        """Returns the mean of each column."""
+        return mean_of(made)
 
     def tables(
         self, tests: Sequence[Predictions], vals: Sequence[Predictions], settings: Settings
