@@ -119,16 +119,20 @@ class FinishedModel:
             raise UserError(f"predict.device={device}: {str(error).splitlines()[0]}") from error
         return self
 
-    def told(self, x: Any) -> pd.DataFrame:
-        """Returns what the kind of target gives of prepared samples, as the fitted preprocessing returns them."""
-        preds = self.outputs(x).numpy().astype(float)
+    def told(self, samples: Any) -> pd.DataFrame:
+        """Returns what the kind of target gives of samples, as the reader gives them."""
+        preds = self.raw(samples).numpy().astype(float)
         return named(self.about["task"]).told(list(self.about["target_names"]), preds, self.decisions)
+
+    def raw(self, samples: Any) -> Tensor:
+        """Returns what the network makes of samples, which are prepared first."""
+        return self.outputs(self.fitted.apply(samples))
 
     def outputs(self, x: Any) -> Tensor:
         """Returns probabilities or numbers, in the shape (samples, outputs), float32 on the CPU.
 
         Args:
-            x: Of samples; a tensor, or several by name.
+            x: Of prepared samples; a tensor, or several by name.
         """
         size = self.at_once
         starts = range(0, len(parts_of(x)[0]), size)

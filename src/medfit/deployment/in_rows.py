@@ -26,6 +26,6 @@ def predict(model: FinishedModel, new: NewSamples, out: Path | None, advance: Ca
     names, kind = list(model.about["target_names"]), named(model.about["task"])
     made = [kind.told(names, np.zeros((0, len(names))), model.decisions)]
     for part in new.parts(model.at_once):
-        made.append(model.told(model.fitted.apply(part)))
+        made.append(model.told(part))
         advance(len(made[-1]))
     return pd.concat(made[1:] or made, ignore_index=True)
