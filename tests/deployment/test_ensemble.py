@@ -82,6 +82,18 @@ def test_levels_and_ranges_are_those_of_all_training_rows():
     age, stage = joined_columns([columns(1.0, 5.0, ["b"], 0.5), columns(2.0, 6.0, ["a", "b"], 0.0)])
     assert Column(**age) == Column("age", "numeric", "years", [], 1.0, 6.0, 0.25)
     assert Column(**stage) == Column("stage", "categorical", levels=["a", "b"])
+    one = [{"name": "stage", "kind": "categorical", "levels": ["b"], "shares": [1.0]}]
+    two = [{"name": "stage", "kind": "categorical", "levels": ["a", "b"], "shares": [0.5, 0.5]}]
+    assert joined_columns([one, two])[0]["shares"] == [0.25, 0.75]
+    number = {"name": "age", "kind": "numeric", "low": 1.0, "high": 5.0}
+    known, unknown = {**number, "mean": 3.0, "sd": 1.0}, {**number, "mean": 5.0, "sd": None}
+    assert [joined_columns([[known], [unknown]])[0][key] for key in ("mean", "sd")] == [4.0, 1.0]
+
+
+def test_outcomes_are_the_means_of_the_trainings(members, mean):
+    shares = [member.about["outcomes"]["yes"]["mean"] for member in members]
+    assert mean.about["outcomes"]["yes"]["mean"] == pytest.approx(sum(shares) / len(shares))
+    assert mean.about["outcomes"]["yes"]["missing"] == 0
 
 
 def test_rows_that_one_member_leaves_out_have_no_prediction(members, table):

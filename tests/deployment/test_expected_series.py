@@ -2,12 +2,14 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medfit.data.datasets.series import Series
 from medfit.data.preprocessing.series import SeriesPreprocessing
-from medfit.deployment.expected_series import Expected, expected, fitting
+from medfit.deployment.expected_series import Expected, expected, fitting, joined_series
+from medfit.errors import UserError
 
 
 @dataclass
@@ -40,3 +42,27 @@ def test_what_fits_the_preprocessing_takes_and_lengths_of_training_fit(lengths, 
     assert bool(remarks) >= (fit is None)
     if fit is not None:
         assert fitted.apply(New(fit[None], ["ecg"], 50)).shape[2] == fitted.length
+
+
+def test_several_trainings_expect_the_series_of_all():
+    data = data_set([20, 30, 40])
+    whole, *parts = (expected(data, np.array(rows), {}) for rows in ([0, 1, 2], [0, 1], [2]))
+    joined = joined_series(parts)
+    (signal,), (one,), (other,) = (about["signals"] for about in (joined, *parts))
+    assert (signal["low"], signal["high"]) == (min(one["low"], other["low"]), max(one["high"], other["high"]))
+    assert (signal["least"], signal["most"]) == (min(one["least"], other["least"]), max(one["most"], other["most"]))
+    assert {key: value for key, value in joined.items() if key != "signals"} == {
+        key: value for key, value in whole.items() if key != "signals"
+    }
+    flat = {**parts[1], "signals": [{**other, "flat": True, "missing": True}]}
+    (signal,) = joined_series([parts[0], flat])["signals"]
+    assert signal["flat"] and signal["missing"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate_hz": 60}, {"fewest": 9}, {"signals": [{"name": "ecg", "unit": "mV"}]}, {"crops": True}]
+)
+def test_trainings_that_take_other_series_are_not_joined(change):
+    about = expected(data_set([20, 30]), np.arange(2), {})
+    with pytest.raises(UserError, match="^trainings that take different series make no ensemble$"):
+        joined_series([about, {**about, **change}])

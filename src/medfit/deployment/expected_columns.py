@@ -108,12 +108,12 @@ def joined_columns(several: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[
 def _joined(own: Sequence[Column]) -> Column:
     lows = [column.low for column in own if column.low is not None]
     highs = [column.high for column in own if column.high is not None]
-    shares = [dict(zip(column.levels, column.shares, strict=True)) for column in own]
+    shares = [column.distribution.shares for column in own]
     levels = sorted({level for column in own for level in column.levels})
     return replace(
         own[0],
         levels=levels,
-        shares=[float(np.mean([share.get(level, 0.0) for share in shares])) for level in levels],
+        shares=[float(np.mean([one.get(level, 0.0) for one in shares])) for level in levels] if all(shares) else [],
         low=min(lows, default=None),
         high=max(highs, default=None),
         missing=float(np.mean([column.missing for column in own])),
