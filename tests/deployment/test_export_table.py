@@ -89,7 +89,8 @@ def test_each_choice_is_inside_the_file(compose, tmp_path, options, form):
     shape = (learnt.apply(SimpleNamespace(x=new)).shape[1],)
     task = make_task(compose("model=mlp", "model.widths=[8]", "task=binary"), shape, ["t"]).eval()
     expected = {"drop_missing": options.get("missing") == "drop"}
-    model = FinishedModel(compose(), task, learnt, Decisions(), {"task": "binary", "expected": expected})
+    about = {"task": "binary", "expected": expected, "input_shape": shape}
+    model = FinishedModel(compose(), task, learnt, Decisions(), about)
     exportable = of_model(model)
     path = tmp_path / "file"
     path.write_bytes(FORMATS[form].write(exportable, {}))
