@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
+from torch import Tensor
 
 from medfit.data.inputs import in_words
 from medfit.deployment import logged
 from medfit.errors import in_memory
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import Run
 from medfit.training import run_plots, unvalidated
 from medfit.training.parts import Parts, prepare, sizes
 from medfit.training.trainer import BestWeights, fit, make_trainer, prediction_files, predictions
@@ -40,12 +43,13 @@ def train(
         KeyboardInterrupt: the user stopped it; the run is KILLED.
     """
     parts = prepare(cfg)
-    dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     logger = RunLogger()
     best = BestWeights(parts.task, parts.datamodule.validates)
     splits = [split for split in splits if len(parts.datamodule.rows[split])]
     trainer = make_trainer(parts, [best, *callbacks], logger)
-    with recording.start_run(cfg, dataset, proof, {"kind": "run", **(tags or {})}) as run:
+    with recording.start_run(
+        cfg, parts.datamodule.dataset, parts.datamodule.proof, {"kind": "run", **(tags or {})}
+    ) as run:
         logger.run = run
         started = time.perf_counter()
         _fit(cfg, trainer, parts)
@@ -59,24 +63,31 @@ def train(
         run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
         once = {name: value for name, value in scores.items() if name not in last}
         run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
-        shapes = {"input_shape": parts.datamodule.input_shape, "target_names": dataset.target_names}
-        drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and whole else {}
-        files = prediction_files(run, parts, outputs)
-        run.log_files(
-            {
-                **files,
-                **drawn,
-                run_plots.CHECKPOINT: {"state_dict": best.weights},
-                "checkpoint/shapes.json": shapes,
-            }
-        )
-        if cfg.tracking.get("models", True) and whole:  # a config of before has no such key
-            tables = {split: files[name] for split in splits if (name := f"predictions/{split}.csv") in files}
-            logged.log_finished(cfg, parts, tables, run)
+        _keep(cfg, run, parts, outputs, best.weights, whole)
         if on_scores:
             run.flush()
             on_scores(scores)
     return scores
+
+
+def _keep(
+    cfg: DictConfig,
+    run: Run,
+    parts: Parts,
+    outputs: Mapping[str, tuple[Any, ...]],
+    weights: Mapping[str, Tensor],
+    whole: bool,
+) -> None:
+    """Logs predictions and weights of a training; and its plots and its finished model, if they are wanted."""
+    data = parts.datamodule
+    shapes = {"input_shape": data.input_shape, "target_names": data.dataset.target_names}
+    drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and whole else {}
+    files = prediction_files(run, parts, outputs)
+    stored = {run_plots.CHECKPOINT: {"state_dict": weights}, "checkpoint/shapes.json": shapes}
+    run.log_files({**files, **drawn, **stored})
+    if cfg.tracking.get("models", True) and whole:  # a config of before has no such key
+        tables = {split: files[name] for split in outputs if (name := f"predictions/{split}.csv") in files}
+        logged.log_finished(cfg, parts, tables, run)
 
 
 def main(cfg: DictConfig) -> None:

@@ -110,12 +110,7 @@ def long(
     if not names:
         raise UserError("dataset.channels: no column changes within a series, as a channel does")
     check_numeric(table[names])
-    order = np.lexsort((moments, codes))
-    if (twice := (np.diff(moments[order]) == 0) & (np.diff(codes[order]) == 0)).any():
-        raise UserError(
-            f"dataset.time: column '{time}' gives {int(twice.sum())} moments twice within one '{by}'; "
-            "name the column that tells series apart as dataset.series"
-        )
+    order = _in_order(moments, codes, time, by)
     for column in steady:
         _check_steady(table[column], codes)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
@@ -127,6 +122,17 @@ def long(
     kept = [name for name in dict.fromkeys([*steady, *others, *same]) if not _changes(table[name], codes).any()]
     firsts = table.iloc[np.unique(codes, return_index=True)[1]]
     return Laid(firsts[kept].reset_index(drop=True), x, names, rate, told, steps=even)
+
+
+def _in_order(moments: np.ndarray, codes: np.ndarray, time: str | None, by: str) -> np.ndarray:
+    """Returns the order of rows by series and moment; no series may have a moment twice."""
+    order = np.lexsort((moments, codes))
+    if (twice := (np.diff(moments[order]) == 0) & (np.diff(codes[order]) == 0)).any():
+        raise UserError(
+            f"dataset.time: column '{time}' gives {int(twice.sum())} moments twice within one '{by}'; "
+            "name the column that tells series apart as dataset.series"
+        )
+    return order
 
 
 def check_numeric(table: pd.DataFrame) -> None:

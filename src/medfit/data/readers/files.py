@@ -52,14 +52,7 @@ def read_table(
         UserError: the file is missing, empty, not of its format, cut off or ragged, names two columns alike, or ends
             with a row of totals.
     """
-    if not path.is_file():
-        raise UserError(f"dataset.path: there is no file '{path}'")
-    if path.stat().st_size == 0:
-        raise UserError(f"dataset.path: '{path}' is empty")
-    suffix = "".join(path.suffixes[-2:]).lower()
-    suffix = suffix if suffix in READERS else path.suffix.lower()
-    if suffix not in READERS:
-        raise UserError(f"dataset.path: '{path}' has none of the endings {', '.join(READERS)}")
+    suffix = _format_of(path)
     if suffix.startswith((".csv", ".tsv", ".txt")):
         table = _read_text(path, encoding, decimal, header, skip_rows, words)
     else:
@@ -72,6 +65,19 @@ def read_table(
     table = without_nameless(path, table.assign(**kept))
     check_totals(path, table)
     return table
+
+
+def _format_of(path: Path) -> str:
+    """Returns the ending of a file that says its format."""
+    if not path.is_file():
+        raise UserError(f"dataset.path: there is no file '{path}'")
+    if path.stat().st_size == 0:
+        raise UserError(f"dataset.path: '{path}' is empty")
+    two = "".join(path.suffixes[-2:]).lower()
+    suffix = two if two in READERS else path.suffix.lower()
+    if suffix not in READERS:
+        raise UserError(f"dataset.path: '{path}' has none of the endings {', '.join(READERS)}")
+    return suffix
 
 
 def cells_of(text: str, name: str) -> tuple[list[str], list[list[str]]]:
