@@ -1,11 +1,15 @@
 """Small data of each kind, to learn from, and the same samples again as a new file or folder without targets."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from fake_images import write_flat
+from fake_series import signals, write_wide
 
 TARGETS = ["ill", "grade", "pain", "fever", "score"]
 
@@ -53,7 +57,41 @@ def pick_rows(folder: Path, rows: np.ndarray, place: Path) -> Path:
     return place / "new.csv"
 
 
+def write_series(folder: Path, num_series: int = 60) -> list[str]:
+    """Series of two channels and several lengths, of two classes."""
+    write_wide(folder / "beats.csv", *signals(num_series, 40, 60))
+    path = f"dataset.path={folder / 'beats.csv'}"
+    return ["dataset=series_table", path, "dataset.channels=[I,II]", "dataset.patient=who", "dataset.target=y"]
+
+
+def pick_series(folder: Path, rows: np.ndarray, place: Path) -> Path:
+    """Rows of the table."""
+    table = pd.read_csv(folder / "beats.csv", dtype=str).iloc[rows]
+    table.drop(columns="y").to_csv(place / "new.csv", index=False)
+    return place / "new.csv"
+
+
+def write_images(folder: Path, num_images: int = 60) -> list[str]:
+    """Grey images, in a folder for each of two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(num_images):
+        name = f"{'ab'[number % 2]}/{number:02}.png"
+        write_flat(folder / "scans" / name, rng.integers(0, 100 + 100 * (number % 2), (12, 12)).astype(np.uint8))
+    return ["dataset=image_classes", f"dataset.root={folder / 'scans'}"]
+
+
+def pick_images(folder: Path, rows: np.ndarray, place: Path) -> Path:
+    """Files, whose names are in the order that is asked for."""
+    (place / "new").mkdir()
+    files = sorted((folder / "scans").rglob("*.png"))
+    for number, row in enumerate(rows):
+        shutil.copy(files[row], place / "new" / f"{number:02}.png")
+    return place / "new"
+
+
 RECORDS = SmallData(write_table, pick_rows)
+SERIES = SmallData(write_series, pick_series)
+IMAGES = SmallData(write_images, pick_images)
 
 
 def target(*names: str) -> list[str]:

@@ -19,10 +19,12 @@ from medfit.config.compose import compose
 from medfit.data.preprocessing.table import TablePreprocessing
 from medfit.train import train
 from medfit.training.parts import prepare
-from small_data import RECORDS, SmallData, target
+from small_data import IMAGES, RECORDS, SERIES, SmallData, target
 
 FAMILIES = {"mlp", "linear"}  # that take records
-OF_OTHER_DATA = {"attention_unet", "cnn1d", "dyn_unet", "gan", "inception_time", "resnet", "resnet1d", "unet"}
+OF_SERIES = {"cnn1d": [], "inception_time": ["model.width=4"], "resnet1d": ["model.widths=[4,4]"]}
+OF_IMAGES = {"resnet": ["model.depth=10", "model.width=2"]}
+OF_OTHER_DATA = {"attention_unet", "dyn_unet", "gan", "unet"}  # which predict no number of a sample
 TASKS = {
     "binary": target("ill"),
     "multiclass": target("grade"),
@@ -33,6 +35,8 @@ TASKS = {
 OF_OTHER_TARGETS = {"adversarial", "inferred", "segmentation"}
 NUMBERS = {"missing_value": [-1], "num_neighbours": [3], "min_variance": [0.01], "num_best": [3], "pca": [2, 0.9]}
 ONLY_WITH = {"missing_value": "missing=constant", "num_neighbours": "missing=knn"}
+SERIES_OPTIONS = ["scaling=train", "scaling=none", "length=crop", "length=50", "difference=true"]
+IMAGE_OPTIONS = ["scaling=unit", "scaling=per_image", "scaling=train", "size=[8,8]", "window=[10,90]"]
 APPLY = """
 import json, sys
 import medfit
@@ -75,12 +79,19 @@ CASES = {
             for task, targets in TASKS.items()
             for family in sorted(FAMILIES)
         ),
+        *(Case(f"series {name}", SERIES, [f"model={name}", *lines]) for name, lines in OF_SERIES.items()),
+        *(Case(f"series {line}", SERIES, ["model=cnn1d", f"preprocessing.{line}"]) for line in SERIES_OPTIONS),
+        *(Case(f"images {name}", IMAGES, [f"model={name}", *lines]) for name, lines in OF_IMAGES.items()),
+        *(
+            Case(f"images {line}", IMAGES, ["model=resnet", *OF_IMAGES["resnet"], f"preprocessing.{line}"])
+            for line in IMAGE_OPTIONS
+        ),
     ]
 }
 
 
 def test_all_families_and_tasks_are_thought_of():
-    assert set(folders.groups()["model"]) == FAMILIES | OF_OTHER_DATA
+    assert set(folders.groups()["model"]) == FAMILIES | {*OF_SERIES, *OF_IMAGES} | OF_OTHER_DATA
     assert set(folders.groups()["task"]) == set(TASKS) | OF_OTHER_TARGETS
 
 
