@@ -86,8 +86,9 @@ def _sizes(mask: np.ndarray, classes: Sequence[str], spacing_mm: Sequence[float]
 
 
 def _write_legend(path: Path, classes: Sequence[str]) -> None:
-    """Writes which class each number of a mask is."""
+    """Writes which class each number of a mask is; makes the folder if need be."""
     try:
+        path.parent.mkdir(exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("number", "class"), *enumerate(classes)])
     except OSError as error:

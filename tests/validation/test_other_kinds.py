@@ -1,0 +1,87 @@
+"""Validation elsewhere of models of series, images and masks."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import medfit
+from fake_images import write_flat
+from fake_series import signals, write_wide
+from image_packages import MASKS
+from medfit.train import train
+from small_data import IMAGES, SERIES
+
+SMALL = {
+    "series": (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
+    "images": (IMAGES, ["model=resnet", "model.depth=10", "model.width=2"]),
+}
+
+
+@pytest.fixture
+def run_of(compose, client):
+    """Trains a model; returns its run."""
+
+    def trained(*overrides):
+        train(compose("regime=smoke", "tracking.models=true", *overrides))
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(ids, "tags.kind = 'run'")[0]
+
+    return trained
+
+
+def other_series(folder):
+    x, y = signals(40, 40, 60, seed=7)
+    return write_wide(folder / "other.csv", x, y), y
+
+
+def other_images(folder):
+    rng = np.random.default_rng(7)
+    for number in range(40):
+        pixels = rng.integers(0, 100 + 60 * (number // 20), (12, 12)).astype(np.uint8)
+        write_flat(folder / "other" / "ab"[number // 20] / f"{number:02}.png", pixels)
+    return folder / "other", np.arange(40) // 20
+
+
+@pytest.mark.parametrize(("kind", "other"), [("series", other_series), ("images", other_images)])
+def test_what_predict_gives_is_what_is_scored(run_of, validated, output_dir, tmp_path, kind, other):
+    data, lines = SMALL[kind]
+    run = run_of(*data.write(tmp_path), *lines)
+    path, truth = other(tmp_path)
+    found = validated(run, f"validate.data={path}")
+    predicted = medfit.load_model(run.info.run_id, f"output_dir={output_dir}").predict(path)
+    (risk,) = (predicted[name] for name in predicted if name.startswith("probability/"))
+    scores = found.tables["scores"]
+    own = scores[(scores.patients_of == "new patients") & (scores.metric == "auroc")].set_index("model").estimate
+    assert own[lines[0].removeprefix("model=")] == pytest.approx(roc_auc_score(truth, risk), abs=1e-6)
+    assert {"prevalence", "logistic", "nearest neighbour"} < set(own.index)
+
+
+def write_masks(folder, count, seed):
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:12, number % 6 : 8] = 1
+        pixels = mask * 100 + rng.integers(0, 60, (16, 16)).astype(np.uint8)
+        write_flat(folder / "images" / f"{number:02}.png", pixels)
+        write_flat(folder / "masks" / f"{number:02}.png", mask)
+    return [f"dataset.images={folder / 'images'}", f"dataset.masks={folder / 'masks'}"]
+
+
+def test_masks_are_scored_as_those_that_are_written(run_of, validated, output_dir, tmp_path):
+    fixed = ["dataset=image_masks", "dataset.classes=[background,liver]"]
+    run = run_of(*fixed, *write_masks(tmp_path / "own", 16, 0), *MASKS)
+    other = write_masks(tmp_path / "other", 8, 1)
+    found = validated(run, *fixed, *other)
+    scores = found.tables["scores"]
+    (dice,) = scores[
+        (scores.patients_of == "new patients") & (scores.metric == "dice") & (scores.model == "unet")
+    ].estimate
+    out = tmp_path / "out"
+    medfit.load_model(run.info.run_id, f"output_dir={output_dir}").predict(tmp_path / "other" / "images", out=out)
+    made = []
+    for file in sorted((tmp_path / "other" / "masks").glob("*.png")):
+        (written,) = out.glob(f"{file.stem}*.png")
+        truth, mask = np.asarray(Image.open(file)) == 1, np.asarray(Image.open(written)) == 1
+        made.append(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
+    assert dice == pytest.approx(np.mean(made), abs=1e-6)
