@@ -103,8 +103,7 @@ class Recordings(Series):
         names, rate, its_units, told_units = common(headers, channels, resample_hz)
         wanted = Wanted(names, its_units, resample_hz, windows)
         with Held(memory_gib) as held:
-            cuts, told = cut(headers, self.read, self.marks, wanted, faults, held)
-            x = held.series()
+            (cuts, told), x = cut(headers, self.read, self.marks, wanted, faults, held), held.series()
         table, patient = _owned(table, headers, patient)
         told += divided(headers, table[patient]) if patient else ""
         rest, about, told_roles = reader.roles(_taken(table, cuts, asks), asked.targets, patient or RECORDING, split)
