@@ -232,7 +232,7 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
 def test_a_model_of_another_version_is_told(packaged, tmp_path, capsys, monkeypatch):
     packaged()
     assert "Warning" not in capsys.readouterr().out
-    monkeypatch.setattr(finished_model, "VERSION", "0.0.9")
+    monkeypatch.setattr(model_files, "VERSION", "0.0.9")
     FinishedModel.load(tmp_path / "model", "it")
     told = capsys.readouterr().out
     assert told.startswith("Warning: it: was made by medfit ") and "this is 0.0.9" in told and told.count("\n") == 1

@@ -83,7 +83,7 @@ def test_a_sweep_logs_the_model_of_its_best_trial_alone(compose, client, tmp_pat
     told = logged.load(Store(cfg), model.source_run_id, "predict.model").predict(rows)
     assert told["probability/malignant"].round(5).isin(best.round(5)).sum() >= len(best)
     other = next(run for run in runs(client, "trial") if run.info.run_id != model.source_run_id)
-    with pytest.raises(UserError, match=r"^it: run \w+ \(trial, finished\) has no finished model; a training that"):
+    with pytest.raises(UserError, match=r"^it: run \w+ \(trial, finished\) has no finished model; of a sweep's trials"):
         logged.load(Store(cfg), other.info.run_id, "it")
     sweep(cfg)  # goes on with a study that has all its trials
     assert len(models(client)) == 1
@@ -154,7 +154,7 @@ def test_what_is_no_finished_model_is_told_in_a_line(compose, client, output_dir
         (
             "run",
             "FINISHED",
-            {},
+            {"task.targets": "generation"},
             ["dataset=pneumonia_mnist", "model=gan", "tracking.models=true"],
             "it learnt generation, which predicts nothing of a sample; see medfit sample",
         ),
