@@ -18,6 +18,7 @@ from medfit.errors import UserError
 from medfit.export import export
 from medfit.tracking.store import Store
 from medfit.train import train
+from small_data import IMAGES, SERIES
 
 SMALL = ["model=linear", "regime=smoke", "tracking.models=true"]
 SECRET = 987654.25  # a patient's value, and
@@ -143,6 +144,29 @@ def test_a_file_that_differs_is_an_error_and_is_not_left(trained, compose, tmp_p
     with pytest.raises(UserError, match=r"over 2\d validation samples they differ by 2.0e-04, and 0.0001 is allowed"):
         export(cfg)
     assert out.read_text() == "before" and not list(tmp_path.glob(".*draft"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
+        (IMAGES, ["model=resnet", "model.depth=10", "model.width=2"]),
+    ],
+    ids=["series", "images"],
+)
+def test_series_and_images_are_checked_with_the_runs_own_validation_samples(
+    compose, client, output_dir, tmp_path, form, capsys, data, lines
+):
+    train(compose(*data.write(tmp_path), "regime=smoke", "tracking.models=true", *lines))
+    out = tmp_path / "file"
+    asked = ["export", newest(client), f"format={form}", f"out={out}", f"output_dir={output_dir}"]
+    capsys.readouterr()
+    assert main(asked) == 0
+    told = re.search(
+        r"Checked +12 validation samples: the largest difference from medfit's is (\S+)", capsys.readouterr().out
+    )
+    assert told is not None and float(told[1]) < 1e-4
 
 
 def test_a_registered_name_is_exported_and_the_default_is_a_file_here(trained, output_dir, tmp_path, monkeypatch):
