@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> None:
         raise UserError("serve.model is needed: medfit serve <run id>, or models:/name@champion")
     import uvicorn  # late: a quick start
 
-    from medfit.deployment import logged
+    from medfit.deployment import logged  # late: a quick start
 
     store = Store(cfg)
     with TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def application(files: Path) -> Any:
     import mlflow.pyfunc  # late: a quick start
     from mlflow.pyfunc import scoring_server
 
-    from medfit.deployment import mlflow_files
+    from medfit.deployment import mlflow_files  # late: a quick start
     from medfit.deployment.csv_requests import as_written
     from medfit.deployment.short_answers import short_answers
 

@@ -78,7 +78,7 @@ def test_seeds_are_a_model_whose_own_scores_are_measured(compose, client, output
 
     register(compose(f"register.model={parent.info.run_id}", "register.name=masses", "register.alias=champion"))
     text = client.get_model_version("masses", 1).description
-    assert "mean of 2 trainings" in text and "- test: 114 samples of 114 patients" in text
+    assert "mean of 2 trainings" in text and "- test: 114 patients; malignant: " in text
     assert f"| auroc | {auroc:.3f} (" in text and "not known" not in text
     new = tmp_path / "new.csv"
     rows.to_csv(new, index=False)
@@ -118,7 +118,7 @@ def test_one_training_is_no_ensemble_and_none_is_made_where_models_are_not_kept(
     assert one.ensemble == "" and {kind: len(own) for kind, own in models(client).items()} == {"seed": 1}
     (parent,) = runs(client, "evaluation")
     assert main(["predict", parent.info.run_id, "data=x.csv", f"output_dir={output_dir}"]) == 2
-    assert "has no finished model; a training" in capsys.readouterr().err
+    assert "has no finished model; take one of its trainings" in capsys.readouterr().err
     none = evaluate.evaluate(compose(*SMALL, "evaluate.num_seeds=2", "seed=5", "tracking.models=false"))
     assert none.ensemble == "" and sum(map(len, models(client).values())) == 1
 

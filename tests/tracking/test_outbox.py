@@ -100,7 +100,7 @@ def test_that_a_model_was_tested_waits_and_is_told_once(server, store, run, tmp_
         folder.mkdir()
 
     run.log_model("medfit", "binary", write)
-    (model,) = store.client.search_logged_models([run.experiment_id])
+    (model,) = store.client.search_logged_models([run.experiment_id], f"source_run_id = '{run.id}'")
     other = create_run(store, "outbox", "validation", {"kind": "validation"})
     server.off()
     other.log_tested(model.model_id, {"elsewhere/auroc": 0.8})
@@ -109,7 +109,7 @@ def test_that_a_model_was_tested_waits_and_is_told_once(server, store, run, tmp_
     ((metric,),) = [store.client.get_metric_history(other.id, "elsewhere/auroc")]
     payload = [model.model_id, [["elsewhere/auroc", 0.8, metric.timestamp, 0]]]
     perform(store.client, other.id, "tested", payload, tmp_path)  # as one that was cut off would be again
-    (model,) = store.client.search_logged_models([run.experiment_id])
+    (model,) = store.client.search_logged_models([run.experiment_id], f"source_run_id = '{run.id}'")
     assert [(metric.key, metric.value, metric.run_id) for metric in model.metrics] == [
         ("elsewhere/auroc", 0.8, other.id)
     ]

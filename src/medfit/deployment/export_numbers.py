@@ -31,11 +31,13 @@ class Quantiles(nn.Module):
 
     quantiles: Tensor
     places: Tensor
+    ends: Tensor
 
     def __init__(self, quantiles: np.ndarray, places: np.ndarray) -> None:
         super().__init__()
         self.register_buffer("quantiles", torch.tensor(quantiles, dtype=torch.float64).T.contiguous())
         self.register_buffer("places", torch.tensor(places, dtype=torch.float64))
+        self.register_buffer("ends", torch.tensor([LEAST, 1 - LEAST], dtype=torch.float64))  # ONNX rounds bare numbers
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns numbers in the shape (samples, columns)."""
@@ -45,7 +47,7 @@ class Quantiles(nn.Module):
         place = 0.5 * (from_below - from_above)
         place = torch.where(x + BOUND > quantiles[:, -1], 1.0, place)
         place = torch.where(x - BOUND < quantiles[:, 0], 0.0, place)
-        return normal(place.clamp(LEAST, 1 - LEAST))
+        return normal(torch.minimum(torch.maximum(place, self.ends[0]), self.ends[1]))
 
 
 def interpolated(x: Tensor, known: Tensor, values: Tensor) -> Tensor:
