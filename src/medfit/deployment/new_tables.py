@@ -173,7 +173,7 @@ def settings_elsewhere(settings: Mapping[str, Any], about: Mapping[str, Any]) ->
     if settings.get("parse") is None and "exclude" not in settings:
         return dict(settings)  # of a data set that is read by no such settings
     reading = {key: settings[key] for key in READING if settings.get(key) is not None}
-    table = read_table(Path(str(settings["path"])).expanduser(), **{**DEFAULTS, **reading})
+    table = read_table(Path(str(settings["path"])).expanduser(), **reading)
     rule, targets = settings.get("target_rule"), settings.get("target")
     apart = {settings.get("patient"), *([targets] if isinstance(targets, str) else targets or ())}
     needed = {column["name"] for column in about["columns"]} | {*(settings.get("parse") or ())}
