@@ -1,6 +1,6 @@
 import pytest
 
-from medfit.errors import UserError, blame, in_memory, suggest
+from medfit.errors import UserError, blame, causes, disk_full, in_memory, interruption, out_of_memory, suggest
 
 
 def test_the_nearest_name_is_suggested():
@@ -40,3 +40,12 @@ def test_want_of_memory_is_told_in_the_given_words(error):
 def test_errors_other_than_want_of_memory_stay_themselves():
     with pytest.raises(RuntimeError, match="a kernel is broken"), in_memory(lambda: "too large"):
         raise RuntimeError("a kernel is broken")
+
+
+def test_errors_that_come_from_each_other_are_told_once():
+    one, other = UserError("one"), ValueError("other")
+    one.__cause__, other.__context__ = other, one
+    assert list(causes(one)) == [one, other] and list(causes(other)) == [other, one]
+    assert not interruption(one) and not out_of_memory(one) and not disk_full(one)
+    other.__context__ = KeyboardInterrupt()
+    assert interruption(one)

@@ -53,8 +53,10 @@ def disk_full(error: BaseException) -> bool:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error, and those that it came from."""
-    while error is not None:
+    """Yields an error, and those that it came from, each once: an error told in other words may come from itself."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
