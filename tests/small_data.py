@@ -89,6 +89,19 @@ def pick_images(folder: Path, rows: np.ndarray, place: Path) -> Path:
     return place / "new"
 
 
+def write_masks(folder: Path, count: int, seed: int = 0) -> list[str]:
+    """Grey images, and masks of what is bright in them; of two classes."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:12, number % 6 : 8] = 1
+        pixels = mask * 100 + rng.integers(0, 60, (16, 16)).astype(np.uint8)
+        write_flat(folder / "images" / f"{number:02}.png", pixels)
+        write_flat(folder / "masks" / f"{number:02}.png", mask)
+    places = [f"dataset.images={folder / 'images'}", f"dataset.masks={folder / 'masks'}"]
+    return ["dataset=image_masks", "dataset.classes=[background,liver]", *places]
+
+
 RECORDS = SmallData(write_table, pick_rows)
 SERIES = SmallData(write_series, pick_series)
 IMAGES = SmallData(write_images, pick_images)

@@ -10,6 +10,7 @@ from medfit.deployment import logged
 from medfit.errors import UserError
 from medfit.tracking.store import Store
 from medfit.train import train
+from small_data import write_masks
 
 RNG = np.random.default_rng(0)
 
@@ -21,13 +22,7 @@ def run_id(client):
 
 @pytest.fixture
 def scans(tmp_path):
-    for number in range(16):
-        mask = np.zeros((16, 16), np.uint8)
-        mask[4:12, number % 6 : 8] = 1
-        write_flat(
-            tmp_path / "scans" / "images" / f"{number}.png", mask * 100 + RNG.integers(0, 60, (16, 16)).astype(np.uint8)
-        )
-        write_flat(tmp_path / "scans" / "masks" / f"{number}.png", mask)
+    write_masks(tmp_path / "scans", 16)
     return tmp_path / "scans"
 
 

@@ -78,9 +78,9 @@ def validate(cfg: DictConfig) -> Validation:
             "validate.data is needed: give data=<a file of other patients>, read as the training's, or any data set "
             "by dataset=... dataset.path=..., one of them"
         )
-    from medfit.validation import study  # late: a quick start
+    from medfit.validation.external import ExternalValidation  # late: a quick start
 
-    found = study.Study(cfg, asked, Store(cfg)).run()
+    found = ExternalValidation(cfg, asked, Store(cfg)).run()
     return Validation(found.run_id, found.tables, found.opening, found.notes)
 
 

@@ -1,11 +1,13 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import broken_model
 import medfit
 from medfit.deployment import ensemble, logged
 from medfit.deployment.ensemble import Ensemble
@@ -130,15 +132,7 @@ def test_one_that_is_not_whole_is_refused(mean, tmp_path):
     whole = tmp_path / "model"
     assert logged.own_files(tmp_path, "it") == whole
 
-    def refusal(change):
-        broken = tmp_path / "broken"
-        shutil.rmtree(broken, ignore_errors=True)
-        shutil.copytree(whole, broken)
-        change(broken)
-        with pytest.raises(UserError) as error:
-            ensemble.load(broken, "it")
-        return str(error.value)
-
+    refusal = partial(broken_model.refusal, whole)
     weights = f"members/1/{WEIGHTS}"
     assert refusal(lambda f: (f / weights).unlink()) == f"it, member 1: its file {WEIGHTS} is missing"
     assert refusal(lambda f: (f / weights).write_bytes(b"")).startswith(f"it, member 1: its file {WEIGHTS} is not as")

@@ -1,14 +1,15 @@
 import json
-import shutil
 import struct
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+import broken_model
 from medfit.deployment import model_files
 from medfit.deployment.finished_model import WEIGHTS, FinishedModel
 from medfit.deployment.model_files import ABOUT
@@ -195,14 +196,7 @@ def test_a_model_that_is_not_whole_is_refused(packaged, tmp_path):
     packaged()
     whole = tmp_path / "model"
 
-    def refusal(change):
-        broken = tmp_path / "broken"
-        shutil.rmtree(broken, ignore_errors=True)
-        shutil.copytree(whole, broken)
-        change(broken)
-        with pytest.raises(UserError) as error:
-            FinishedModel.load(broken, "it")
-        return str(error.value)
+    refusal = partial(broken_model.refusal, whole)
 
     def rewrite(folder, sealed=False, **changes):
         about = json.loads((folder / ABOUT).read_text()) | changes

@@ -10,7 +10,7 @@ from fake_images import write_flat
 from fake_series import signals, write_wide
 from image_packages import MASKS
 from medfit.train import train
-from small_data import IMAGES, SERIES
+from small_data import IMAGES, SERIES, write_masks
 
 SMALL = {
     "series": (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
@@ -57,22 +57,9 @@ def test_what_predict_gives_is_what_is_scored(run_of, validated, output_dir, tmp
     assert {"prevalence", "logistic", "nearest neighbour"} < set(own.index)
 
 
-def write_masks(folder, count, seed):
-    rng = np.random.default_rng(seed)
-    for number in range(count):
-        mask = np.zeros((16, 16), np.uint8)
-        mask[4:12, number % 6 : 8] = 1
-        pixels = mask * 100 + rng.integers(0, 60, (16, 16)).astype(np.uint8)
-        write_flat(folder / "images" / f"{number:02}.png", pixels)
-        write_flat(folder / "masks" / f"{number:02}.png", mask)
-    return [f"dataset.images={folder / 'images'}", f"dataset.masks={folder / 'masks'}"]
-
-
 def test_masks_are_scored_as_those_that_are_written(run_of, validated, output_dir, tmp_path):
-    fixed = ["dataset=image_masks", "dataset.classes=[background,liver]"]
-    run = run_of(*fixed, *write_masks(tmp_path / "own", 16, 0), *MASKS)
-    other = write_masks(tmp_path / "other", 8, 1)
-    found = validated(run, *fixed, *other)
+    run = run_of(*write_masks(tmp_path / "own", 16), *MASKS)
+    found = validated(run, *write_masks(tmp_path / "other", 8, seed=1))
     scores = found.tables["scores"]
     (dice,) = scores[
         (scores.patients_of == "new patients") & (scores.metric == "dice") & (scores.model == "unet")

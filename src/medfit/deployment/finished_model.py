@@ -1,4 +1,7 @@
-"""A finished model: all that predicting for a new patient takes, as files without pickle and without patients' data."""
+"""A finished model: all that predicting for a new patient takes, as files without pickle.
+
+What such files hold of the training patients is told in ``docs/using.md``.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,8 +42,8 @@ class AnyModel(ABC):
     Attributes:
         decisions: What validation patients decided.
         about: Plain values: ``samples`` (the kind of data, in words), ``reader`` (dotted name of what reads new
-            samples), ``expected`` (what that reader must know), ``target_names``, ``task``, ``units``, ``run_id``,
-            ``data_sha256``.
+            samples), ``expected`` (what that reader must know), ``target_names``, ``task``, ``units``, ``outcomes``
+            (how common or large they were in the training rows), ``run_id``, ``data_sha256``.
     """
 
     decisions: Decisions

@@ -43,8 +43,8 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-class Study:
-    """A validation.
+class ExternalValidation:
+    """Scores a finished model on the patients of another data set (Collins et al., BMJ 2024: TRIPOD+AI).
 
     Args:
         cfg: Of the command.
