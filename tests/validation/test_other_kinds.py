@@ -55,6 +55,9 @@ def test_what_predict_gives_is_what_is_scored(run_of, validated, output_dir, tmp
     own = scores[(scores.patients_of == "new patients") & (scores.metric == "auroc")].set_index("model").estimate
     assert own[lines[0].removeprefix("model=")] == pytest.approx(roc_auc_score(truth, risk), abs=1e-6)
     assert {"prevalence", "logistic", "nearest neighbour"} < set(own.index)
+    assert not any("who taught the model" in note for note in found.notes)
+    again = validated(run, f"validate.data={tmp_path / {'series': 'beats.csv', 'images': 'scans'}[kind]}")
+    assert any(note.startswith("60 of 60 new samples are, or nearly are, samples of the") for note in again.notes)
 
 
 def test_masks_are_scored_as_those_that_are_written(run_of, validated, output_dir, tmp_path):

@@ -65,6 +65,23 @@ def test_openings_are_counted_by_the_patients(trained, validated, hospital):
     assert validated(run, f"validate.data={hospital('third.csv', 2)}").opening == 1
 
 
+def test_patients_who_taught_the_model_are_counted(trained, validated, hospital):
+    def with_labs(seed):
+        noise = np.random.default_rng(seed).normal(size=(120, 2))
+        return lambda table: table.assign(ldh=noise[:, 0], alt=noise[:, 1])
+
+    def told(path):
+        notes = validated(run, f"validate.data={path}").notes
+        return [note.split(" new samples")[0] for note in notes if "who taught the model" in note]
+
+    own, other = hospital("labs.csv", 0, change=with_labs(0)), hospital("other.csv", 1, change=with_labs(1))
+    run = trained(f"dataset.path={own}")
+    assert told(other) == []
+    known, new = pd.read_csv(own).head(40), pd.read_csv(other).tail(60)
+    pd.concat([known.assign(mrn="x" + known.mrn), new]).to_csv(mixed := own.with_name("mixed.csv"), index=False)
+    assert told(mixed) == ["40 of 100"]
+
+
 def test_a_table_tells_how_the_patients_differ(trained, validated, hospital):
     def change(table):
         table.loc[:11, "stage"] = "IV"

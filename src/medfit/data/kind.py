@@ -35,6 +35,18 @@ class Kind(Generic[D]):
         """Returns what tells samples apart, or None if the kind can't tell near-duplicates."""
         return None
 
+    def repeated(self, then: D, now: D) -> int:
+        """Returns how many samples of a data set are samples of an earlier one, too, as far as the kind can tell.
+
+        Args:
+            then: The earlier one.
+            now: The other, of the same features or channels.
+        """
+        old, new = self.prints(then), self.prints(now)
+        if old is None or new is None:
+            return 0
+        return int((np.isin(new.digests, old.digests[old.telling]) & new.telling).sum())
+
     def column_leaks(self, dataset: D, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
         """Yields a line for each feature that gives patient or target away; nothing where features have no meaning.
 

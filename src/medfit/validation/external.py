@@ -104,7 +104,7 @@ class ExternalValidation:
         try:
             both = development.with_new(development.prepared(self.model, self.store), self.new, self.prepared)
             models |= self._baselines(both, made)
-            found.notes += self._member(found, both)
+            found.notes += [*self._repeated(both), *self._member(found, both)]
         except UserError as error:
             kept = self._kept_baselines(made)
             models |= kept
@@ -142,6 +142,13 @@ class ExternalValidation:
             assert table is not None  # the network's predictions fit in one
             found[name] = self.kind.read(table.assign(patient=made.patient))
         return found
+
+    def _repeated(self, both: Parts) -> list[str]:
+        """Returns how many of the new samples the development had, too: what it learnt from is no other patient."""
+        new = self.new.prepared
+        number = new.kind.repeated(both.datamodule.dataset, new)
+        told = f"{number} of {len(new)} new samples are, or nearly are, samples of the development's data, too"
+        return [f"{told}: scores of patients who taught the model say nothing of others"] if number else []
 
     def _member(self, found: Found, both: Parts) -> list[str]:
         """Fills in how well the new patients can be told from the development's; returns why not, if they can't."""

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pandas as pd
 from medfit.data import column_leaks, repeats
 from medfit.data.dataset import TableDataset
 from medfit.data.kind import Kind
-from medfit.data.near_duplicates import SEARCHED, Prints
+from medfit.data.near_duplicates import SEARCHED, Prints, shared
 
 ROUNDING = 1e-3  # of a column's standard deviation: rows that differ by less are nearly identical
 PAIRS_UP_TO = 16  # columns, of which each two are left out in turn
@@ -39,6 +41,13 @@ class TableKind(Kind[TableDataset]):
             noun="row",
             chance=lambda one, other: _chance_of(points, one, other),
         )
+
+    def repeated(self, then: TableDataset, now: TableDataset) -> int:
+        """Returns how many rows are those of an earlier table, or nearly so, if these are many more than by chance."""
+        both: Any = copy(then)
+        both.x = pd.concat([then.x, now.x[list(then.x)]], ignore_index=True)
+        places = np.split(np.arange(len(both.x)), [len(then.x)])
+        return sum(sum(counts) for counts in shared(self.prints(both), dict(zip("ab", places, strict=True))).values())
 
     def column_leaks(self, dataset: TableDataset, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
         """Yields identifiers among the features, rows that belong together, and columns that tell the target alone."""
