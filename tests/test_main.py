@@ -29,6 +29,17 @@ def test_help_takes_less_than_half_a_second_and_imports_no_torch():
     assert min(times) < 0.5
 
 
+def test_commands_that_train_nothing_themselves_begin_without_torch():
+    commands = [command for command in cli.COMMANDS if command not in ("train", "evaluate")]
+    code = (
+        "import sys; from importlib import import_module\n"
+        f"for command in {commands}:\n"
+        "    import_module(f'medfit.{command}')\n"
+        "    if heavy := {'torch', 'sklearn', 'mlflow'} & set(sys.modules): print(command, *heavy)"
+    )
+    assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
 def test_a_commands_help_lists_every_choice_with_a_line(command, capsys):
     assert cli.main([command, "--help"]) == 0

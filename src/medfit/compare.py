@@ -12,7 +12,6 @@ from pydantic import Field
 
 from medfit.config.instantiate import build
 from medfit.errors import UserError
-from medfit.evaluation.trainings import read_predictions
 from medfit.evidence import paired
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
@@ -139,6 +138,8 @@ def _models(store: Store, runs: "Runs") -> dict[str, list[Unit]]:
 
 
 def _units(store: Store, run: "mlflow.entities.Run") -> list[Unit]:
+    from medfit.evaluation.trainings import read_predictions  # late: a mistake is told before torch is there
+
     kind = run.data.tags.get("kind", "")
     if kind == "evaluation":
         seeds = store.runs_of(run.info.experiment_id, {"kind": "seed", "mlflow.parentRunId": run.info.run_id})

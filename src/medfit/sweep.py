@@ -28,8 +28,7 @@ from medfit.search.values import set_values
 from medfit.study import best, comparability, repair, storage
 from medfit.study.budget import Budget
 from medfit.study.precheck import PrecheckResult, check_trainings
-from medfit.study.trial import of_fold
-from medfit.study.trial_plan import TrialPlan
+from medfit.study.trial_plan import TrialPlan, of_fold
 from medfit.terminal.console import say
 from medfit.terminal.progress import SweepDisplay
 from medfit.tracking import provenance, recording

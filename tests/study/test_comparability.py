@@ -39,6 +39,32 @@ def test_what_the_command_line_changes_in_the_sweep_is_not_in_the_name(compose):
     assert name_of(compose(*lines, "sample.seed=3", experiment="heart_disease_diagnosis")) == "heart_disease_diagnosis"
 
 
+def test_settings_of_no_command_are_conditions_of_a_study_or_in_its_name(compose):
+    cfg = compose()
+    held = conditions(cfg, {}, load_dataset(cfg))["config"]
+    assert {path.split(".")[0] for path in held} == {
+        "seed",
+        "split",
+        "dataset",
+        "model",
+        "preprocessing",
+        "task",
+        "regime",
+    }
+    assert "dataset.strict" not in held
+    lines = ["predict.device=cpu", "serve.port=5123", "validate.seed=3", "export.format=onnx", "register.name=a"]
+    assert name_of(compose(*lines, experiment="heart_disease_diagnosis")) == "heart_disease_diagnosis"
+
+
+def test_a_study_begun_before_a_command_was_there_goes_on(compose):
+    study = opened(compose(*NAMED))
+    old = study.user_attrs["facts"]
+    study.set_user_attr(
+        "facts", old | {"config": old["config"] | {"gone._target_": "medfit.gone.Gone", "serve.port": "1"}}
+    )
+    assert "changes" not in opened(compose(*NAMED, "serve.port=5123")).user_attrs
+
+
 def test_a_study_has_the_name_that_it_is_given(compose):
     assert name_of(compose("seed=3", "sweep.name=mine")) == "mine"
 

@@ -11,10 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from medfit.config.stored import read_config
-from medfit.deployment import ensemble
-from medfit.deployment.finished_model import AnyModel, FinishedModel
 from medfit.deployment.model_files import ABOUT
-from medfit.deployment.packing import packed, withheld
 from medfit.errors import UserError
 from medfit.evidence.targets.known import TARGETS
 from medfit.terminal.console import say
@@ -22,10 +19,12 @@ from medfit.tracking import recording
 from medfit.tracking.paths import hidden
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.training.parts import Parts
 
 if TYPE_CHECKING:
     import mlflow.entities
+
+    from medfit.deployment.finished_model import AnyModel, FinishedModel
+    from medfit.training.parts import Parts
 
 TRAININGS = ("run", "trial", "seed")
 MODEL_ID = re.compile("m-[0-9a-f]{32}")
@@ -33,7 +32,7 @@ WITHHELD = "no_model"  # the tag that tells why a training that could have kept 
 NAME = "medfit"  # of a run's model in MLflow's list
 
 
-def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFrame], run: Run) -> None:
+def log_finished(cfg: DictConfig, parts: "Parts", tables: Mapping[str, pd.DataFrame], run: Run) -> None:
     """Logs the finished model of a training, if its task and its kind of data have one.
 
     Args:
@@ -43,6 +42,7 @@ def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFram
         run: The training's.
     """
     from medfit.deployment import mlflow_files  # late: MLflow's models take a second to import
+    from medfit.deployment.packing import packed, withheld  # late: torch is not needed to ask for a model
 
     hide = partial(hidden, names=recording.path_names(cfg, run.store))
     model = packed(cfg, parts, tables, run.id, hide)
@@ -55,7 +55,7 @@ def log_finished(cfg: DictConfig, parts: Parts, tables: Mapping[str, pd.DataFram
         say(f"Note: no finished model is kept: {reason}.")
 
 
-def find(address: str, overrides: Sequence[str] = ()) -> AnyModel:
+def find(address: str, overrides: Sequence[str] = ()) -> "AnyModel":
     """Returns a finished model, in a folder or in the store of a config.
 
     Args:
@@ -66,6 +66,7 @@ def find(address: str, overrides: Sequence[str] = ()) -> AnyModel:
         UserError: there is none.
     """
     from medfit.config.compose import compose  # late: a folder needs no config
+    from medfit.deployment import ensemble  # late: it needs torch
 
     folder = Path(address).expanduser()
     if folder.is_dir():
@@ -73,7 +74,7 @@ def find(address: str, overrides: Sequence[str] = ()) -> AnyModel:
     return load(Store(compose(["experiment=", *overrides])), address, "load_model")
 
 
-def load(store: Store, address: str, where: str) -> AnyModel:
+def load(store: Store, address: str, where: str) -> "AnyModel":
     """Returns a finished model.
 
     Args:
@@ -84,17 +85,21 @@ def load(store: Store, address: str, where: str) -> AnyModel:
     Raises:
         UserError: there is none.
     """
+    from medfit.deployment import ensemble  # late: it needs torch
+
     with TemporaryDirectory() as folder:
         found = fetch(store, address, Path(folder), where)
         return ensemble.load(own_files(found, f"{where}: {address}"), f"{where}: {address}")
 
 
-def load_single(store: Store, address: str, where: str) -> FinishedModel:
+def load_single(store: Store, address: str, where: str) -> "FinishedModel":
     """Returns the finished model of one training, for what can do nothing with several; see :func:`load`.
 
     Raises:
         UserError: there is none, or it is made of several trainings.
     """
+    from medfit.deployment.finished_model import FinishedModel  # late: it needs torch
+
     model = load(store, address, where)
     if not isinstance(model, FinishedModel):
         ids = ", ".join(str(single.about["run_id"]) for single in model.singles)

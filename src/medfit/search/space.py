@@ -21,22 +21,8 @@ from medfit.config.compose import change
 from medfit.config.overrides import as_override, leaves, plain
 from medfit.errors import UserError, blame, suggest
 
-NOT_OF_A_TRAINING = (
-    "sweep.",
-    "tracking.",
-    "evaluate.",
-    "sample.",
-    "explain.",
-    "compare.",
-    "inspect.",
-    "report.",
-    "dataset.strict",
-    "choices",
-    "overrides",
-    "experiment",
-    "best",
-    "output_dir",
-)
+OF_A_TRAINING = ("seed", "split", "dataset", "model", "preprocessing", "task", "regime")  # all else is of commands
+NOT_IN_ITS_RESULT = {"dataset.strict"}
 NOT_COMPARABLE = ("dataset", "task", "sweep")  # groups whose choices give scores that don't compare
 NOT_COMPARABLE_PATHS = ("task.monitor", "task.mode", "split.")
 RANGE = {"low", "high", "log", "step"}
@@ -138,7 +124,12 @@ def mixable(one: BaseDistribution, other: BaseDistribution) -> bool:
 
 def paths_of(cfg: DictConfig) -> set[str]:
     """Returns the paths of a config that a training has values at."""
-    return {path for path, _ in leaves(cfg) if not path.startswith(NOT_OF_A_TRAINING)}
+    return {path for path, _ in leaves(cfg) if of_a_training(path)}
+
+
+def of_a_training(path: str) -> bool:
+    """Tells whether a training's result depends on what a config holds at a path."""
+    return path.split(".")[0] in OF_A_TRAINING and path not in NOT_IN_ITS_RESULT
 
 
 def _nodes(cfg: DictConfig) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The best trial of a study: shown, and written as ``best.yaml``."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from medfit.config.overrides import as_override, parsed, plain
 from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.objectives import feasible, objective_names
+from medfit.search.space import OF_A_TRAINING
 from medfit.search.values import set_values
 from medfit.study.trial_plan import halved
 from medfit.terminal.console import say, show_table
@@ -97,10 +99,8 @@ def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
 
 def own_overrides(cfg: DictConfig) -> list[str]:
     """Returns the command line's overrides that bear on a single training."""
-    sections = ("sweep", "tracking", "output_dir", "evaluate", "sample", "explain", "compare", "report", "inspect")
-    return [
-        line for line in cfg.overrides if line.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] not in sections
-    ]
+    of_others = {str(name) for name in cfg} - set(OF_A_TRAINING)
+    return [line for line in cfg.overrides if re.split("[=./]", line.lstrip("+~"))[0] not in of_others]
 
 
 def _show_table(cfg: DictConfig, study: optuna.Study) -> None:

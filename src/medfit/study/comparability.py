@@ -12,7 +12,7 @@ from medfit.config.stored import moved
 from medfit.errors import UserError
 from medfit.search.objectives import directions, objective_names
 from medfit.search.sampler import EXHAUSTED
-from medfit.search.space import NOT_OF_A_TRAINING, Entry, mixable
+from medfit.search.space import Entry, mixable, of_a_training
 from medfit.study.best import own_overrides
 from medfit.tracking import provenance, recording
 from medfit.tracking.tracked_data import TrackedData
@@ -36,7 +36,7 @@ def conditions(cfg: DictConfig, space: Mapping[str, Entry], dataset: TrackedData
     """Returns all that makes two trials' scores comparable: config, space, objective, data and code."""
     values = {path: as_override(value) for path, value in leaves(cfg)}
     return {
-        "config": {k: v for k, v in values.items() if k not in space and not k.startswith(NOT_OF_A_TRAINING)},
+        "config": {k: v for k, v in values.items() if k not in space and of_a_training(k)},
         "choices": {k: v for k, v in cfg.choices.items() if k not in space and not k.startswith("sweep")},
         "space": {path: f"{entry.distribution}{dict(entry.when) or ''}" for path, entry in space.items()},
         "objective": {
@@ -98,10 +98,10 @@ def differences(old: Conditions, new: Conditions) -> list[str]:
 
 
 def _of_today(facts: Conditions | None) -> Conditions | None:
-    """Returns a study's conditions with the names that medfit's modules have today."""
+    """Returns a study's conditions with the names that medfit's modules have today, without settings of commands."""
     if not facts:
         return None
-    return facts | {"config": {path: moved(value) for path, value in facts["config"].items()}}
+    return facts | {"config": {path: moved(value) for path, value in facts["config"].items() if of_a_training(path)}}
 
 
 def _check_mixable(study: optuna.Study, cfg: DictConfig, space: Mapping[str, Entry]) -> None:

@@ -13,10 +13,10 @@ from optuna.pruners import WilcoxonPruner
 from medfit.errors import UserError
 from medfit.search import objectives
 from medfit.search.objectives import objective_names
-from medfit.search.values import set_values, suggest_config
+from medfit.search.values import suggest_config
 from medfit.study.cached_study import CachedStudy
 from medfit.study.reports import ReportBuffer
-from medfit.study.trial_plan import Report, TrialPlan, halved
+from medfit.study.trial_plan import Report, TrialPlan, halved, of_fold
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
@@ -116,11 +116,6 @@ def _train_folds(cfg: DictConfig, callback: TrialCallback, tags: Mapping[str, st
 def _train_fold(cfg: DictConfig, fold: int, callback: TrialCallback, tags: Mapping[str, str]) -> Scores:
     own = {"kind": "fold", "fold": str(fold), "mlflow.runName": f"{tags['mlflow.runName']} fold {fold}"}
     return train(of_fold(cfg, fold), callbacks=[callback], tags={**tags, **own}, whole=False)
-
-
-def of_fold(cfg: DictConfig, fold: int) -> DictConfig:
-    """Returns the config of a trial's training that is validated on one fold."""
-    return set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
 
 
 def _ends_early(callback: TrialCallback, found: Sequence[Scores]) -> bool:

@@ -44,3 +44,8 @@ def halved(cfg: DictConfig) -> DictConfig:
 
         size = prepare(cfg).datamodule.batch_size
     return set_values(cfg, {"regime.batch_size": -(-size // 2), "regime.accumulate": 2 * cfg.regime.accumulate})
+
+
+def of_fold(cfg: DictConfig, fold: int) -> DictConfig:
+    """Returns the config of a trial's training that is validated on one fold."""
+    return set_values(cfg, {"split.val_folds": cfg.sweep.folds, "split.val_fold": fold})
