@@ -43,9 +43,8 @@ def joined(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     if "patients_of" not in old:  # what an earlier medfit wrote has no intervals
         return new
     parts = {key: own for table in (old, new) for key, own in table.groupby(["patients_of", "model"], sort=False)}
-    mine = new.groupby(["patients_of", "model"], sort=False).groups.keys()
-    there = old.groupby(["patients_of", "model"], sort=False).groups.keys()
-    order = there if all(key in there for key in mine) else dict.fromkeys([*mine, *there])
+    mine, there = (list(dict.fromkeys(zip(table.patients_of, table.model, strict=True))) for table in (new, old))
+    order = there if {*mine} <= {*there} else list(dict.fromkeys([*mine, *there]))
     return pd.concat([parts[key] for key in order])[list(dict.fromkeys([*new, *old]))]
 
 

@@ -39,7 +39,7 @@ def show_table(title: str, columns: list[str], rows: list[list[str]], left: Coll
     One that is too wide for the terminal is printed in parts, one below another, so that no number is divided; only a
     table with columns of words is not, as words may stand in several lines.
     """
-    for number, part in enumerate([range(len(columns))] if left else _parts(columns, rows, console.width)):
+    for number, part in enumerate([list(range(len(columns)))] if left else _parts(columns, rows, console.width)):
         table = Table(title=None if number else title, title_justify="left", box=None, pad_edge=False)
         for place in part:
             of_words = place == 0 or columns[place] in left

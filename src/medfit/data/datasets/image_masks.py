@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -87,7 +87,7 @@ class ImageMasks(Images):
             partly, patients = keep or on_error == "skip", None
             found, files = _by_class(folder, mask_folder, known, mask_name, pairs, partly)
         else:
-            reading = {"encoding": encoding, "sheet": sheet, "skip_rows": skip_rows}
+            reading: dict[str, Any] = {"encoding": encoding, "sheet": sheet, "skip_rows": skip_rows}
             table = None if pairs is None else partial(by_table, Path(pairs).expanduser(), **reading)
             listed = _listed(folder, mask_folder, mask_name, table, keep, faults)
             found, files, patients = listed.images, [{1: own} for own in listed.masks], listed.patients
@@ -95,7 +95,7 @@ class ImageMasks(Images):
         bare = [name for name, own in zip(names, files, strict=True) if not any(own.values())]
         _refuse_without_masks([] if keep else bare, faults)
         structures = Structures(_by_name(layout, known, labels), may_lack=keep)
-        meant = {"numbers": _numbers(layout, known, labels), "structures": structures}
+        meant: dict[str, Any] = {"numbers": _numbers(layout, known, labels), "structures": structures}
         read = partial(read_pair, num_channels=len(channels) if channels else None, **meant)
         super().__init__(
             name=folder.resolve().parent.name if folder.name.lower() == "images" else folder.resolve().name,
