@@ -43,7 +43,7 @@ SHARED = {  # modules whose tests have other names than they
         "data/preprocessing/test_series_filters.py",
     ],
     "data/preprocessing/table.py": ["data/preprocessing/test_table_preprocessing.py"],
-    "data/splits.py": ["data/test_splits.py", "data/test_given_splits.py", "data/test_proof_of_splits.py"],
+    "data/splits.py": ["data/test_splits.py"],
     "evidence/associations.py": ["evidence/test_associations.py", "data/test_leaks_of_columns.py"],
     "evidence/predictions.py": [
         "evidence/test_readouts.py",
