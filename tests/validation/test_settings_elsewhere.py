@@ -14,6 +14,13 @@ from medfit.errors import UserError
 from medfit.validation import data
 
 
+def single(cfg, about):
+    """A model of one training."""
+    made = SimpleNamespace(cfg=cfg, about=about)
+    made.singles = (made,)
+    return made
+
+
 @pytest.fixture
 def model(tmp_path):
     """What a validation must know of a model of a table with marks for missing cells, two units and a code."""
@@ -28,7 +35,7 @@ def model(tmp_path):
     cfg = compose(["dataset=table", f"dataset.path={tmp_path / 'own.csv'}", "dataset.target=ill", *lines])
     dataset = load_dataset(cfg)
     about = {"reader": "medfit.deployment.new_tables", "task": dataset.task, "target_names": dataset.target_names}
-    return SimpleNamespace(cfg=cfg, about={**about, "expected": new_tables.describe(dataset, np.arange(60), cfg)})
+    return single(cfg, {**about, "expected": new_tables.describe(dataset, np.arange(60), cfg)})
 
 
 def test_what_is_said_of_one_column_leaves_the_others_as_the_training_had_them(model, tmp_path):
@@ -53,9 +60,8 @@ def targets(known, here, columns, task="multilabel"):
     """The targets of two samples as a model's outputs have them; ``columns`` name those of the new data."""
     y = np.array([[0, 1], [1, 1]], dtype=np.float32)[:, : len(here)]
     new = SimpleNamespace(task=task, target_names=here, y=y, units={})
-    model = SimpleNamespace(
-        about={"task": task, "target_names": known, "units": {}}, cfg=OmegaConf.create({"dataset": {"target": known}})
-    )
+    about = {"task": task, "target_names": known, "units": {}}
+    model = single(OmegaConf.create({"dataset": {"target": known}}), about)
     return data._targets(model, OmegaConf.create({"dataset": {"target": columns}}), new).tolist()
 
 
@@ -76,4 +82,4 @@ def test_classes_of_masks_in_another_order_are_refused():
     new = SimpleNamespace(task="segmentation", target_names=["ground", "b", "a"], y=np.zeros((2, 0)), units={})
     about = {"task": "segmentation", "target_names": ["ground", "a", "b"], "units": {}}
     with pytest.raises(UserError, match="^dataset.classes: 'b' stands in another place"):
-        data._targets(SimpleNamespace(about=about, cfg=None), None, new)
+        data._targets(single(None, about), None, new)
