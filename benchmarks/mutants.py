@@ -26,18 +26,25 @@ SHARED = {  # modules whose tests have other names than they
     "data/preprocessing/image.py": ["data/preprocessing/test_image_preprocessing.py"],
     "data/preprocessing/patch_batches.py": ["data/preprocessing/test_patches.py"],
     "data/preprocessing/patch_places.py": ["data/preprocessing/test_patches.py"],
-    "data/preprocessing/series.py": ["data/preprocessing/test_series_preprocessing.py"],
+    "data/preprocessing/series.py": [
+        "data/preprocessing/test_series_preprocessing.py",
+        "data/preprocessing/test_series_filters.py",
+        "data/preprocessing/test_series_lengths.py",
+        "data/preprocessing/test_series_augmentation.py",
+    ],
     "data/preprocessing/series_scaling.py": [
         "data/preprocessing/test_signal_numbers.py",
-        "data/preprocessing/test_series_preprocessing.py",
+        "data/preprocessing/test_series_scaling.py",
+        "data/preprocessing/test_series_lengths.py",
     ],
     "data/preprocessing/signal_cleaning.py": [
         "data/preprocessing/test_signal_numbers.py",
         "data/preprocessing/test_series_preprocessing.py",
+        "data/preprocessing/test_series_filters.py",
     ],
     "data/preprocessing/table.py": ["data/preprocessing/test_table_preprocessing.py"],
     "data/splits.py": ["data/test_splits.py"],
-    "evidence/associations.py": ["evidence/test_associations.py", "data/test_leaks.py"],
+    "evidence/associations.py": ["evidence/test_associations.py", "data/test_leaks_of_columns.py"],
     "evidence/predictions.py": [
         "evidence/test_readouts.py",
         "evidence/test_targets.py",

@@ -41,7 +41,7 @@ PARTS: dict[str, list[str]] = {  # as module:function or module:Class.method, wh
         "torch.optim:Optimizer.zero_grad",
     ],
     "trial: fitting, validation": ["medfit.training.fast:_Epochs._validate"],
-    "trial: metrics": ["medfit.tasks.columns:Columns.scores"],
+    "trial: metrics": ["medfit.tasks.per_output:Columns.scores"],
     "trial: fitting, Lightning and the rest": ["lightning.pytorch.trainer.trainer:Trainer.fit"],
     "trial: predicting": ["lightning.pytorch.trainer.trainer:Trainer.predict"],
     "trial: plots": [

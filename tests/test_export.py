@@ -20,7 +20,7 @@ from medfit.tracking.store import Store
 from medfit.train import train
 from small_data import IMAGES, SERIES
 
-SMALL = ["model=linear", "regime=smoke", "tracking.models=true"]
+SMALL = ["model=linear", "regime=smoke", "tracking.models=true", "tracking.patients_in_models=true"]
 SECRET = 987654.25  # a patient's value, and
 NAME = "Z. Nobody"  # identifier
 

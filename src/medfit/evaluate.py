@@ -23,7 +23,7 @@ from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
 from medfit.plots.evidence import figures
 from medfit.reporting.formatting import in_one_line
-from medfit.reporting.results import KEYS, results, wide
+from medfit.reporting.results import KEYS, joined, results, wide
 from medfit.reporting.tables import subgroups as subgroup_rows
 from medfit.search.values import set_values
 from medfit.study.best import choose, own_overrides, tuned
@@ -254,10 +254,7 @@ def main(cfg: DictConfig) -> None:
         say(f"Ensemble  {found.ensemble}")
     if cfg.experiment:
         path = folders.EXPERIMENTS / cfg.experiment / "results.csv"
-        old = pd.read_csv(path) if path.exists() else pd.DataFrame()
-        if "patients_of" in old:  # what an earlier medfit wrote has no intervals
-            same = (old.patients_of + old.model).isin(table.patients_of + table.model)
-            table = pd.concat([table, old[~same]])
+        table = joined(table, pd.read_csv(path) if path.exists() else pd.DataFrame())
         table.to_csv(path, index=False, float_format="%.6g")
         say(f"Results   {path}")
         say(f"Next      make report EXPERIMENT={cfg.experiment}")

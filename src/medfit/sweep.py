@@ -263,11 +263,15 @@ def _finish(
 
     def log() -> None:
         with suppress(UserError):
-            drawn, task = finished()
-            own.log_files(drawn)
-            if task is not None:
+            made = finished()
+            own.log_files(made.plots)
+            if made.about is not None:
                 scores = () if cfg.sweep.folds else OWN  # those of folds are means over trainings
-                own.log_model(logged.NAME, task, partial(shutil.copytree, folder / best_trial.MODEL), scores)
+                files = partial(shutil.copytree, folder / best_trial.MODEL)
+                own.log_model(logged.NAME, made.about["task"], files, scores)
+                logged.tell_held(made.about)
+            elif made.withheld is not None:
+                logged.tell_withheld(own, made.withheld)
             own.flush()
 
     return log

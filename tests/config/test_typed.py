@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from medfit.__main__ import expand
 from medfit.config import typed
 from medfit.config.compose import _split_experiment, compose
+from medfit.config.instantiate import load_dataset
 from medfit.config.overrides import as_override
 from medfit.errors import UserError
 
@@ -68,6 +69,49 @@ def test_columns_are_named_as_the_table_names_them(table):
     assert cfg.dataset.kinds == {"Age (years)": "categorical", "Hb.A1c %": "categorical"}
     assert cfg.dataset.exclude == ["CK-MB [U/L]"]
     assert cfg.evaluate.subgroups == {"Age (years)": [40, 60]}
+
+
+def test_a_columns_name_may_hold_the_sign_that_ends_a_key(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "a=b,c=d,e=f,y\n" + "".join(f"{i % 3},{i % 7},{i % 5},{i % 2}\n" for i in range(40))
+    )
+    lines = ["dataset=table", f"dataset.path={tmp_path / 't.csv'}", "dataset.target=y"]
+    own = [
+        "dataset.kinds.a=b=categorical",
+        "dataset.units.c=d=mg/l",
+        "dataset.missing_in.c=d=[6]",
+        "dataset.exclude=[e=f]",
+    ]
+    dataset = load_dataset(compose([*lines, *own, "evaluate.subgroups.a=b=null"]))
+    assert list(dataset.x) == ["a=b", "c=d"] and dataset.kinds == {"a=b": "categorical", "c=d": "numeric"}
+    assert dataset.units == {"c=d": "mg/l"} and dataset.x["c=d"].isna().sum() == 5
+    assert load_dataset(compose([*lines, "dataset.kinds={a=b: categorical}"])).kinds["a=b"] == "categorical"
+    assert load_dataset(compose([*lines, "dataset.kinds.'a=b'=categorical"])).kinds["a=b"] == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("dataset.units.a=b=mg", ("dataset.units", {"a=b": "mg"})),
+        ("dataset.units.Dose (=total)=mg", ("dataset.units", {"Dose (=total)": "mg"})),
+        ("+dataset.parse.a=b=number", ("dataset.parse", {"a=b": "number"})),
+        ("dataset.kinds.'a=b'=numeric", ("dataset.kinds", {"a=b": "numeric"})),
+        ("dataset.kinds.it's=numeric", ("dataset.kinds", {"it's": "numeric"})),
+        ("validate.subgroups.a b=null", ("validate.subgroups", {"a b": None})),
+        ("validate.dataset.kinds.a=b=numeric", ("validate.dataset.kinds", {"a=b": "numeric"})),
+        ("dataset.symbols.N=a=b", ("dataset.symbols", {"N": "a=b"})),  # whose values are words of any kind
+        ("dataset.symbols.'='=noise", ("dataset.symbols", {"=": "noise"})),
+        ("dataset.symbols.N='='", ("dataset.symbols", {"N": "="})),
+        ("dataset.kinds.a [b=numeric", ("dataset.kinds", {"a [b": "numeric"})),
+    ],
+)
+def test_key_and_value_are_told_apart_by_the_sign_that_is_meant(line, own):
+    assert typed.spelled(line) == line and typed.own(line) == own
+
+
+def test_several_kinds_of_an_odd_name_are_several_runs():
+    made = list(expand(["dataset.kinds.a=b=numeric,categorical"]))
+    assert made == [["dataset.kinds.a=b=numeric"], ["dataset.kinds.a=b=categorical"]]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def patients(num_rows=120):
     table.loc[RNG.random(num_rows) < 0.2, "stage"] = None
     table.loc[3, "crp"] = SECRET
     table["yes"], table["class"] = np.arange(num_rows) % 2, np.array(["a", "b", "c"])[np.arange(num_rows) % 3]
-    table["number"] = 3 * table["age"] - 100
+    table["number"], table["rare"] = 3 * table["age"] - 100, (np.arange(num_rows) % 8 == 0).astype(int)
     return table
 
 
@@ -63,7 +63,12 @@ def packaged(compose, tmp_path):
 
 OPTIONS = [
     ("preprocessing.missing=mean", "preprocessing.scaling=min_max"),
-    ("preprocessing.missing=knn", "preprocessing.missing_indicator=true", "preprocessing.scaling=robust"),
+    (
+        "preprocessing.missing=knn",
+        "preprocessing.missing_indicator=true",
+        "preprocessing.scaling=robust",
+        "tracking.patients_in_models=true",
+    ),
     ("preprocessing.missing=most_frequent", "preprocessing.scaling=quantile", "preprocessing.categories=ordinal"),
     ("preprocessing.missing=constant", "preprocessing.missing_value=-1", "preprocessing.scaling=none"),
     ("preprocessing.missing=drop", "preprocessing.min_variance=0.01"),
@@ -106,6 +111,16 @@ def test_stored_predictions_come_back_whatever_the_precision(packaged, precision
     model, table, parts, val = packaged("model=mlp", f"regime.precision={precision}")
     again = model.predict(table.iloc[parts.datamodule.rows["val"]])
     assert again["probability/yes"].to_numpy() == pytest.approx(val["pred/yes"].to_numpy(), abs=1e-6)
+
+
+def test_what_is_known_of_the_training_rows_is_not_of_rows_that_were_repeated(packaged):
+    model, table, parts, _ = packaged("split.sampling=over", "model=linear", target="rare")
+    rows = parts.datamodule.rows["train"]
+    once = table.iloc[np.unique(rows)]
+    assert len(rows) > 1.5 * len(once)
+    assert model.about["outcomes"]["rare"]["mean"] == pytest.approx(once["rare"].mean())
+    age = next(column for column in model.about["expected"]["columns"] if column["name"] == "age")
+    assert age["mean"] == pytest.approx(once["age"].mean())
 
 
 def test_batches_are_small_where_samples_are_large(packaged):
@@ -177,8 +192,11 @@ def held(folder):
         (["preprocessing.scaling=robust", "preprocessing.pca=2"], None),
         (["preprocessing.scaling=none", "preprocessing.missing=constant"], None),
         (["preprocessing.scaling=min_max"], "the least and the greatest value"),
-        (["preprocessing.scaling=quantile"], "all values, sorted"),
-        (["preprocessing.scaling=none", "preprocessing.missing=knn"], "all training rows"),
+        (["preprocessing.scaling=quantile"], "the least and the greatest value among them"),
+        (
+            ["preprocessing.scaling=none", "preprocessing.missing=knn", "tracking.patients_in_models=true"],
+            "all training rows",
+        ),
     ],
     ids=lambda options: options[0].split("=")[1] if isinstance(options, list) else "",
 )

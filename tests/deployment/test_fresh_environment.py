@@ -35,6 +35,7 @@ TASKS = {
 OF_OTHER_TARGETS = {"adversarial", "inferred", "segmentation"}
 NUMBERS = {"missing_value": [-1], "num_neighbours": [3], "min_variance": [0.01], "num_best": [3], "pca": [2, 0.9]}
 ONLY_WITH = {"missing_value": "missing=constant", "num_neighbours": "missing=knn"}
+HOLDS_ROWS = {"preprocessing.missing=knn": "tracking.patients_in_models=true"}  # which such a model takes
 SERIES_OPTIONS = ["scaling=train", "scaling=none", "length=crop", "length=50", "difference=true"]
 IMAGE_OPTIONS = ["scaling=unit", "scaling=per_image", "scaling=train", "size=[8,8]", "window=[10,90]"]
 APPLY = """
@@ -67,7 +68,8 @@ def options() -> Iterator[list[str]]:
     for name in list(inspect.signature(TablePreprocessing).parameters)[1:]:
         for value in values_of(name, hints[name]):
             lines = [f"{name}={value}", *filter(None, [ONLY_WITH.get(name)])]
-            yield [f"preprocessing.{line}" for line in lines]
+            made = [f"preprocessing.{line}" for line in lines]
+            yield [*made, *(more for line, more in HOLDS_ROWS.items() if line in made)]
 
 
 CASES = {

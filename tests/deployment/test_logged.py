@@ -185,9 +185,62 @@ def test_no_model_lists_what_single_patients_have(compose, client, output_dir, t
     (run,) = runs(client, "run")
     assert main(["predict", run.info.run_id, "data=x.csv", f"output_dir={output_dir}"]) == 2
     assert "has no finished model; column 'name' holds names" in capsys.readouterr().err
-    train(compose("model=linear", *SMALL, *lines, "dataset.exclude=[name]", "preprocessing.missing=knn"))
+
+
+@pytest.fixture
+def neighbours(tmp_path):
+    """Overrides for a table whose missing cells are filled by the neighbours of a row."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"mrn": np.arange(80), "age": rng.normal(60, 9, 80), "ill": [0, 0, 1, 1] * 20})
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    own = [f"dataset.path={tmp_path / 'clinic.csv'}", "dataset.target=ill", "dataset.patient=mrn"]
+    return ["model=linear", *SMALL, "dataset=table", *own, "preprocessing.missing=knn"]
+
+
+def test_no_model_holds_the_training_patients_rows_unless_that_is_asked_for(
+    compose, client, output_dir, neighbours, capsys
+):
+    train(compose(*neighbours))
+    assert models(client) == []
+    why = (
+        "its files would hold the numeric columns of all training rows (preprocessing.missing=knn); if they may, set "
+        "tracking.patients_in_models=true"
+    )
+    assert f"Note: no finished model is kept: {why}." in capsys.readouterr().out.replace("\n", " ")
+    (run,) = runs(client, "run")
+    for command in ("predict", "validate"):
+        assert main([command, run.info.run_id, "data=x.csv", f"output_dir={output_dir}"]) == 2
+        assert f"has no finished model; {why}" in capsys.readouterr().err
+    train(compose(*neighbours, "tracking.patients_in_models=true"))
     assert len(models(client)) == 1
     assert "hold the numeric columns of all training rows (preprocessing.missing=knn)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folds", [[], ["sweep.folds=2", "sweep/pruner=none"]], ids=["one training", "folds"])
+def test_a_sweep_says_why_its_best_trial_has_no_model(compose, client, output_dir, neighbours, folds, capsys):
+    study = sweep(compose(*neighbours, "sweep=smoke", "sweep.num_trials=1", *folds))
+    assert models(client) == []
+    assert "no finished model is kept: its files would hold the numeric columns" in capsys.readouterr().out
+    run_id = study.best_trial.user_attrs["run_id"]
+    assert main(["predict", run_id, "data=x.csv", f"output_dir={output_dir}"]) == 2
+    assert "set tracking.patients_in_models=true" in capsys.readouterr().err
+
+
+def test_a_sweep_says_what_its_best_trials_model_holds(compose, client, neighbours, capsys):
+    sweep(compose(*neighbours, "preprocessing.missing=median", "preprocessing.scaling=min_max", "sweep=smoke",
+                  "sweep.num_trials=1"))  # fmt: skip
+    assert len(models(client)) == 1
+    assert "Note: the files of this finished model hold the least and the greatest value" in capsys.readouterr().out
+
+
+def test_a_model_may_have_neighbours_where_no_numeric_column_has_rows_to_hold(compose, client, tmp_path):
+    table = pd.DataFrame(
+        {"sex": ["f", "m"] * 40, "stage": ["I", "I", "II"] * 26 + ["I", "II"], "ill": [0, 0, 1, 1] * 20}
+    )
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    lines = ["dataset=table", f"dataset.path={tmp_path / 'clinic.csv'}", "dataset.target=ill"]
+    train(compose("model=linear", *SMALL, *lines, "preprocessing.missing=knn"))
+    assert len(models(client)) == 1
 
 
 def test_a_model_loads_by_a_python_call_from_a_folder_and_from_the_store(compose, client, output_dir, tmp_path, rows):

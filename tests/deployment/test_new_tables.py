@@ -129,8 +129,8 @@ def test_a_feature_may_be_passed_on_too(training, file):
 def test_what_the_preprocessing_keeps_of_patients_is_told(training):
     assert training()["holds"] == []
     (knn,) = training("preprocessing.missing=knn")["holds"]
-    (sorted_values,) = training("preprocessing.scaling=quantile")["holds"]
-    assert "all training rows" in knn and "all values, sorted" in sorted_values
+    (quantiles,) = training("preprocessing.scaling=quantile")["holds"]
+    assert "all training rows" in knn and "a tenth as many as training rows, 10 to 1,000" in quantiles
 
 
 def test_no_identifier_is_needed_and_others_may_be_given(training, file):

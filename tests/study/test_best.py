@@ -50,6 +50,19 @@ def test_what_the_command_line_gave_is_in_best_yaml_as_it_was_meant(compose, stu
     assert found == value and type(found) in (type(value), ListConfig, DictConfig)
 
 
+ODD = ["CK-MB [U/L]", "a=b", "Hb.A1c %", "it's"]
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("line", ["dataset.kinds.{}=categorical", "dataset.kinds={{'{}': categorical, c: numeric}}"])
+def test_columns_of_any_name_are_in_best_yaml_as_they_are_called(compose, study, tmp_path, name, line):
+    (tmp_path / "table.csv").write_text(f"{name},c,y\n" + "1,2,0\n3,4,1\n" * 20)
+    more = "evaluate.subgroups.c=null", "dataset.kinds.c=numeric"
+    line = line.format(name.replace("'", r"\'") if "{{" in line else name)
+    cfg = compose("dataset=table", f"dataset.path='{tmp_path / 'table.csv'}'", "dataset.target=y", line, *more)
+    assert yaml.safe_load(as_yaml(cfg, study))["dataset"]["kinds"] == {name: "categorical", "c": "numeric"}
+
+
 @pytest.mark.slow
 def test_choices_of_the_command_line_are_in_best_yaml(compose, study):
     written = yaml.safe_load(as_yaml(compose("model=linear", "regime/optimizer=sgd"), study))

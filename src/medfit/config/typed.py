@@ -15,7 +15,10 @@ from medfit.errors import UserError, suggest
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-BELOW = re.compile(r"(dataset\.\w+|evaluate\.subgroups)\.(.+)", re.DOTALL)  # below which keys are the user's own
+BELOW = re.compile(  # paths below which keys are the user's own
+    r"((?:validate\.)?dataset\.\w+|(?:evaluate|validate)\.subgroups)\.(.+)", re.DOTALL
+)
+OF_COLUMNS = re.compile(r".*(kinds|units|parse|missing_in|subgroups)")  # these keys are columns, no value holds a "="
 BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -56,7 +59,7 @@ def own(line: str) -> tuple[str, dict[str, Any]] | None:
 
 def choices(line: str) -> list[str]:
     """Returns the lines that a spelled line stands for: several, if it has a value for each of several runs."""
-    key, _, text = line.partition("=")
+    key, _, text = _divided(line)
     read = _hydra(f"value={text}" if _own(line) else line)
     if read is None or not read.is_sweep_override():
         return [line]
@@ -96,13 +99,25 @@ def add(cfg: DictConfig, path: str, values: dict[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _own(line: str) -> Any:
-    key, sign, text = line.partition("=")
+    key, sign, text = _divided(line)
     where = key.lstrip("+")
     if below := BELOW.fullmatch(where):
         return (below[1], {_key(below[2]): value(text)}) if sign and "~" not in where[:1] else None
     if sign and _hydra(line) is None and _hydra(f"{key}=0") and isinstance(made := value(text), dict):
         return where, made
     return None
+
+
+def _divided(line: str) -> tuple[str, str, str]:
+    """Returns key, sign and value; where a key is a column's name, ``a=b`` may be one, and in quotes any key may."""
+    below = BELOW.fullmatch(line.lstrip("+"))
+    if below is None:
+        return line.partition("=")
+    places = [place for place, depth in _depths(line, ",:[{=.") if line[place] == "=" and not depth]
+    if not places:
+        return line.partition("=")
+    place = places[-1 if OF_COLUMNS.fullmatch(below[1]) else 0]
+    return line[:place], "=", line[place + 1 :]
 
 
 def _key(text: str) -> str | int:
@@ -148,7 +163,7 @@ def _split(text: str, sign: str) -> Iterator[str]:
         yield text[begin:].strip()
 
 
-def _depths(text: str) -> Iterator[tuple[int, int]]:
+def _depths(text: str, signs: str = ",:[{") -> Iterator[tuple[int, int]]:
     """Yields each place of a text that is not quoted, and in how many brackets it is; a quote opens after a sign."""
     stack: list[str] = []
     quote, before = "", ","
@@ -156,7 +171,7 @@ def _depths(text: str) -> Iterator[tuple[int, int]]:
         if quote:
             quote = "" if letter == quote and text[place - 1] != "\\" else quote
             continue
-        if letter in "'\"" and before in ",:[{":
+        if letter in "'\"" and before in signs:
             quote = letter
         elif letter in BRACKETS:
             stack.append(BRACKETS[letter])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -49,7 +49,22 @@ class Stored:
     model: bool
 
 
-Finish = Callable[[], tuple[dict[str, Path], str | None]]
+@dataclass(frozen=True)
+class Finished:
+    """What was made of a finished training, as files in a folder; the model lies in :data:`MODEL`.
+
+    Args:
+        plots: By the artifacts' names.
+        about: What the model knows of itself; None where there is no model.
+        withheld: Why there is none, though the task and the kind of data have one.
+    """
+
+    plots: Mapping[str, Path]
+    about: Mapping[str, Any] | None
+    withheld: str | None = None
+
+
+Finish = Callable[[], Finished]
 
 
 def to_finish(
@@ -124,19 +139,15 @@ def _files(cfg: DictConfig, run: Run, folder: Path) -> Stored:
     )
 
 
-def finish(cfg: DictConfig, found: Stored, folder: Path) -> tuple[dict[str, Path], str | None]:
+def finish(cfg: DictConfig, found: Stored, folder: Path) -> Finished:
     """Draws the plots of a finished training and writes its finished model, into a folder.
 
     Args:
         cfg: Of the training.
         found: What it has stored.
         folder: For the files.
-
-    Returns:
-        The plots by the artifacts' names, and the kind of target of the model, which lies in :data:`MODEL`; None where
-        the kind of data or the task has none.
     """
-    from medfit.deployment import mlflow_files  # late: a quick start
+    from medfit.deployment import mlflow_files, packing  # late: a quick start
     from medfit.training.trainer import make_trainer, predictions
 
     parts = _trained(cfg, found)
@@ -145,40 +156,37 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> tuple[dict[str, Path
         splits = ("val",) if parts.datamodule.validates else ()
         drawn = run_plots.plots(parts.task, predictions(parts, make_trainer(parts), splits), found.curve)
         write_files(folder, drawn)
-    model = _packed(cfg, parts, found)
-    if model is not None:
-        mlflow_files.write(model, folder / MODEL)
-    return {name: folder / name for name in drawn}, None if model is None else model.about["task"]
+    plots, model = {name: folder / name for name in drawn}, _packed(cfg, parts, found)
+    if model is None:
+        return Finished(plots, None, packing.withheld(cfg, parts))
+    mlflow_files.write(model, folder / MODEL)
+    return Finished(plots, model.about)
 
 
-def finish_folds(
-    trainings: Sequence[tuple[DictConfig, Stored]], run_id: str, folder: Path
-) -> tuple[dict[str, Path], str | None]:
+def finish_folds(trainings: Sequence[tuple[DictConfig, Stored]], run_id: str, folder: Path) -> Finished:
     """Writes the finished model that a trial's trainings make together, one for each validation fold.
 
     Args:
         trainings: The config of each, and what it has stored.
         run_id: Of the trial's run.
-        folder: For the files.
-
-    Returns:
-        As :func:`finish`; there are no plots.
+        folder: For the files; there are no plots.
     """
-    from medfit.deployment import mlflow_files  # late: a quick start
+    from medfit.deployment import mlflow_files, packing  # late: a quick start
     from medfit.deployment.ensemble import Ensemble
 
     members, stored = [], []
     for cfg, found in trainings:
-        member = _packed(cfg, _trained(cfg, found), found)
+        parts = _trained(cfg, found)
+        member = _packed(cfg, parts, found)
         if member is None:
-            return {}, None
+            return Finished({}, None, packing.withheld(cfg, parts))
         val = None if found.val is None else named(member.about["task"]).read(read_csv(found.val))
         members.append(member)
         stored.append(averaged.Stored(member.about["split_sha256"], val, None))
     decisions = averaged.decide(averaged.average(stored), Settings.of(trainings[0][0].evaluate))
     model = Ensemble.of(members, decisions, run_id)
     mlflow_files.write(model, folder / MODEL)
-    return {}, model.about["task"]
+    return Finished({}, model.about)
 
 
 def _trained(cfg: DictConfig, found: Stored) -> "Parts":

@@ -144,13 +144,13 @@ def as_known(
         decimal: The decimal mark of numbers in words.
         thousands: What groups their thousands.
     """
-    known = {_plain(level, fold_case): level for level in column.levels}
+    known = {_plain(level, fold_case): level for level in column.levels} | {level: level for level in column.levels}
     of_levels = numbers_in(pd.Series(column.levels, dtype=object))
     once = of_levels[~of_levels.duplicated(keep=False)].dropna()
     by_number = {number: column.levels[place] for place, number in once.items()}
     numbers = numbers_in(cells, decimal, thousands)
     found = [
-        known.get(_plain(cell, fold_case)) or by_number.get(number) or str(cell)
+        known.get(str(cell).strip()) or known.get(_plain(cell, fold_case)) or by_number.get(number) or str(cell)
         for cell, number in zip(cells, numbers, strict=True)
     ]
     words = of_levels.isna() & ~pd.Series(column.levels, dtype=object).str.lower().isin(("true", "false"))

@@ -48,11 +48,21 @@ def log_finished(cfg: DictConfig, parts: "Parts", tables: Mapping[str, pd.DataFr
     model = packed(cfg, parts, tables, run.id, hide)
     if model is not None:
         run.log_model(NAME, model.about["task"], partial(mlflow_files.write, model))
-        for held in model.about["expected"].get("holds", ()):
-            say(f"Note: the files of this finished model hold {held}; guard them as you guard the data.")
-    elif reason := withheld(parts):
-        run.set_tag(WITHHELD, reason)
-        say(f"Note: no finished model is kept: {reason}.")
+        tell_held(model.about)
+    elif reason := withheld(cfg, parts):
+        tell_withheld(run, reason)
+
+
+def tell_held(about: Mapping[str, Any]) -> None:
+    """Says what the files of a finished model, of which this is known, hold of single patients."""
+    for held in about["expected"].get("holds", ()):
+        say(f"Note: the files of this finished model hold {held}; guard them as you guard the data.")
+
+
+def tell_withheld(run: Run, reason: str) -> None:
+    """Says, and notes with the run, why its finished model is not kept."""
+    run.set_tag(WITHHELD, reason)
+    say(f"Note: no finished model is kept: {reason}.")
 
 
 def find(address: str, overrides: Sequence[str] = ()) -> "AnyModel":

@@ -28,11 +28,14 @@ DEFAULTS = {  # of data sets that are read by no settings
     "missing_values": ("?",),
     "parse": {},
 }
-HOLDS = {  # settings: what the preprocessing keeps of single patients
+HOLDS = {  # settings: what the preprocessing keeps of single patients' numbers
     ("missing", "knn"): "the numeric columns of all training rows (preprocessing.missing=knn)",
     ("scaling", "min_max"): "the least and the greatest value of each numeric column (preprocessing.scaling=min_max)",
-    ("scaling", "quantile"): "quantiles of each numeric column, up to 1,000: of fewer rows, all values, sorted "
-    "(preprocessing.scaling=quantile)",
+    (
+        "scaling",
+        "quantile",
+    ): "quantiles of each numeric column, the least and the greatest value among them: a tenth "
+    "as many as training rows, 10 to 1,000 (preprocessing.scaling=quantile)",
 }
 LARGEST = 1e30  # beyond, what is made of a number is no number that a network takes
 
@@ -69,13 +72,14 @@ def describe(dataset: TableDataset, train: np.ndarray, settings: Mapping[str, An
         train: Numbers of the training rows.
         settings: The config's ``dataset`` and ``preprocessing``.
     """
-    given = settings["dataset"]
+    given, prepared = settings["dataset"], settings["preprocessing"]
+    numeric = any(dataset.kinds[name] == "numeric" for name in dataset.x)  # others are held by no preprocessing
     reading = {key: given[key] for key in (*READING, "parse", "fold_case", "patient") if given.get(key) is not None}
     return {
         "columns": expected(dataset.x.iloc[train], dataset.kinds, dataset.units),
         "reading": {**DEFAULTS, **reading},
-        "drop_missing": settings["preprocessing"].get("missing") == "drop",
-        "holds": [words for (key, choice), words in HOLDS.items() if settings["preprocessing"].get(key) == choice],
+        "drop_missing": prepared.get("missing") == "drop",
+        "holds": [words for (key, choice), words in HOLDS.items() if numeric and prepared.get(key) == choice],
     }
 
 

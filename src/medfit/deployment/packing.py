@@ -39,18 +39,19 @@ def packed(
     """
     data, dataset = parts.datamodule, parts.datamodule.dataset
     reader, kind = reader_of(dataset.kind), named(dataset.task)
-    if reader is None or kind.predictor is None or withheld(parts):
+    if reader is None or kind.predictor is None or withheld(cfg, parts):
         return None
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    train = np.unique(data.rows["train"])  # each once: split.sampling=over repeats those of rare classes
     about = {
         "samples": dataset.kind.samples,
         "reader": dataset.kind.new_samples,
-        "expected": json.loads(hide(json.dumps(reader.describe(dataset, data.rows["train"], settings)))),
+        "expected": json.loads(hide(json.dumps(reader.describe(dataset, train, settings)))),
         "input_shape": data.input_shape,
         "target_names": list(dataset.target_names),
         "task": dataset.task,
         "units": dict(dataset.units),
-        "outcomes": outcomes(dataset, data.rows["train"]),
+        "outcomes": outcomes(dataset, train),
         "run_id": run_id,
         "data_sha256": dataset.fingerprint(),
         "split_sha256": data.proof["assignment_sha256"],
@@ -61,9 +62,12 @@ def packed(
     return FinishedModel(kept, task, data.fitted, _decisions(cfg, kind, tables), about)
 
 
-def withheld(parts: Parts) -> str | None:
-    """Returns why a model's files may not be: they would list what single patients alone have. None if they may."""
+def withheld(cfg: DictConfig, parts: Parts) -> str | None:
+    """Returns why a model's files may not be: they would hold what single patients alone have. None if they may."""
     data = parts.datamodule
+    rows = data.fitted.rows_held()
+    if rows is not None and not cfg.tracking.get("patients_in_models", False):  # a config of before has no such key
+        return f"its files would hold {rows}; if they may, set tracking.patients_in_models=true"
     names = list(data.dataset.kind.private(data.dataset, data.rows["train"]))
     if not names:
         return None

@@ -30,6 +30,24 @@ def results(trainings: pd.DataFrame, tables: Mapping[str, pd.DataFrame], opening
     return pd.DataFrame(rows)
 
 
+def joined(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Returns an experiment's results with those of one more evaluation, which replace what it had of the same models.
+
+    Models that were there all stay in their places, so that the same evaluation gives the same rows again; else the
+    new ones come first.
+
+    Args:
+        new: As :func:`results` gives them.
+        old: What ``results.csv`` holds.
+    """
+    if "patients_of" not in old:  # what an earlier medfit wrote has no intervals
+        return new
+    parts = {key: own for table in (old, new) for key, own in table.groupby(["patients_of", "model"], sort=False)}
+    mine, there = (list(dict.fromkeys(zip(table.patients_of, table.model, strict=True))) for table in (new, old))
+    order = there if {*mine} <= {*there} else list(dict.fromkeys([*mine, *there]))
+    return pd.concat([parts[key] for key in order])[list(dict.fromkeys([*new, *old]))]
+
+
 def wide(table: pd.DataFrame) -> list[list[str]]:
     """Returns a header and a row for each metric: its estimate and interval for each model and set of patients.
 

@@ -10,7 +10,7 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from medfit.config import folders
+from medfit.config import folders, typed
 from medfit.config.overrides import as_override, parsed, plain
 from medfit.errors import UserError
 from medfit.search import trials
@@ -77,7 +77,9 @@ def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
     known, groups, body = folders.groups(), {}, OmegaConf.create({})
     for line in own_overrides(cfg):
         key, _, value = line.lstrip("+").partition("=")
-        if key in known:
+        if own := typed.own(line):  # of keys that no path may hold, as a column's name
+            OmegaConf.update(body, *own, force_add=True)
+        elif key in known:
             groups[key] = value
         elif not line.startswith("~"):
             OmegaConf.update(body, key, parsed(value), force_add=True)

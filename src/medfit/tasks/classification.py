@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from medfit.evidence.targets import probabilities
 from medfit.plots import predictions as figures
 from medfit.tasks import metrics as m
-from medfit.tasks.columns import Columns
+from medfit.tasks.per_output import Columns
 from medfit.tasks.supervised import Supervised
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from medfit.evidence.targets import quantities
 from medfit.plots import predictions as figures
 from medfit.tasks import metrics as m
-from medfit.tasks.columns import Columns
+from medfit.tasks.per_output import Columns
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 

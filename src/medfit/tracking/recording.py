@@ -33,12 +33,14 @@ class Tracking:
         uri: Of an MLflow server or database; None for a SQLite database in the output folder.
         plots: Whether each run draws its plots.
         models: Whether trainings and a sweep's best trial log their finished models, that predict for new patients.
+        patients_in_models: Whether models are logged whose files hold rows of the training patients, too.
         ui_port: Where ``medfit ui`` serves MLflow's pages, or the next free port.
     """
 
     uri: str | None = None
     plots: bool = True
     models: bool = True
+    patients_in_models: bool = False
     ui_port: Annotated[int, Field(ge=1, le=65535)] = 5000
 
 

@@ -44,7 +44,7 @@ def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> Dic
     Args:
         model: The model.
         path: The file or folder.
-        changed: Settings that replace the training's, by their keys.
+        changed: Settings that replace the training's, by their keys; of mappings, those of the same keys.
 
     Raises:
         UserError: the training's data set reads no file, or some of its settings must be given anew.
@@ -69,12 +69,22 @@ def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> Dic
     adapt = getattr(get_object(model.about["reader"]), "settings_elsewhere", None)
     if adapt is not None:
         with renamed("dataset.path", "validate.data"):
-            made = adapt({**made, **changed}, model.about["expected"])
-    cfg = OmegaConf.create({"dataset": {**made, **changed}})
+            made = adapt(_changed(made, changed), model.about["expected"])
+    cfg = OmegaConf.create({"dataset": _changed(made, changed)})
     schema.check_node(cfg.dataset, "dataset")
     with renamed(f"dataset.{place}", "validate.data"):
         load_dataset(cfg)
     return cfg
+
+
+def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings of which some are changed; a mapping keeps its other keys, as on the command line."""
+    of_keys = {
+        key: {**settings[key], **value}
+        for key, value in changes.items()
+        if isinstance(settings[key], Mapping) and isinstance(value, Mapping)
+    }
+    return {**settings, **changes, **of_keys}
 
 
 def _positive(model: FinishedModel) -> str | None:
@@ -138,6 +148,16 @@ def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndar
             )
         moved: np.ndarray = np.array([known.index(name) for name in here])[dataset.y]
         return moved
+    if here != known and sorted(here) == sorted(known) and dataset.y.shape[1:] == (len(here),):
+        _check_units(model.about["units"], {name: dataset.units[name] for name in here if name in dataset.units})
+        in_order: np.ndarray = dataset.y[:, [here.index(name) for name in known]]
+        return in_order
+    if astray := [name for place, name in enumerate(here) if name in known and known[place : place + 1] != [name]]:
+        raise UserError(
+            f"dataset.{'classes' if task == 'segmentation' else 'target'}: '{astray[0]}' stands in another place than "
+            "among the model's: "
+            f"{', '.join(map(repr, known))}"
+        )
     then, now = (_plain(names, node) for names, node in ((known, model.cfg), (here, cfg)))
     if now != then and known != here:
         raise UserError(

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from fake_images import write_flat, write_nifti, write_series
@@ -295,10 +296,50 @@ def test_a_table_may_list_the_pairs(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "write", "more"),
+    [
+        ("pairs.csv", lambda path, rows: rows.to_csv(path, index=False, sep="|"), {}),
+        ("pairs.csv.gz", lambda path, rows: rows.to_csv(path, index=False), {}),
+        (
+            "pairs.tsv",
+            lambda path, rows: rows.to_csv(path, index=False, sep="\t", encoding="utf-16"),
+            {"encoding": "utf-16"},
+        ),
+        (
+            "pairs.xlsx",
+            lambda path, rows: rows.to_excel(path, index=False, sheet_name="p", startrow=2),
+            {"sheet": "p", "skip_rows": 2},
+        ),
+        ("pairs.parquet", lambda path, rows: rows.to_parquet(path), {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_pairs_are_read_as_any_table_is(tmp_path, name, write, more):
+    beside(tmp_path / "images", "abc", {})
+    beside(tmp_path / "masks", [], {"k1": [1], "k2": [0, 1], "k3": [2]})
+    rows = {"image": ["b.png", "b.png", "a.png", "c.png"], "mask": ["k1.png", "k2.png", "k3.png", None]}
+    write(tmp_path / name, pd.DataFrame({**rows, "patient": ["007", "007", "7", "8"]}))
+    data = made(tmp_path, pairs=str(tmp_path / name), empty_masks="keep", **more)
+    assert (data.file_names, data.groups.tolist()) == (["b.png", "a.png", "c.png"], ["007", "7", "8"])
+    assert [int(data.image(i).mask.sum()) for i in range(3)] == [20, 20, 0]
+
+
+def test_a_workbooks_numbers_are_what_they_show(tmp_path):
+    beside(tmp_path / "images", "ab", {})
+    beside(tmp_path / "masks", [], {"k1": [1]})
+    rows = {"image": ["a.png", "b.png"], "mask": ["k1.png", "k1.png"], "patient": [12.0, 3.0]}
+    pd.DataFrame(rows).to_excel(tmp_path / "pairs.xlsx", index=False)
+    assert made(tmp_path, pairs=str(tmp_path / "pairs.xlsx")).groups.tolist() == ["12", "3"]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("image\na.png\n", "needs the columns image and mask"),
-        ("image,mask\n", "needs the columns image and mask"),
+        ("image,mask\n", "has a header but no rows"),
+        ("image,mask,patient\na.png,k1.png,p\nb.png\n", "pairs.csv', row 3: 3 columns were expected, 1 came"),
+        ("image,mask,mask\na.png,k1.png,k2.png\n", "pairs.csv' has two columns named 'mask'"),
+        ('image,mask\na.png,"k1.png\n', "pairs.csv' is cut off or has a stray quote"),
         ("image,mask\n,k1.png\n", "column 'image' is empty in data row 1"),
         ("image,mask\na.png,k9.png\n", "there is no file k9.png in 'masks'"),
         ("image,mask\na.png,\nb.png,k1.png\n", "1 images have no mask, the first: a.png"),

@@ -3,37 +3,18 @@
 import numpy as np
 import pytest
 
-from fake_images import write_decathlon, write_flat, write_nifti, write_series, write_slice
-from medfit.data.datasets.decathlon import Decathlon
+from broken_images import PIXELS, cut_off, png, refused, text, told
+from fake_images import write_flat, write_nifti, write_series, write_slice
 from medfit.data.datasets.dicom_series import DicomSeries
 from medfit.data.datasets.image_classes import ImageClasses
-from medfit.data.datasets.image_masks import ImageMasks
 from medfit.data.datasets.image_table import ImageTable
-from medfit.errors import UserError
 
-PIXELS = np.arange(80, dtype=np.uint8).reshape(8, 10)
-MASK = (PIXELS < 20).astype(np.uint8)
 SLICE = np.arange(12, dtype=np.int16).reshape(3, 4)
-
-
-def png(path, pixels=PIXELS):
-    return write_flat(path, pixels)
-
-
-def cut_off(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return path
 
 
 def empty(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
-    return path
-
-
-def text(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("404 not found")
     return path
 
 
@@ -60,17 +41,6 @@ def classes(tmp_path):
         for name in "ab":
             png(tmp_path / "xrays" / name / f"{number}.png", PIXELS + number)
     return tmp_path / "xrays"
-
-
-def refused(make):
-    with pytest.raises(UserError) as caught:
-        make()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def told(capsys):
-    return " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("reason", BAD)
@@ -171,79 +141,6 @@ def test_a_table_s_missing_and_bad_images_are_left_out_with_their_rows(table, ca
 def test_a_table_s_missing_image_ends_the_reading_at_once(table):
     message = refused(lambda: ImageTable(str(table), "age", target_kind="regression"))
     assert message == "dataset.image: 1 files are not in 'xrays', the first: gone"
-
-
-@pytest.fixture
-def pairs(tmp_path):
-    for number in range(4):
-        png(tmp_path / "images" / f"{number}.png", PIXELS + number)
-        png(tmp_path / "masks" / f"{number}.png", MASK)
-    return tmp_path
-
-
-def masks(folder, **more):
-    return ImageMasks(str(folder / "images"), str(folder / "masks"), ["background", "lesion"], **more)
-
-
-BAD_MASKS = {
-    "1.png: the image has 8 x 10 pixels, its mask 7 x 10": lambda folder: png(folder / "masks" / "1.png", MASK[1:]),
-    "1.png: is not a whole PNG file": lambda folder: cut_off(folder / "masks" / "1.png"),
-    "1.png: its mask is empty": lambda folder: png(folder / "masks" / "1.png", 0 * MASK),
-    "1.png: its mask holds the number 3": lambda folder: png(folder / "masks" / "1.png", 3 * MASK),
-    "1.png: has no mask": lambda folder: (folder / "masks" / "1.png").unlink(),
-}
-
-
-@pytest.mark.parametrize("reason", BAD_MASKS)
-def test_an_image_whose_mask_is_bad_is_left_out(pairs, capsys, reason):
-    BAD_MASKS[reason](pairs)
-    assert "1.png" in refused(lambda: masks(pairs))
-    data = masks(pairs, on_error="skip")
-    assert data.file_names == ["0.png", "2.png", "3.png"] and data.excluded == {"image skipped": 1}
-    assert [int(data.image(row).x[0, 0, 0]) for row in range(3)] == [0, 2, 3]
-    assert reason in told(capsys)
-
-
-def test_images_without_a_mask_are_kept_where_that_is_asked_for(pairs, capsys):
-    (pairs / "masks" / "1.png").unlink()
-    cut_off(pairs / "images" / "2.png")
-    data = masks(pairs, on_error="skip", empty_masks="keep")
-    assert data.file_names == ["0.png", "1.png", "3.png"] and not data.image(1).mask.any()
-    assert "1 without a mask, taken as images without findings" in told(capsys)
-
-
-def test_images_whose_mask_does_not_lie_beside_them_are_left_out(tmp_path):
-    for number in range(3):
-        png(tmp_path / f"{number}.png")
-    for number in (0, 2):
-        png(tmp_path / f"{number}_mask.png", MASK)
-    known = {"images": str(tmp_path), "classes": ["background", "lesion"]}
-    assert "1.png has no masks beside it" in refused(lambda: ImageMasks(**known))
-    data = ImageMasks(**known, on_error="skip")
-    assert (data.file_names, data.excluded) == (["0.png", "2.png"], {"image skipped": 1})
-    assert "1.png has no masks beside it" in refused(
-        lambda: ImageMasks(**known, on_error="skip", empty_masks="keep")  # it may be a mask by another name
-    )
-
-
-def test_pairs_of_which_a_file_is_missing_are_left_out(pairs):
-    (pairs / "pairs.csv").write_text("image,mask\n0.png,0.png\ngone.png,1.png\n2.png,gone.png\n3.png,3.png\n")
-    more = {"pairs": str(pairs / "pairs.csv")}
-    assert "there is no file gone.png" in refused(lambda: masks(pairs, **more))
-    data = masks(pairs, on_error="skip", **more)
-    assert data.file_names == ["0.png", "3.png"] and data.excluded == {"image skipped": 2}
-
-
-@pytest.mark.parametrize("listed", [True, False])
-def test_volumes_that_are_bad_or_without_a_mask_are_left_out(tmp_path, listed):
-    root = write_decathlon(tmp_path, num_cases=5, listed=listed)
-    text(root / "imagesTr" / "case_002.nii.gz")
-    write_nifti(root / "labelsTr" / "case_003.nii.gz", np.ones((20, 24, 17), dtype=np.uint8))
-    (root / "labelsTr" / "case_004.nii.gz").unlink()
-    known = {} if listed else {"classes": ["background", "liver", "tumour"]}
-    assert "case_00" in refused(lambda: Decathlon(str(root), **known))
-    data = Decathlon(str(root), on_error="skip", **known)
-    assert data.file_names == ["case_001.nii.gz", "case_005.nii.gz"] and data.excluded == {"image skipped": 3}
 
 
 def test_dicom_series_that_are_bad_are_left_out_and_the_others_whole(tmp_path, capsys):

@@ -122,7 +122,7 @@ def test_training_rows_teach_as_scikit_learn_does_on_them_alone(missing, scaling
         "standard": StandardScaler(),
         "min_max": MinMaxScaler(),
         "robust": RobustScaler(),
-        "quantile": QuantileTransformer(n_quantiles=25, output_distribution="normal"),
+        "quantile": QuantileTransformer(n_quantiles=10, output_distribution="normal"),
         "none": None,
     }[scaling]
     values = x.to_numpy()
@@ -137,12 +137,30 @@ def test_training_rows_teach_as_scikit_learn_does_on_them_alone(missing, scaling
     np.testing.assert_allclose(made, values, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("num_rows", "expected"), [(999, 999), (1200, 1000)])
-def test_quantiles_are_as_many_as_rows_and_a_thousand_at_most(num_rows, expected):
+@pytest.mark.parametrize(
+    ("num_rows", "expected"),
+    [(5, 5), (10, 10), (99, 10), (109, 10), (110, 11), (999, 99), (9_990, 999), (10_000, 1000)],
+)
+def test_quantiles_are_a_tenth_of_the_rows_ten_at_least_and_a_thousand_at_most(num_rows, expected):
     values = np.random.default_rng(0).lognormal(1, 1, (num_rows, 1))
     made = transformed(numbers(values), np.arange(num_rows), scaling="quantile")
     as_in = QuantileTransformer(n_quantiles=expected, output_distribution="normal").fit_transform(values)
     np.testing.assert_allclose(made, as_in, rtol=1e-5, atol=1e-6)
+
+
+def test_quantiles_hold_no_column_whole_however_often_a_row_is_repeated():
+    values = np.random.default_rng(0).lognormal(1, 1, (300, 1))
+    fitted = TablePreprocessing(numbers(values), scaling="quantile").fit(np.repeat(np.arange(200), 9))
+    held = fitted.steps[0].named_transformers_["numeric"][-1].quantiles_
+    assert held.shape == (20, 1) and np.isin(values, held).sum() <= 20
+
+
+@pytest.mark.parametrize(
+    ("missing", "column", "held"), [("knn", "age", True), ("knn", "site", False), ("mean", "age", False)]
+)
+def test_rows_are_held_by_neighbours_of_numeric_columns_alone(missing, column, held):
+    fitted = TablePreprocessing(records(frame()[[column]]), missing=missing, scaling="none").fit(TRAIN)
+    assert (fitted.rows_held() is not None) is held
 
 
 def test_standard_scaling_takes_mean_and_deviation_of_the_training_rows():

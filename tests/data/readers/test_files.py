@@ -362,3 +362,9 @@ def test_a_nameless_column_that_counts_the_rows_is_left_out(tmp_path):
 def test_a_nameless_column_of_values_is_kept(tmp_path):
     (tmp_path / "t.csv").write_text(",outcome\n7,0\n3,1\n")
     assert read(tmp_path / "t.csv").shape == (2, 2)
+
+
+def test_a_workbooks_words_stay_as_they_are_written(tmp_path):
+    path = excel(tmp_path / "table.xlsx", [["mrn ", "age", "no"], ["007", 30, 5], ["7", 41, 6]])
+    table = read_table(path, words=["mrn"])
+    assert table.mrn.tolist() == ["007", "7"] and table.age.tolist() == [30, 41] and table["no"].dtype.kind == "i"

@@ -1,11 +1,12 @@
 """A user's own images and masks, in folders."""
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from medfit.data.datasets.faults import Faults, OnError
 from medfit.data.datasets.image_folders import Found, below, find, folder_of, pair, splits_of, visible
@@ -40,8 +41,8 @@ class ImageMasks(Images):
             class has a folder of its name in ``masks``, with a binary mask for each image that shows it; a later
             class covers an earlier one.
         mask_name: A pattern of the masks' names, with ``{stem}`` for the image's, as ``{stem}_mask*``.
-        pairs: A CSV with the columns ``image`` and ``mask``, files in these folders, and perhaps ``patient`` and
-            ``split``.
+        pairs: A table (CSV, TSV, Parquet or Excel) with the columns ``image`` and ``mask``, files in these folders,
+            and perhaps ``patient`` and ``split``.
         label_values: The class of each value that a mask holds, as ``{100: liver, 255: background}``; 0 is the
             background. Of a DICOM mask, the class of each structure, by its number or name, as ``{GTV-1: tumour}``;
             the others are left out. None takes the structures that are named as the classes.
@@ -52,6 +53,9 @@ class ImageMasks(Images):
         empty_masks: Whether images without a mask, or with one of nothing but background, are taken as images without
             findings (``keep``) or are a mistake (``refuse``).
         on_error: ``stop`` at the first image that can't be used, or ``skip`` all of them, and list why.
+        encoding: Of ``pairs``, where it is text.
+        sheet: Of ``pairs``, where it is a workbook; None for the first.
+        skip_rows: How many rows of ``pairs`` stand above the names of the columns.
 
     Raises:
         UserError: an image without a mask or the reverse, an image as its own mask, and all that :class:`Images`
@@ -71,6 +75,9 @@ class ImageMasks(Images):
         channels: Sequence[str] | None = None,
         empty_masks: Literal["refuse", "keep"] = "refuse",
         on_error: OnError = "stop",
+        encoding: str = "utf-8",
+        sheet: str | Annotated[int, Field(ge=1)] | None = None,
+        skip_rows: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         labels = {int(key) if str(key).isdecimal() else key: name for key, name in (label_values or {}).items()}
         faults, known = Faults(on_error), _classes(classes, layout, labels)
@@ -80,21 +87,20 @@ class ImageMasks(Images):
             partly, patients = keep or on_error == "skip", None
             found, files = _by_class(folder, mask_folder, known, mask_name, pairs, partly)
         else:
-            listed = _listed(folder, mask_folder, mask_name, pairs, keep, faults)
+            reading: dict[str, Any] = {"encoding": encoding, "sheet": sheet, "skip_rows": skip_rows}
+            table = None if pairs is None else partial(by_table, Path(pairs).expanduser(), **reading)
+            listed = _listed(folder, mask_folder, mask_name, table, keep, faults)
             found, files, patients = listed.images, [{1: own} for own in listed.masks], listed.patients
-        paths = [image.path for image in found]
-        names = below(folder, paths)
+        names = below(folder, paths := [image.path for image in found])
         bare = [name for name, own in zip(names, files, strict=True) if not any(own.values())]
         _refuse_without_masks([] if keep else bare, faults)
         structures = Structures(_by_name(layout, known, labels), may_lack=keep)
-        numbers, num_channels = _numbers(layout, known, labels), len(channels) if channels else None
+        meant: dict[str, Any] = {"numbers": _numbers(layout, known, labels), "structures": structures}
+        read = partial(read_pair, num_channels=len(channels) if channels else None, **meant)
         super().__init__(
             name=folder.resolve().parent.name if folder.name.lower() == "images" else folder.resolve().name,
             names=names,
-            readers=[
-                functools.partial(read_pair, path, own, numbers, num_channels, structures)
-                for path, own in zip(paths, files, strict=True)
-            ],
+            readers=[partial(read, path, own) for path, own in zip(paths, files, strict=True)],
             channels=channels,
             task="segmentation",
             target_names=known,
@@ -104,9 +110,11 @@ class ImageMasks(Images):
             source="the user's own",
             faults=faults,
         )
-        num_bare = len(set(bare) - faults.reasons.keys())
+        self._tell(len(set(bare) - faults.reasons.keys()), structures)
+
+    def _tell(self, num_bare: int, structures: Structures) -> None:
         without = f"; {num_bare} without a mask, taken as images without findings" if num_bare else ""
-        told = f"{without}; {', '.join(known)}{structures.told(known)}"
+        told = f"{without}; {', '.join(self.target_names)}{structures.told(self.target_names)}"
         say(f"{self.name}: {len(self)} images of {len(set(self.groups.tolist()))} patients{told}")
 
 
@@ -140,13 +148,15 @@ def _by_name(layout: str, classes: Sequence[str], label_values: Mapping[int | st
     return {name: number for number, name in enumerate(classes) if number} if layout == "indexed" else {}
 
 
-def _listed(images: Path, masks: Path, mask_name: str | None, pairs: str | None, keep: bool, faults: Faults) -> Listed:
+def _listed(
+    images: Path, masks: Path, mask_name: str | None, table: Callable[..., Listed] | None, keep: bool, faults: Faults
+) -> Listed:
     """Returns images and masks by a table, by a pattern, or by their names."""
     skip = faults.on_error == "skip"
-    if pairs is not None:
+    if table is not None:
         if mask_name is not None:
             raise UserError("dataset.pairs: lists the masks, so dataset.mask_name has nothing to say")
-        return by_table(Path(pairs).expanduser(), images, masks, faults)
+        return table(images, masks, faults)
     if mask_name is not None:
         return by_pattern(images, masks, mask_name)
     if images.samefile(masks):

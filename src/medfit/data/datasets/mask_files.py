@@ -1,19 +1,22 @@
 """The masks of images, found by a pattern of names or listed in a table."""
 
-import csv
 import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from medfit.data.datasets.faults import Faults
 from medfit.data.datasets.image_folders import COMMON_ENDING, MASK_ENDING, Found, find, hidden, tell_left_out
 from medfit.data.datasets.roles import SPLIT_WORDS
+from medfit.data.readers.files import read_table
 from medfit.data.readers.image_files import stem, suffix
-from medfit.errors import UserError
+from medfit.errors import UserError, renamed
 
 STEM = "{stem}"
+COLUMNS = ("image", "mask", "patient", "split")  # of a table of pairs
 
 
 class Listed(NamedTuple):
@@ -143,7 +146,7 @@ def without_endings(path: Path) -> str:
     return name
 
 
-def by_table(path: Path, images: Path, masks: Path, faults: Faults) -> Listed:
+def by_table(path: Path, images: Path, masks: Path, faults: Faults, **reading: Any) -> Listed:
     """Returns the pairs that a table lists, an ``image`` and a ``mask`` a row, perhaps with ``patient`` and ``split``.
 
     Args:
@@ -151,38 +154,40 @@ def by_table(path: Path, images: Path, masks: Path, faults: Faults) -> Listed:
         images: The folder that images lie in.
         masks: The folder that masks lie in.
         faults: Say whether files that are not there end the reading.
+        **reading: As :func:`medfit.data.readers.files.read_table` takes it.
 
     Raises:
         UserError: a table or column that can't be read, files that are not there, rows of one image that differ.
     """
     own: dict[Path, list[Path]] = {}
     about: dict[Path, tuple[str, str]] = {}
-    for number, row in enumerate(_rows(path), 1):
+    for number, row in enumerate(_rows(path, **reading), 1):
         image = _there(images / row["image"], faults)
         own.setdefault(image, []).extend([_there(masks / row["mask"], faults)] if row["mask"] else [])
-        facts = row.get("patient", ""), row.get("split", "")
+        facts = row["patient"], row["split"]
         if about.setdefault(image, facts) != facts:
             raise UserError(f"dataset.pairs: data row {number} says another patient or split of its image")
     found = [Found(image, stem(image), _split(split)) for image, (_, split) in about.items()]
     return Listed(found, list(own.values()), _patients([patient for patient, _ in about.values()]))
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Returns the rows of a CSV as text, by column."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise UserError(f"dataset.pairs: '{path.name}' can't be read ({type(error).__name__})") from error
-    separator = max(",;\t", key=(lines or [""])[0].count)
-    rows = [
-        {(k or "").strip(): str(v or "").strip() for k, v in row.items()}
-        for row in csv.DictReader(lines, delimiter=separator)
-    ]
-    if not rows or not {"image", "mask"} <= rows[0].keys():
+def _rows(path: Path, **reading: Any) -> list[dict[str, str]]:
+    """Returns the rows of a table of pairs as text, by column; empty where nothing is said."""
+    with renamed("dataset.path", "dataset.pairs"):
+        table = read_table(path, words=COLUMNS, **reading)
+    if not {"image", "mask"} <= {*table}:
         raise UserError(f"dataset.pairs: '{path.name}' needs the columns image and mask, and a row for each pair")
-    if nameless := [number for number, row in enumerate(rows, 1) if not row["image"]]:
+    table = table.reindex(columns=list(COLUMNS)).map(_as_text)
+    if nameless := [number for number, name in enumerate(table["image"], 1) if not name]:
         raise UserError(f"dataset.pairs: column 'image' is empty in data row {nameless[0]}")
-    return rows
+    return [dict(zip(COLUMNS, row, strict=True)) for row in table.to_numpy().tolist()]
+
+
+def _as_text(cell: Any) -> str:
+    """Returns a cell as it was written; a workbook's numbers have no noughts behind the point."""
+    if pd.isna(cell):
+        return ""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
 def _there(path: Path, faults: Faults) -> Path:

@@ -35,6 +35,10 @@ class Fitted(ABC):
             UserError: they differ in kind from those that it was learnt from.
         """
 
+    def rows_held(self) -> str | None:
+        """Returns what its files hold of the rows that it was learnt from, row by row; None if nothing."""
+        return None
+
     def save(self, folder: Path) -> None:
         """Writes all of it to files in a folder, which is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)

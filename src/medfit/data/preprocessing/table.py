@@ -18,6 +18,8 @@ from medfit.errors import UserError
 
 Missing = Literal["drop", "mean", "median", "most_frequent", "constant", "knn"]
 Count = Annotated[int, Field(ge=1)]
+ROWS_A_QUANTILE = 10
+QUANTILES = (10, 1000)  # the fewest and the most that scaling=quantile keeps of a column
 STEPS_FILE = "preprocessing.skops"
 TRUSTED = [  # beside what skops trusts by itself
     "numpy.dtype",
@@ -44,7 +46,8 @@ class TablePreprocessing:
         missing_value: For ``constant``, in the columns' own units.
         missing_indicator: Whether each column with missing cells in the training rows gets another that marks them.
         num_neighbours: For ``knn``, which compares scaled columns.
-        scaling: ``standard``, ``min_max``, ``robust``, ``quantile`` (to a normal distribution) or ``none``.
+        scaling: ``standard``, ``min_max``, ``robust``, ``quantile`` (to a normal distribution, by a tenth as many
+            quantiles as training rows, 10 to 1,000) or ``none``.
         categories: ``one_hot`` or ``ordinal``.
         min_variance: Features that vary no more than this are left out; constant ones also by the next two.
         num_best: As many features are kept, by an F-test against the target.
@@ -116,7 +119,7 @@ class TablePreprocessing:
         from sklearn.feature_selection import SelectKBest, VarianceThreshold
         from sklearn.pipeline import Pipeline
 
-        steps: list[tuple[str, Any]] = [("columns", self._columns(len(train)))]
+        steps: list[tuple[str, Any]] = [("columns", self._columns(train))]
         if not self.min_variance == self.num_best == self.pca is None:  # the other two can't do with constant features
             steps.append(("variance", VarianceThreshold(self.min_variance or 0.0)))
         if self.num_best is not None:
@@ -125,7 +128,7 @@ class TablePreprocessing:
             steps.append(("pca", PCA(self.pca, random_state=0)))
         return Pipeline(steps)
 
-    def _columns(self, num_rows: int) -> Any:
+    def _columns(self, train: np.ndarray) -> Any:
         from sklearn.compose import ColumnTransformer  # late: a quick start
         from sklearn.impute import MissingIndicator, SimpleImputer
         from sklearn.pipeline import make_pipeline
@@ -147,7 +150,7 @@ class TablePreprocessing:
         )
         return ColumnTransformer(
             [
-                ("numeric", make_pipeline(*self._numeric(num_rows)), of_kind["numeric"]),
+                ("numeric", make_pipeline(*self._numeric(len(np.unique(train)))), of_kind["numeric"]),
                 ("boolean", self._indicated(SimpleImputer(strategy="most_frequent")), of_kind["boolean"]),
                 (
                     "categorical",
@@ -188,7 +191,7 @@ class TablePreprocessing:
             "min_max": MinMaxScaler(),
             "robust": RobustScaler(),
             "quantile": QuantileTransformer(
-                n_quantiles=min(1000, num_rows), output_distribution="normal", random_state=0
+                n_quantiles=num_quantiles(num_rows), output_distribution="normal", random_state=0
             ),
             "none": FunctionTransformer(feature_names_out="one-to-one"),
         }[self.scaling]
@@ -204,6 +207,17 @@ class TablePreprocessing:
             return self.dataset.strata[train]
         y = self.dataset.y[train]
         return ((y - y.mean(axis=0)) / np.maximum(y.std(axis=0), 1e-12)).mean(axis=1)
+
+
+def num_quantiles(num_rows: int) -> int:
+    """Returns how many quantiles of a column are kept: a tenth of the training rows, so that no column is kept whole.
+
+    Ten at least, as fewer scale badly: of fewer than a hundred rows they are more than a tenth.
+
+    Args:
+        num_rows: Of the training split, each once.
+    """
+    return min(num_rows, int(np.clip(num_rows // ROWS_A_QUANTILE, *QUANTILES)))
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -234,6 +248,14 @@ class FittedTable(Fitted):
         if missing := [str(name) for name in self.features if name not in samples.x]:
             raise UserError(f"the samples have no column '{missing[0]}', which the preprocessing has learnt from")
         return torch.from_numpy(np.asarray(self.steps.transform(samples.x[self.features]), dtype=np.float32))
+
+    def rows_held(self) -> str | None:
+        """Returns the numeric columns, where the neighbours of a row fill in its missing cells."""
+        from sklearn.impute import KNNImputer  # late: a quick start
+
+        numeric: Any = self.steps[0].named_transformers_.get("numeric")
+        neighbours = "numeric" in self.kinds.values() and isinstance(numeric[-1], KNNImputer)
+        return "the numeric columns of all training rows (preprocessing.missing=knn)" if neighbours else None
 
     def save(self, folder: Path) -> None:
         """Writes plain values as JSON, and scikit-learn's pipeline by skops."""

@@ -56,7 +56,7 @@ def read_table(
     if suffix.startswith((".csv", ".tsv", ".txt")):
         table = _read_text(path, encoding, decimal, header, skip_rows, words)
     else:
-        table = _read_binary(path, suffix, sheet, skip_rows)
+        table = _read_binary(path, suffix, sheet, skip_rows, words)
     if len(table) == 0:
         raise UserError(f"dataset.path: '{path}' has a header but no rows")
     table.columns = [str(column).strip() for column in table.columns]
@@ -183,11 +183,13 @@ def _check_shape(path: Path, text: str) -> tuple[str, list[str]]:
     return separator, names
 
 
-def _read_binary(path: Path, suffix: str, sheet: str | int | None, skip_rows: int) -> pd.DataFrame:
+def _read_binary(
+    path: Path, suffix: str, sheet: str | int | None, skip_rows: int, words: Collection[str]
+) -> pd.DataFrame:
     kind = {".parquet": "Parquet", ".arff": "ARFF"}.get(suffix, "Excel")
     try:
         if kind == "Excel":
-            return _read_excel(path, sheet, skip_rows)
+            return _read_excel(path, sheet, skip_rows, words)
         return _read_parquet(path) if kind == "Parquet" else _read_arff(path)
     except UserError:
         raise
@@ -204,12 +206,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return table.reset_index(drop=all(name is None for name in table.index.names))  # a named index is a column
 
 
-def _read_excel(path: Path, sheet: str | int | None, skip_rows: int) -> pd.DataFrame:
+def _read_excel(path: Path, sheet: str | int | None, skip_rows: int, words: Collection[str]) -> pd.DataFrame:
     with pd.ExcelFile(path) as book:
         name = _sheet(path, [str(name) for name in book.sheet_names], sheet)
         header = pd.read_excel(book, sheet_name=name, header=None, nrows=1, skiprows=skip_rows).to_numpy().ravel()
         _check_names(path, [str(cell) for cell in header if not pd.isna(cell)])
-        return pd.read_excel(book, sheet_name=name, skiprows=skip_rows, keep_default_na=False, na_values=[""])
+        as_written = {cell: object for cell in header if str(cell).strip() in words}  # else pandas makes 7 of "007"
+        return pd.read_excel(
+            book, sheet_name=name, skiprows=skip_rows, keep_default_na=False, na_values=[""], dtype=as_written
+        )
 
 
 def _sheet(path: Path, names: list[str], sheet: str | int | None) -> str:

@@ -1,6 +1,7 @@
 """Reading images and masks from files of any of the usual formats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,9 +97,11 @@ def read_pair(
     raw = read_raw(files)
     mask: np.ndarray | None = None
     for number, paths in ((number, paths) for number, paths in masks.items() if paths):
-        marked = united([_mask_of(path, files[0], raw, numbers, structures) for path in paths], paths)
+        each = [_mask_of(path, files[0], raw, numbers, structures) for path in paths]
+        with _named_by(files[0], *paths):
+            marked = united(each, paths)
         if mask is not None and mask.shape != marked.shape:
-            raise UserError(f"{paths[0].name}: its masks of different classes differ in size")
+            raise UserError(f"{files[0].name}: its masks of different classes differ in size")
         mask = marked * np.uint8(number) if mask is None else np.where(marked > 0, np.uint8(number), mask)
     if mask is None:
         mask = np.zeros(raw.x.shape[1:], dtype=np.uint8)
@@ -119,17 +122,31 @@ def _joined(files: Sequence[Path]) -> RawImage:
 
 
 def _mask_of(path: Path, image: Path, raw: RawImage, numbers: Numbers, structures: Structures | None) -> np.ndarray:
-    if structures is not None and (path.is_dir() or suffix(path) in dicom_files.SUFFIXES):
-        return structures.mask(path, read_structures(path, raw, image), raw.x.shape[1:])
-    marks = _read_numbers(path)
+    with _named_by(image, path):
+        if structures is not None and (path.is_dir() or suffix(path) in dicom_files.SUFFIXES):
+            return structures.mask(path, read_structures(path, raw, image), raw.x.shape[1:])
+        marks = _read_numbers(path)
     if path.samefile(image):
         raise UserError(
             f"{path.name}: an image is not its own mask; say which files are masks, as "
             "\"dataset.mask_name='{stem}_mask*'\""
         )
-    check_same_place(path.name, marks, image.name, raw)
     _check_upright(path, image, raw.x.shape[1:])
-    return numbers(path, marks)
+    with _named_by(image, path):
+        check_same_place(path.name, marks, image.name, raw)
+        return numbers(path, marks)
+
+
+@contextmanager
+def _named_by(image: Path, *masks: Path) -> Iterator[None]:
+    """Tells what is wrong with a mask by its image's name first, as it is the image that is left out for it."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        if not message.startswith(tuple(mask.name for mask in masks)):
+            raise
+        raise UserError(f"{image.name}: its mask {message.replace(': its mask ', ': ', 1)}") from error.__cause__
 
 
 def _check_upright(mask: Path, image: Path, size: Sequence[int]) -> None:
