@@ -60,7 +60,7 @@ class ExternalValidation:
         self.store, self.asked = store, asked
         self.model_id = logged.model_id(store, asked.model, WHERE)
         self.model: FinishedModel = logged.load_single(store, f"models:/{self.model_id}", WHERE)
-        dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else cfg
+        dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else data.of_any(self.model, cfg)
         self.new: NewData = data.load(self.model, dataset, asked.absent)
         self.kind = named(self.new.prepared.task)
         self.prepared = predictions.prepare(self.model, self.new.prepared)
@@ -182,7 +182,9 @@ class ExternalValidation:
         """Returns what a reader must know of data and model."""
         new, rows = self.new, self.prepared.rows
         told = [f"{number} samples are left out: {reason}" for reason, number in new.read.excluded.items()]
-        if left := len(new.read) - len(rows):
+        if not_taken := len(new.read) - len(new.rows):
+            told.append(f"{not_taken} samples are none that the model can predict, and are not scored")
+        if left := len(new.rows) - len(rows):
             told.append(f"{left} samples have missing values, and are not scored")
         told += lines(new.odd)
         if then is None:
@@ -237,7 +239,7 @@ class ExternalValidation:
             if name not in lacking
         }
         groups = pd.DataFrame(found, index=range(len(read)))
-        return groups.iloc[self.prepared.rows].reset_index(drop=True), lacking
+        return groups.iloc[self.new.rows[self.prepared.rows]].reset_index(drop=True), lacking
 
     def _whole(self, cfg: DictConfig, dataset: DictConfig) -> DictConfig:
         """Returns the config that the run keeps: the model's, with the new data and where it is tracked."""
