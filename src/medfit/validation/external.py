@@ -21,12 +21,13 @@ from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
+from medfit.evidence.targets.regions import Segmentation
 from medfit.plots.evidence import calibration, figures
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.training.parts import Parts
-from medfit.validation import data, development, evidence, membership, predictions
+from medfit.validation import data, development, evidence, membership, predictions, voxels
 from medfit.validation.data import NewData
 
 WHERE = "validate.model"
@@ -166,17 +167,24 @@ class ExternalValidation:
 
     def _update(self, found: Found, made: Predictions, settings: Settings) -> list[str]:
         """Fills in the tables of the model after updating, and returns who updated it and who was scored."""
-        parts = updating.divided(made, self.asked.update_share, self.asked.seed) if self.kind.updates else None
+        parts = updating.divided(made, self.asked.update_share, self.asked.seed)
         if parts is None:
-            return ["the model was not updated: " + ("too few patients" if self.kind.updates else "no way is known")]
-        lines = self.model.decisions.recalibration(made.names)
-        developed = updating.updated(parts.scored, lines) if lines else None
-        tables = updating.tables(parts, developed, max(100, settings.num_resamples // 8))
+            return ["the model was not updated: too few patients"]
+        if isinstance(self.kind, Segmentation):
+            tables, more = voxels.updated(self.model, self.prepared, made, parts, settings, self.asked.seed)
+        else:
+            lines = self.model.decisions.recalibration(made.names)
+            developed = updating.updated(parts.scored, lines) if lines else None
+            tables, more = updating.tables(parts, developed, max(100, settings.num_resamples // 8)), []
         found.tables |= tables
         learnt, scored = (len(np.unique(part.patient)) for part in (parts.learnt_from, parts.scored))
         told = [f"updating was learnt from {learnt} patients and is scored on the other {scored}, who taught nothing"]
         failed = dict.fromkeys(tables["updates"].recalibration[tables["updates"].slope.isna()])
-        return told + [f"these {learnt} patients are too few, or too alike, to learn '{way}' from" for way in failed]
+        return (
+            told
+            + more
+            + [f"these {learnt} patients are too few, or too alike, to learn '{way}' from" for way in failed]
+        )
 
     def _notes(self, found: Found, then: development.Stored | None) -> list[str]:
         """Returns what a reader must know of data and model."""
