@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from image_packages import MASKS
 from medfit.__main__ import main
 from medfit.config import instantiate
 from medfit.deployment import export as exporting
@@ -18,7 +19,7 @@ from medfit.errors import UserError
 from medfit.export import export
 from medfit.tracking.store import Store
 from medfit.train import train
-from small_data import IMAGES, SERIES
+from small_data import IMAGES, SERIES, write_masks
 
 SMALL = ["model=linear", "regime=smoke", "tracking.models=true", "tracking.patients_in_models=true"]
 SECRET = 987654.25  # a patient's value, and
@@ -146,27 +147,39 @@ def test_a_file_that_differs_is_an_error_and_is_not_left(trained, compose, tmp_p
     assert out.read_text() == "before" and not list(tmp_path.glob(".*draft"))
 
 
+def write_masks_of(folder):
+    return write_masks(folder, 16)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("data", "lines"),
+    ("write", "lines", "count"),
     [
-        (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
-        (IMAGES, ["model=resnet", "model.depth=10", "model.width=2"]),
+        (SERIES.write, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"], 12),
+        (IMAGES.write, ["model=resnet", "model.depth=10", "model.width=2"], 12),
+        (write_masks_of, MASKS, 3),
     ],
-    ids=["series", "images"],
+    ids=["series", "images", "masks"],
 )
-def test_series_and_images_are_checked_with_the_runs_own_validation_samples(
-    compose, client, output_dir, tmp_path, form, capsys, data, lines
+def test_other_kinds_are_checked_with_the_runs_own_validation_samples_while_these_are_there(
+    compose, client, output_dir, tmp_path, form, capsys, write, lines, count
 ):
-    train(compose(*data.write(tmp_path), "regime=smoke", "tracking.models=true", *lines))
-    out = tmp_path / "file"
-    asked = ["export", newest(client), f"format={form}", f"out={out}", f"output_dir={output_dir}"]
-    capsys.readouterr()
-    assert main(asked) == 0
-    told = re.search(
-        r"Checked +12 validation samples: the largest difference from medfit's is (\S+)", capsys.readouterr().out
-    )
-    assert told is not None and float(told[1]) < 1e-4
+    (tmp_path / "data").mkdir()
+    train(compose(*write(tmp_path / "data"), "regime=smoke", "tracking.models=true", *lines))
+    asked = ["export", newest(client), f"format={form}", f"out={tmp_path / 'file'}", f"output_dir={output_dir}"]
+
+    def told(samples):
+        capsys.readouterr()
+        assert main(asked) == 0
+        words = capsys.readouterr().out
+        found = re.search(rf"Checked +{samples}: the largest difference from medfit's is (\S+)", words)
+        assert found is not None and float(found[1]) < 1e-4
+        return words
+
+    assert "made-up" not in told(f"{count} validation samples")
+    shutil.rmtree(tmp_path / "data")
+    instantiate._load_dataset.cache_clear()
+    assert "Note: the validation samples can't be had: " in told(r"\d+ made-up samples")
 
 
 def test_a_registered_name_is_exported_and_the_default_is_a_file_here(trained, output_dir, tmp_path, monkeypatch):

@@ -1,15 +1,8 @@
 import json
 import shutil
-import sys
-import time
-import urllib.error
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer
 
 import asgi
@@ -18,7 +11,7 @@ from medfit.__main__ import main
 from medfit.deployment.served import Served
 from medfit.serve import application
 from medfit.train import train
-from mlflow_server import free_port
+from model_server import SECRET, ask, asked_by_many, serving, try_to_break
 
 NAMES = ["mean radius", "mean texture"]
 
@@ -38,46 +31,16 @@ def rows():
 @pytest.fixture
 def address(trained, output_dir, launch, tmp_path):
     """Where a server of the model answers."""
-    port = free_port()
-    command = [sys.executable, "-m", "medfit", "serve", trained, f"port={port}", f"output_dir={output_dir}"]
-    with (tmp_path / "log.txt").open("w") as log:
-        process = launch(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
-            break
-        except OSError:
-            time.sleep(0.3)
-    yield f"http://127.0.0.1:{port}/invocations"
-    process.terminate()
-    process.wait()
-
-
-def ask(address, content, kind="application/json"):
-    """The status and the text of an answer."""
-    request = urllib.request.Request(address, content.encode(), {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    with serving(launch, trained, output_dir, tmp_path / "log.txt") as address:
+        yield address
 
 
 @pytest.mark.slow
 def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, trained, output_dir, rows, tmp_path):
     expected = medfit.load_model(trained, f"output_dir={output_dir}").predict(rows)["probability/malignant"]
 
-    def served(row):
-        content = json.dumps({"dataframe_split": rows.iloc[[row]].to_dict("split", index=False)})
-        status, text = ask(address, content)
-        return status, json.loads(text)["predictions"][0]["probability/malignant"]
-
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(served, [row % len(rows) for row in range(1000)]))
-    assert {status for status, _ in answers} == {200}
-    for row, (_, value) in enumerate(answers):
-        assert value == pytest.approx(expected[row % len(rows)], abs=1e-6)
+    for number, answer in enumerate(asked_by_many(address, rows.to_dict("records"))):
+        assert answer["probability/malignant"] == pytest.approx(expected[number % len(rows)], abs=1e-6)
     status, text = ask(address, rows.head(3).to_csv(index=False), "text/csv")
     assert status == 200 and len(json.loads(text)["predictions"]) == 3
     secret = rows.head(1).drop(columns="mean radius").assign(**{"mean texture": 987654.25})
@@ -105,42 +68,9 @@ def app(trained, output_dir, tmp_path):
     return application(shutil.copytree(files, tmp_path / "served"))
 
 
-SECRET = "4711.8150"
-
-
 @pytest.mark.slow
 def test_malformed_requests_never_break_the_server(app, rows, capfd, caplog):
-    words = st.text(max_size=8).map(lambda word: word + SECRET)
-    plain = st.none() | st.booleans() | st.integers() | st.floats() | words | st.just(10**400) | st.just(float(SECRET))
-    values = plain | st.lists(plain, max_size=3) | st.dictionaries(st.text(max_size=3), plain, max_size=2)
-    forms = ["records", "split", "inputs", "instances", "csv", "other", "cut", "bare"]
-
-    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(
-        st.dictionaries(st.sampled_from([*NAMES, "other"]), values),
-        st.sampled_from(forms),
-        st.sampled_from(["text/csv", "application/json", "application/vnd.apache.parquet", "x", "text/csv; charset=x"]),
-    )
-    def tried(row, form, kind):
-        whole = {**rows.iloc[0].to_dict(), **row}
-        content = {
-            "records": {"dataframe_records": [whole]},
-            "split": {"dataframe_split": {"columns": list(whole), "data": [list(whole.values())]}},
-            "inputs": {"inputs": row},
-            "instances": {"instances": [row, 1]},
-            "other": {"dataframe_split": {"columns": 1, "data": list(whole.values())}, **row},
-            "bare": row,
-        }.get(form)
-        body = json.dumps(content).encode()
-        if form in ("csv", "cut"):
-            body = pd.DataFrame([whole]).to_csv(index=False).encode()[: None if form == "csv" else -9]
-        status, told = asgi.ask(app, body, kind)
-        assert status == 200 or 400 <= status < 500, told
-        if status != 200:
-            line = json.loads(told)["message"]
-            assert "Traceback" not in line and "\n" not in line and SECRET.rstrip("0") not in line
-
-    tried()
+    try_to_break(app, rows.iloc[0].to_dict(), [*NAMES, "other"])
     whole = capfd.readouterr()
     assert SECRET.rstrip("0") not in whole.out + whole.err + caplog.text and "Traceback" not in whole.err
     assert asgi.ask(app, rows.head(1).to_csv(index=False).encode(), "text/csv")[0] == 200

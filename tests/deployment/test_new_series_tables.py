@@ -106,7 +106,7 @@ def test_cells_that_tell_their_unit_are_brought_to_the_trainings(training, tmp_p
         ({"channel 1": [["4711"]], "channel 2": [["a"]]}, "row 1: expected a list of numbers in each channel"),
         ({"channel 1": [[]], "channel 2": [[]]}, "row 1: expected a list of numbers in each channel"),
         ({"channel 1": [[4711.0]], "channel 2": [5.0]}, "row 1: expected a list of numbers in each channel"),
-        ({"channel 1": [[np.inf] * 9], "channel 2": [[1.0] * 9]}, "series 1 holds a value that is infinite"),
+        ({"channel 1": [[np.inf] * 9], "channel 2": [[1.0] * 9]}, "series 1, channel 'channel 1', holds a value"),
         ({}, "there are no rows"),
     ],
 )

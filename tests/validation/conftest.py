@@ -45,6 +45,29 @@ def trained(compose, client, hospital):
 
 
 @pytest.fixture
+def run_of(compose, client):
+    """Trains a model on any data; returns its run."""
+    from medfit.train import train
+
+    def run(*overrides):
+        train(compose("regime=smoke", "tracking.models=true", *overrides))
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(ids, "tags.kind = 'run'")[0]
+
+    return run
+
+
+@pytest.fixture
+def stored(client, tmp_path):
+    """Reads the predictions of the new patients that a validation has stored."""
+
+    def read(found):
+        return pd.read_csv(client.download_artifacts(found.run_id, "predictions/new.csv", str(tmp_path)))
+
+    return read
+
+
+@pytest.fixture
 def validated(compose):
     """Validates a run, as Python calls it."""
 

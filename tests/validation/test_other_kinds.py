@@ -9,25 +9,12 @@ import medfit
 from fake_images import write_flat
 from fake_series import signals, write_wide
 from image_packages import MASKS
-from medfit.train import train
 from small_data import IMAGES, SERIES, write_masks
 
 SMALL = {
     "series": (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
     "images": (IMAGES, ["model=resnet", "model.depth=10", "model.width=2"]),
 }
-
-
-@pytest.fixture
-def run_of(compose, client):
-    """Trains a model; returns its run."""
-
-    def trained(*overrides):
-        train(compose("regime=smoke", "tracking.models=true", *overrides))
-        ids = [experiment.experiment_id for experiment in client.search_experiments()]
-        return client.search_runs(ids, "tags.kind = 'run'")[0]
-
-    return trained
 
 
 def other_series(folder):

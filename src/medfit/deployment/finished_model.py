@@ -26,7 +26,7 @@ from medfit.data.preprocessing.fitted import Fitted
 from medfit.deployment.expected_columns import Oddity, lines
 from medfit.deployment.model_files import read_about, write_about
 from medfit.deployment.new_samples import NewSamples
-from medfit.errors import UserError, in_memory
+from medfit.errors import UserError, in_memory, out_of_memory
 from medfit.evidence.decisions import Decisions
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -166,10 +166,20 @@ class FinishedModel(AnyModel):
         Args:
             x: Of samples; a tensor, or several by name.
         """
-        size = self.at_once
-        starts = range(0, len(parts_of(x)[0]), size)
+        made, done, size, number = list[Tensor](), 0, self.at_once, len(parts_of(x)[0])
         with self.predicting():
-            return torch.cat([self._output(x, slice(start, start + size)) for start in starts])
+            while done < number:
+                try:
+                    made.append(self._output(x, slice(done, done + size)))
+                    done += len(made[-1])
+                    continue
+                except RuntimeError as error:
+                    if min(size, number - done) == 1 or not out_of_memory(error):
+                        raise
+                size = min(size, number - done) // 2  # behind the error, which holds what did not fit
+                if self.task.device.type == "cuda":
+                    torch.cuda.empty_cache()
+            return torch.cat(made)
 
     def _output(self, x: Any, some: slice) -> Tensor:
         output: Tensor = self.task(each(lambda part: self.placed(part[some]), x))
@@ -185,7 +195,8 @@ class FinishedModel(AnyModel):
         """Lets the network compute as it did when it was evaluated: without gradients, in the training's precision."""
         kind, half = self.task.device.type, HALF.get(self.cfg.regime.get("precision", ""))
         mixed = half is not None and (half == torch.bfloat16 or kind == "cuda")
-        told = "samples do not fit in memory together with the network; predict.device=cpu may have more room"
+        room = "" if kind == "cpu" else "; predict.device=cpu (CUDA_VISIBLE_DEVICES= of other commands) may have more"
+        told = f"one sample and the network do not fit in the memory of {kind} together{room}"
         with (
             torch.inference_mode(),
             torch.autocast(kind, half, enabled=mixed),

@@ -16,9 +16,12 @@ from medfit.data.readers import dicom_files
 from medfit.data.readers.image_files import as_image
 from medfit.deployment.expected_images import Look, check, expected, joined_looks, look, oddities
 from medfit.deployment.image_sources import Source, Sources, sources
+from medfit.deployment.images_elsewhere import as_expected, settings_of_any
 from medfit.deployment.new_samples import NewSamples
 from medfit.errors import UserError, renamed
 from medfit.terminal.sample_bar import SampleBar
+
+__all__ = ["as_expected", "describe", "example", "joined", "read", "settings_of_any"]
 
 READING = ("encoding", "decimal", "thousands", "missing_values", "sheet", "skip_rows")
 

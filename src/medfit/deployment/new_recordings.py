@@ -1,7 +1,7 @@
 """New recordings in a format of physiological signals, cut into windows as the training's were."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def _take(header: Header, cutting: _Cutting, taken: Taken) -> Counter[str]:
             f"{WHERE}: '{header.name}' has no channel '{lacking[0]}', which the model needs (channels: "
             f"{', '.join(header.channels[:12])})"
         )
-    remarks = [*_units(header, wanted), *_rates(header, wanted, cutting.known_rates_hz)]
+    remarks = [*of_units(header, wanted), *of_rates(header, wanted, cutting.known_rates_hz)]
     other = any(header.rates_hz[header.place(name)] != wanted.rate_hz for name in wanted.channels)
     rate = cutting.resample_hz or (wanted.rate_hz if other else None)
     x, rate = signals(header, folder.read, Wanted(wanted.channels, wanted.units, rate, windows), _check)
@@ -139,24 +139,41 @@ def _check(file: str, channel: str, signal: np.ndarray) -> None:
         raise UserError(f"{WHERE}: '{file}', channel '{channel}', holds a value that is infinite")
 
 
-def _units(header: Header, wanted: Expected) -> list[Remark]:
-    """Returns what to remark of units; refuses those that no factor brings to the training's."""
-    remarks = []
-    for name in wanted.channels:
-        unit, known = header.units[header.place(name)], wanted.units[name]
-        times = factor(unit, known)
-        if times is None:
-            raise UserError(f"{WHERE}: channel '{name}' is in {unit} in '{header.name}', the training's in {known}")
-        if times != 1:
-            remarks.append((name, f"brought from {unit} to {known}"))
-        elif known and not unit:
-            remarks.append((name, f"of an untold unit, which is taken for {known}"))
-        elif unit and not known:
-            remarks.append((name, f"in {unit}, while the training's unit is not known"))
-    return remarks
+def of_units(header: Header, wanted: Expected) -> list[Remark]:
+    """Returns what to remark of a recording's units.
+
+    Raises:
+        UserError: no factor brings one to the training's.
+    """
+    units = {name: header.units[header.place(name)] for name in wanted.channels}
+    made = (of_unit(name, unit, wanted.units[name], f" in '{header.name}'") for name, unit in units.items())
+    return [remark for remarks in made for remark in remarks]
 
 
-def _rates(header: Header, wanted: Expected, known_hz: Sequence[float]) -> list[Remark]:
+def of_unit(name: str, unit: str, known: str, where: str = "") -> Iterator[Remark]:
+    """Yields what to remark of a channel's unit.
+
+    Args:
+        name: Of the channel.
+        unit: Of the new values; empty where it is not told.
+        known: Of the training's, likewise.
+        where: In which recording, for the error.
+
+    Raises:
+        UserError: no factor brings one to the other.
+    """
+    times = factor(unit, known)
+    if times is None:
+        raise UserError(f"{WHERE}: channel '{name}' is in {unit}{where}, the training's in {known}")
+    if times != 1:
+        yield name, f"brought from {unit} to {known}"
+    elif known and not unit:
+        yield name, f"of an untold unit, which is taken for {known}"
+    elif unit and not known:
+        yield name, f"in {unit}, while the training's unit is not known"
+
+
+def of_rates(header: Header, wanted: Expected, known_hz: Sequence[float]) -> list[Remark]:
     """Returns what to remark of rates that no training recording had; refuses any where the training's is not known."""
     if wanted.rate_hz is None:
         raise UserError(
@@ -164,9 +181,10 @@ def _rates(header: Header, wanted: Expected, known_hz: Sequence[float]) -> list[
             "dataset.sampling_rate_hz"
         )
     rates = {header.rates_hz[header.place(name)] for name in wanted.channels} - {wanted.rate_hz, *known_hz}
-    return [(SERIES, _brought(rate, wanted.rate_hz)) for rate in sorted(rates)]
+    return [(SERIES, resampling(rate, wanted.rate_hz)) for rate in sorted(rates)]
 
 
-def _brought(rate: float, wanted: float) -> str:
+def resampling(rate: float, wanted: float) -> str:
+    """Returns what is done to series of another rate, and what they lack."""
     lacks = f", though it holds nothing above {rate / 2:g} Hz" if rate < wanted else ""
     return f"sampled at {rate:g} Hz, and brought to {wanted:g} Hz{lacks}"

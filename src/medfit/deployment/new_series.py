@@ -15,8 +15,11 @@ from medfit.data.readers.files import READERS as TABLES
 from medfit.data.scratch import Held
 from medfit.deployment import new_arrays, new_recordings, new_series_tables
 from medfit.deployment.expected_series import Expected, expected, joined_series
+from medfit.deployment.series_elsewhere import as_expected, settings_elsewhere, settings_of_any
 from medfit.deployment.taken_series import NewSeries, Taken
 from medfit.errors import UserError
+
+__all__ = ["as_expected", "describe", "example", "joined", "read", "settings_elsewhere", "settings_of_any"]
 
 TAKEN = (
     "_target_", "encoding", "decimal", "thousands", "missing_values", "missing_in", "missing_words", "sheet",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from medfit.data.datasets.options import READING, TableReader
 from medfit.data.datasets.recording_windows import resampled
-from medfit.data.datasets.series_layouts import EVEN, Laid, long, wide
+from medfit.data.datasets.series_layouts import EVEN, long, wide
 from medfit.data.datasets.table_folder import FILE, read_folder
 from medfit.data.readers.cells import cleaned
 from medfit.data.readers.files import read_table
@@ -70,16 +70,23 @@ def read_rows(rows: pd.DataFrame, reading: Mapping[str, Any], identifiers: Seque
 
 def _of_lists(cells: Sequence[Any], names: Sequence[str], row: int) -> np.ndarray:
     """Returns a series of the lists in its channels' cells."""
-    expected = f"{WHERE}: row {row}: expected a list of numbers in each channel ({', '.join(names)})"
-    try:
-        channels = [np.asarray(cell, dtype=np.float64) for cell in cells]
-    except (TypeError, ValueError):  # whose message would tell the value
-        raise UserError(expected) from None
-    if any(channel.ndim != 1 or channel.size == 0 for channel in channels):
-        raise UserError(expected)
+    where = f"{WHERE}: row {row}: "
+    channels = [_of_list(cell, where, name, names) for cell, name in zip(cells, names, strict=True)]
     if len({len(channel) for channel in channels}) > 1:
-        raise UserError(f"{WHERE}: row {row}: the channels' lists are of different lengths")
+        raise UserError(f"{where}the channels' lists are of different lengths ({', '.join(names)})")
     return np.stack(channels)
+
+
+def _of_list(cell: Any, where: str, name: str, names: Sequence[str]) -> np.ndarray:
+    """Returns the numbers of a channel's cell."""
+    told = f"{where}expected a list of numbers in each channel ({', '.join(names)}); in '{name}' is none"
+    try:
+        channel = np.asarray(cell, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):  # whose message would tell the value
+        raise UserError(told) from None
+    if channel.ndim != 1 or channel.size == 0:
+        raise UserError(told)
+    return channel
 
 
 def _read(source: Path, reading: Mapping[str, Any], identifiers: Sequence[str] | None) -> pd.DataFrame:
@@ -171,7 +178,9 @@ def _take_long(
     extra = _extra(table, needed, reading)
     for place, series in enumerate(laid.x):
         told = {"record" if name == by == FILE else name: laid.rows[name].iloc[place] for name in (by, *own)}
-        series, remarks = _at_step(series, place, laid, reading.get("step"))
+        remarks: list[Remark] = []
+        if laid.steps and reading.get("step") is not None:
+            series, remarks = at_step(series, laid.steps[place], reading["step"])
         taken.add(series, told, [*remarks, *brought])
         taken.tell((name, NOT_TAKEN) for name in extra)
 
@@ -192,18 +201,14 @@ def _in_units(table: pd.DataFrame, reading: Mapping[str, Any], wanted: Expected)
     return table, remarks
 
 
-def _at_step(series: np.ndarray, place: int, laid: Laid, wanted: float | None) -> tuple[np.ndarray, list[Remark]]:
+def at_step(series: np.ndarray, step: float, wanted: float) -> tuple[np.ndarray, list[Remark]]:
     """Returns a series whose moments follow each other as the training's did, and what to remark.
 
     Args:
         series: In the shape (channels, length).
-        place: Of the series in ``laid``.
-        laid: All series.
-        wanted: The step of all training series; None where theirs differed.
+        step: From one of its moments to the next; NaN where steps are uneven.
+        wanted: The step of all training series.
     """
-    if wanted is None or not laid.steps:
-        return series, []
-    step = laid.steps[place]
     if not np.isfinite(step):
         return series, [(SERIES, "of uneven steps of time, and taken as its points follow")]
     if abs(step / wanted - 1) <= EVEN:

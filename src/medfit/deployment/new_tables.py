@@ -195,8 +195,8 @@ def _of_columns(settings: Mapping[str, Any] | None, table: pd.DataFrame) -> dict
 
 def as_expected(
     dataset: TableDataset, about: Mapping[str, Any], absent: Sequence[str]
-) -> tuple[TableDataset, list[Oddity]]:
-    """Returns a data set with the model's columns alone, as the preprocessing takes them, and what is odd about them.
+) -> tuple[TableDataset, list[Oddity], np.ndarray]:
+    """Returns a data set with the model's columns alone, as the preprocessing takes them, what is odd, and all rows.
 
     Args:
         dataset: Any table.
@@ -222,7 +222,7 @@ def as_expected(
         x = pd.DataFrame({c.name: _cells(here.get(c.name, empty.rename(c.name)), c, about["reading"]) for c in columns})
     made: Any = copy(dataset)
     made.x, made.kinds = x.reset_index(drop=True), {column.name: column.kind for column in columns}
-    return made, list(oddities(made.x, columns))
+    return made, list(oddities(made.x, columns)), np.arange(len(made.x))
 
 
 def example(about: Mapping[str, Any]) -> pd.DataFrame:

@@ -81,8 +81,11 @@ class Taken:
         row = len(self)
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
             series = np.asarray(series, dtype=np.float32)
-        if np.isinf(series).any():
-            raise UserError(f"predict.data: series {row + 1} holds a value that is infinite or too large")
+        for name, infinite in zip(self.wanted.channels, np.isinf(series).any(axis=1), strict=True):
+            if infinite:
+                raise UserError(
+                    f"predict.data: series {row + 1}, channel '{name}', holds a value that is infinite or too large"
+                )
         fit, found = fitting(series, self.wanted)
         for remark in (*remarks, *found):
             self._odd.setdefault(remark, []).append(row)

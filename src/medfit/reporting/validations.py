@@ -100,9 +100,8 @@ def updating(table: pd.DataFrame) -> Rows:
     rows: Rows = [["", "updating", *(name.replace("_", " ") for name in measures), "patients", "learnt from"]]
     for (column, way), own in table.groupby(["column", "recalibration"], sort=False):
         cells, first = own.set_index("measure").to_dict("index"), own.iloc[0]
-        rows.append(
-            [column, way, *(scored(cells[m]) for m in measures), whole(first.patients), whole(first.learnt_from)]
-        )
+        told = (scored(cells[m]) if m in cells else "–" for m in measures)  # no Dice of the background
+        rows.append([column, way, *told, whole(first.patients), whole(first.learnt_from)])
     return rows
 
 

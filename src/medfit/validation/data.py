@@ -29,13 +29,15 @@ class NewData:
 
     Args:
         read: The data set as it was read.
-        prepared: The same with the model's features and classes, in its order.
-        odd: What is odd about its features.
+        prepared: Those of its samples that the model takes, with the model's features and classes, in its order.
+        odd: What is odd about the features of all.
+        rows: Numbers of those samples in ``read``.
     """
 
     read: Dataset
     prepared: Any
     odd: Sequence[Oddity]
+    rows: np.ndarray
 
 
 def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> DictConfig:
@@ -72,6 +74,7 @@ def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> Dic
             made = adapt(_changed(made, changed), model.about["expected"])
     cfg = OmegaConf.create({"dataset": _changed(made, changed)})
     schema.check_node(cfg.dataset, "dataset")
+    cfg = of_any(model, cfg)
     with renamed(f"dataset.{place}", "validate.data"):
         load_dataset(cfg)
     return cfg
@@ -85,6 +88,23 @@ def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
         if isinstance(settings[key], Mapping) and isinstance(value, Mapping)
     }
     return {**settings, **changes, **of_keys}
+
+
+def of_any(model: FinishedModel, cfg: DictConfig) -> DictConfig:
+    """Returns the config of a data set of any kind, with what brings its samples to the model's as it is read.
+
+    Args:
+        model: The model.
+        cfg: With the data set's config in ``dataset``, which is left as it is.
+
+    Raises:
+        UserError: the data set is to be read in a way that the model can't take.
+    """
+    adapt = getattr(get_object(model.about["reader"]), "settings_of_any", None)
+    if adapt is None:
+        return cfg
+    made = adapt(OmegaConf.to_container(cfg.dataset, resolve=True), model.about["expected"])
+    return OmegaConf.create({"dataset": made})
 
 
 def _positive(model: FinishedModel) -> str | None:
@@ -116,19 +136,20 @@ def load(model: FinishedModel, cfg: DictConfig, absent: Sequence[str]) -> NewDat
         )
     if absent and model.about["samples"] != "records":
         raise UserError(f"validate.absent: {model.about['samples']} have no columns")
-    _check_units(model.about["units"], dataset.units)
     prepared: Any = copy(dataset)
     prepared.y = _targets(model, cfg, dataset)
     prepared.target_names = list(model.about["target_names"])
     prepared.strata = named(dataset.task).strata(prepared.y)
-    if (number := len(np.unique(dataset.groups))) < FEWEST_PATIENTS:
-        raise UserError(f"validate.data: {number} patient says nothing of how a model does on patients")
-    _check_classes(model, prepared)
     conform = getattr(get_object(model.about["reader"]), "as_expected", None)
     odd: list[Oddity] = []
+    rows = np.arange(len(dataset))
     if conform is not None:
-        prepared, odd = conform(prepared, model.about["expected"], absent)
-    return NewData(dataset, prepared, odd)
+        prepared, odd, rows = conform(prepared, model.about["expected"], absent)
+    _check_units(model.about["units"], prepared.units)
+    if (number := len(np.unique(prepared.groups))) < FEWEST_PATIENTS:
+        raise UserError(f"validate.data: {number} patient says nothing of how a model does on patients")
+    _check_classes(prepared)
+    return NewData(dataset, prepared, odd, rows)
 
 
 def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndarray:
@@ -185,7 +206,7 @@ def _plain(names: Sequence[str], cfg: DictConfig) -> list[str]:
     return [_class(name, column) for name, column in zip(names, columns, strict=True)]
 
 
-def _check_classes(model: FinishedModel, dataset: Dataset) -> None:
+def _check_classes(dataset: Dataset) -> None:
     if named(dataset.task).classifies and len(np.unique(dataset.y, axis=0)) < 2:
         raise UserError(
             "validate.data: all patients are of one class, and nothing tells how the model tells classes apart; it "

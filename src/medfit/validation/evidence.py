@@ -120,4 +120,4 @@ def proof(new: NewData, rows: np.ndarray) -> dict[str, Any]:
     if dataset.strata is not None:
         classes, counts = np.unique(dataset.strata[rows], return_counts=True)
         facts["classes"] = dict(zip(map(str, classes.tolist()), counts.tolist(), strict=True))
-    return {"new": facts, "excluded": dict(dataset.excluded), "unusable": len(dataset) - len(rows)}
+    return {"new": facts, "excluded": dict(dataset.excluded), "unusable": len(new.read) - len(rows)}

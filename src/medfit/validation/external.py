@@ -21,12 +21,13 @@ from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
 from medfit.evidence.summary import Unit
 from medfit.evidence.targets.known import named
+from medfit.evidence.targets.regions import Segmentation
 from medfit.plots.evidence import calibration, figures
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.training.parts import Parts
-from medfit.validation import data, development, evidence, membership, predictions
+from medfit.validation import data, development, evidence, membership, predictions, voxels
 from medfit.validation.data import NewData
 
 WHERE = "validate.model"
@@ -60,7 +61,7 @@ class ExternalValidation:
         self.store, self.asked = store, asked
         self.model_id = logged.model_id(store, asked.model, WHERE)
         self.model: FinishedModel = logged.load_single(store, f"models:/{self.model_id}", WHERE)
-        dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else cfg
+        dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else data.of_any(self.model, cfg)
         self.new: NewData = data.load(self.model, dataset, asked.absent)
         self.kind = named(self.new.prepared.task)
         self.prepared = predictions.prepare(self.model, self.new.prepared)
@@ -166,23 +167,32 @@ class ExternalValidation:
 
     def _update(self, found: Found, made: Predictions, settings: Settings) -> list[str]:
         """Fills in the tables of the model after updating, and returns who updated it and who was scored."""
-        parts = updating.divided(made, self.asked.update_share, self.asked.seed) if self.kind.updates else None
+        parts = updating.divided(made, self.asked.update_share, self.asked.seed)
         if parts is None:
-            return ["the model was not updated: " + ("too few patients" if self.kind.updates else "no way is known")]
-        lines = self.model.decisions.recalibration(made.names)
-        developed = updating.updated(parts.scored, lines) if lines else None
-        tables = updating.tables(parts, developed, max(100, settings.num_resamples // 8))
+            return ["the model was not updated: too few patients"]
+        if isinstance(self.kind, Segmentation):
+            tables, more = voxels.updated(self.model, self.prepared, made, parts, settings, self.asked.seed)
+        else:
+            lines = self.model.decisions.recalibration(made.names)
+            developed = updating.updated(parts.scored, lines) if lines else None
+            tables, more = updating.tables(parts, developed, max(100, settings.num_resamples // 8)), []
         found.tables |= tables
         learnt, scored = (len(np.unique(part.patient)) for part in (parts.learnt_from, parts.scored))
         told = [f"updating was learnt from {learnt} patients and is scored on the other {scored}, who taught nothing"]
         failed = dict.fromkeys(tables["updates"].recalibration[tables["updates"].slope.isna()])
-        return told + [f"these {learnt} patients are too few, or too alike, to learn '{way}' from" for way in failed]
+        return (
+            told
+            + more
+            + [f"these {learnt} patients are too few, or too alike, to learn '{way}' from" for way in failed]
+        )
 
     def _notes(self, found: Found, then: development.Stored | None) -> list[str]:
         """Returns what a reader must know of data and model."""
         new, rows = self.new, self.prepared.rows
         told = [f"{number} samples are left out: {reason}" for reason, number in new.read.excluded.items()]
-        if left := len(new.read) - len(rows):
+        if not_taken := len(new.read) - len(new.rows):
+            told.append(f"{not_taken} samples are none that the model can predict, and are not scored")
+        if left := len(new.rows) - len(rows):
             told.append(f"{left} samples have missing values, and are not scored")
         told += lines(new.odd)
         if then is None:
@@ -237,7 +247,7 @@ class ExternalValidation:
             if name not in lacking
         }
         groups = pd.DataFrame(found, index=range(len(read)))
-        return groups.iloc[self.prepared.rows].reset_index(drop=True), lacking
+        return groups.iloc[self.new.rows[self.prepared.rows]].reset_index(drop=True), lacking
 
     def _whole(self, cfg: DictConfig, dataset: DictConfig) -> DictConfig:
         """Returns the config that the run keeps: the model's, with the new data and where it is tracked."""

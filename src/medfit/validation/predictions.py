@@ -8,9 +8,14 @@ import numpy as np
 from medfit.config.instantiate import build
 from medfit.data.batches import Batches, InOrder
 from medfit.deployment.finished_model import FinishedModel
-from medfit.errors import UserError
+from medfit.errors import UserError, in_memory
 from medfit.training.parts import quiet
 from medfit.training.trainer import OF_GPUS, in_full
+
+TOO_LARGE = (
+    "validate: the samples and the network do not fit in memory together; where that of a GPU is too small, "
+    "CUDA_VISIBLE_DEVICES= before the command keeps to the CPU"
+)
 
 
 @dataclass(frozen=True)
@@ -59,4 +64,5 @@ def outputs(model: FinishedModel, prepared: Prepared) -> tuple[Any, ...]:
     batches = Batches(part, InOrder(part.in_order()))
     silent: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = L.Trainer(devices=1, precision=precision, enable_checkpointing=False, **silent)
-    return tuple(map(in_full, model.task.join(trainer.predict(model.task, batches) or [])))
+    with in_memory(lambda: TOO_LARGE):
+        return tuple(map(in_full, model.task.join(trainer.predict(model.task, batches) or [])))

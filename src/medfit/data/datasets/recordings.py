@@ -63,6 +63,9 @@ class Recordings(Series):
         header: Whether the first row of a table in text names the columns; else they are named 0, 1 and so on.
         units: Of targets; the files tell those of channels.
         **options: Of the table, as :class:`medfit.data.datasets.options.Options` describes them.
+
+    Attributes:
+        headers: Of each window's recording.
     """
 
     endings: ClassVar[tuple[str, ...]]  # of the files that name a recording
@@ -113,6 +116,7 @@ class Recordings(Series):
         about["units"] = its_units | asked.units | dict(units or {})
         super().__init__(x=x, channels=names, sampling_rate_hz=rate, **about)
         self.reading = {"rates_hz": sorted({each.rates_hz[each.place(name)] for each in headers for name in names})}
+        self.headers = [headers[piece.row] for piece in cuts]
         faults.tell("recordings")
         say(
             f"{self.name}: {len(headers)} recordings; {told_roles}; series of {len(names)} x {points(x)} points"

@@ -47,6 +47,9 @@ class SeriesTable(Series):
         header: Whether the first row of a text file names the columns; else they are named 0, 1 and so on.
         units: Of channels and targets.
         **options: As :class:`medfit.data.datasets.options.Options` describes them.
+
+    Attributes:
+        steps: From one moment to the next in each series, NaN where uneven; none of the wide layout, or without times.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class SeriesTable(Series):
         x, rate = [laid.x[row] for row in rest.index], sampling_rate_hz or laid.rate_hz
         super().__init__(x=x, channels=laid.channels, sampling_rate_hz=rate, **about)
         self.reading = _reading(laid, by, [str(name) for name in table])
+        self.steps = [laid.steps[row] for row in rest.index] if laid.steps else []
         say(f"{file.name}: {told}; series of {len(laid.channels)} x {points(x)} points{laid.told}{left}")
         suspects.tell(laid.rows[targets])
 
