@@ -189,8 +189,10 @@ def test_images_that_predict_refuses_are_refused_or_left_out(run_of, validated, 
     small = ["model=resnet", "model.depth=10", "model.width=2", f"dataset.on_error={on_error}"]
     run = run_of(*IMAGES.write(tmp_path), *small)
     there = coloured(tmp_path / "other")
-    for file in there.rglob("*.png"):
-        write_flat(file, np.full((12, 14 if file.stem == "05" else 12), 90 + int(file.stem), dtype=np.uint8))
+    rng = np.random.default_rng(7)
+    for number, file in enumerate(sorted(there.rglob("*.png"))):
+        size = (12, 14 if number == 5 else 12)
+        write_flat(file, rng.integers(0, 100 + 60 * (number // 20), size).astype(np.uint8))
     if on_error == "stop":
         with pytest.raises(UserError, match="05.png: has 12 x 14 pixels, but the model takes 12 x 12"):
             validated(run, f"validate.data={there}")

@@ -42,7 +42,7 @@ def as_expected(
     here, wanted = list(dataset.channels), list(about["channels"])
     if len(here) != len(wanted) or (here != wanted and set(here) == set(wanted)):
         raise UserError(
-            f"{WHERE}: the images' channels are {', '.join(here)}, the model takes {', '.join(wanted)}, in this order"
+            f"{WHERE}: the images' channels are {', '.join(here)}; the model takes {', '.join(wanted)}, in this order"
         )
     faults, looks = Faults(about["on_error"]), list[Look | None]()
     for row, name in enumerate(dataset.file_names):
