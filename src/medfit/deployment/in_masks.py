@@ -41,7 +41,7 @@ def predict(model: AnyModel, new: NewImages, out: Path | None, advance: Callable
         _write_legend(out / LEGEND, classes)
     made = []
     for source, name, part in zip(used, names, new.parts(1), strict=True):
-        mask = _mask(model, part)
+        mask = mask_of(model, part)
         if out is not None:
             written_masks.write(mask, source, out / name, classes, model.about["run_id"])
         written = {} if out is None else {"mask": name}
@@ -50,7 +50,7 @@ def predict(model: AnyModel, new: NewImages, out: Path | None, advance: Callable
     return pd.DataFrame(made).dropna(axis=1, how="all")
 
 
-def _mask(model: AnyModel, part: ImageFiles) -> np.ndarray:
+def mask_of(model: AnyModel, part: ImageFiles) -> np.ndarray:
     """Returns the class numbers of an image, uint8 in its shape; of one training, as an evaluation scores them."""
     if len(model.singles) == 1:
         numbers = _of_single(model.singles[0], part, "masks")
