@@ -16,6 +16,7 @@ import asgi
 import medfit
 from medfit.__main__ import main
 from medfit.deployment.served import Served
+from medfit.evaluate import evaluate
 from medfit.serve import application
 from medfit.train import train
 from mlflow_server import free_port
@@ -36,22 +37,49 @@ def rows():
 
 
 @pytest.fixture
-def address(trained, output_dir, launch, tmp_path):
+def serving(output_dir, launch, tmp_path):
+    """Starts a server of a run's model; returns where it answers."""
+    processes = []
+
+    def started(run):
+        port = free_port()
+        command = [sys.executable, "-m", "medfit", "serve", run, f"port={port}", f"output_dir={output_dir}"]
+        with (tmp_path / "log.txt").open("w") as log:
+            processes.append(launch(command, stdout=log, stderr=log))
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and processes[-1].poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.3)
+        return f"http://127.0.0.1:{port}/invocations"
+
+    yield started
+    for process in processes:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def address(serving, trained):
     """Where a server of the model answers."""
-    port = free_port()
-    command = [sys.executable, "-m", "medfit", "serve", trained, f"port={port}", f"output_dir={output_dir}"]
-    with (tmp_path / "log.txt").open("w") as log:
-        process = launch(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
-            break
-        except OSError:
-            time.sleep(0.3)
-    yield f"http://127.0.0.1:{port}/invocations"
-    process.terminate()
-    process.wait()
+    return serving(trained)
+
+
+def check_clients(address, rows, expected):
+    """Eight clients ask 1,000 times for a row each: every answer comes, and is what ``predict`` gives of its row."""
+
+    def served(row):
+        content = json.dumps({"dataframe_split": rows.iloc[[row]].to_dict("split", index=False)})
+        status, text = ask(address, content)
+        return status, json.loads(text)["predictions"][0]["probability/malignant"]
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(served, [row % len(rows) for row in range(1000)]))
+    assert len(answers) == 1000 and {status for status, _ in answers} == {200}
+    for row, (_, value) in enumerate(answers):
+        assert value == pytest.approx(expected[row % len(rows)], abs=1e-6)
 
 
 def ask(address, content, kind="application/json"):
@@ -67,17 +95,7 @@ def ask(address, content, kind="application/json"):
 @pytest.mark.slow
 def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, trained, output_dir, rows, tmp_path):
     expected = medfit.load_model(trained, f"output_dir={output_dir}").predict(rows)["probability/malignant"]
-
-    def served(row):
-        content = json.dumps({"dataframe_split": rows.iloc[[row]].to_dict("split", index=False)})
-        status, text = ask(address, content)
-        return status, json.loads(text)["predictions"][0]["probability/malignant"]
-
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(served, [row % len(rows) for row in range(1000)]))
-    assert {status for status, _ in answers} == {200}
-    for row, (_, value) in enumerate(answers):
-        assert value == pytest.approx(expected[row % len(rows)], abs=1e-6)
+    check_clients(address, rows, expected)
     status, text = ask(address, rows.head(3).to_csv(index=False), "text/csv")
     assert status == 200 and len(json.loads(text)["predictions"]) == 3
     secret = rows.head(1).drop(columns="mean radius").assign(**{"mean texture": 987654.25})
@@ -96,6 +114,18 @@ def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, 
     told = json.loads(ask(address, secret.to_csv(index=False), "text/csv")[1])["message"]
     assert told == "predict.data: there is no column 'mean radius', which the model needs"
     assert "987654" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_served_ensemble_answers_all_as_predict_does(serving, compose, client, output_dir, rows):
+    few = ["evaluate.num_seeds=2", "evaluate.num_resamples=100", "tracking.models=true"]
+    evaluate(compose("model=linear", "regime=smoke", *few))
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(ids, "tags.kind = 'evaluation'")
+    model = medfit.load_model(run.info.run_id, f"output_dir={output_dir}")
+    assert len(model.singles) == 2
+    expected = model.predict(rows)["probability/malignant"]
+    check_clients(serving(run.info.run_id), rows, expected)
 
 
 @pytest.fixture
