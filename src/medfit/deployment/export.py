@@ -58,7 +58,7 @@ def write_model(model: AnyModel, form: str, out: Path, folder: Path) -> Checked:
     except UserError as error:
         made_up = export_samples.made_up(model, exportable)
         source = Source(made_up, "made-up samples", f"the validation samples can't be had: {error}")
-    spreads = [single.task.std for single in model.singles if hasattr(single.task, "std")]
+    spreads: list[Any] = [single.task.std for single in model.singles if hasattr(single.task, "std")]
     scale = torch.stack(spreads).amin(dim=0) if spreads and exportable.output == "predictions" else None
     return _written(exportable, about, form, out, source, scale)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,9 +105,10 @@ def _predicted(ensemble: Ensemble, run: Run, module: DataModule) -> Averaged:
     splits = ("val", "test") if module.validates else ("test",)
     task, kind = ensemble.singles[0].task, named(ensemble.about["task"])
     ensemble.on("auto")
-    tables = {split: task.table(scored(ensemble, module.dataset, module.rows[split])) for split in splits}
+    dataset: Any = module.dataset
+    tables = {split: task.table(scored(ensemble, dataset, module.rows[split])) for split in splits}
     ensemble.on("cpu")
-    files = recording.prediction_files(run, module.dataset.name, tables, module.groups)
+    files = recording.prediction_files(run, dataset.name, tables, module.groups)
     run.log_files(files)
     found = {split: kind.read(files[f"predictions/{split}.csv"]) for split in splits}
     return Averaged(found.get("val"), found["test"], one_division=True)
