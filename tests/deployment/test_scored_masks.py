@@ -21,7 +21,7 @@ def volumes(folder):
         name, affine = f"p{number // 2}_{number % 2}.nii.gz", AFFINES[number % 2]
         write_nifti(folder / "images" / name, (mask + rng.normal(0, 1, mask.shape)).astype(np.float32), affine)
         write_nifti(folder / "masks" / name, mask, affine)
-    return [f"dataset.images={folder / 'images'}", f"dataset.masks={folder / 'masks'}", "'dataset.patient=(p.)_'"]
+    return [f"dataset.images={folder / 'images'}", f"dataset.masks={folder / 'masks'}", "dataset.patient='(p.)_'"]
 
 
 @pytest.mark.parametrize("sliced", [["preprocessing.slices=coronal"], ["preprocessing.patch_size=[8,8,8]"]])
