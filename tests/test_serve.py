@@ -9,6 +9,7 @@ import asgi
 import medfit
 from medfit.__main__ import main
 from medfit.deployment.served import Served
+from medfit.evaluate import evaluate
 from medfit.serve import application
 from medfit.train import train
 from model_server import SECRET, ask, asked_by_many, serving, try_to_break
@@ -29,18 +30,22 @@ def rows():
 
 
 @pytest.fixture
-def address(trained, output_dir, launch, tmp_path):
+def address(launch, trained, output_dir, tmp_path):
     """Where a server of the model answers."""
     with serving(launch, trained, output_dir, tmp_path / "log.txt") as address:
         yield address
 
 
+def check_clients(address, rows, expected):
+    """Each answer to a thousand requests of many clients is what ``predict`` gives of its row."""
+    for number, answer in enumerate(asked_by_many(address, rows.to_dict("records"))):
+        assert answer["probability/malignant"] == pytest.approx(expected[number % len(rows)], abs=1e-6)
+
+
 @pytest.mark.slow
 def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, trained, output_dir, rows, tmp_path):
     expected = medfit.load_model(trained, f"output_dir={output_dir}").predict(rows)["probability/malignant"]
-
-    for number, answer in enumerate(asked_by_many(address, rows.to_dict("records"))):
-        assert answer["probability/malignant"] == pytest.approx(expected[number % len(rows)], abs=1e-6)
+    check_clients(address, rows, expected)
     status, text = ask(address, rows.head(3).to_csv(index=False), "text/csv")
     assert status == 200 and len(json.loads(text)["predictions"]) == 3
     secret = rows.head(1).drop(columns="mean radius").assign(**{"mean texture": 987654.25})
@@ -59,6 +64,19 @@ def test_a_server_answers_as_predict_does_and_bad_requests_with_a_line(address, 
     told = json.loads(ask(address, secret.to_csv(index=False), "text/csv")[1])["message"]
     assert told == "predict.data: there is no column 'mean radius', which the model needs"
     assert "987654" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_served_ensemble_answers_all_as_predict_does(launch, compose, client, output_dir, tmp_path, rows):
+    few = ["evaluate.num_seeds=2", "evaluate.num_resamples=100", "tracking.models=true"]
+    evaluate(compose("model=linear", "regime=smoke", *few))
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(ids, "tags.kind = 'evaluation'")
+    model = medfit.load_model(run.info.run_id, f"output_dir={output_dir}")
+    assert len(model.singles) == 2
+    expected = model.predict(rows)["probability/malignant"]
+    with serving(launch, run.info.run_id, output_dir, tmp_path / "log.txt") as address:
+        check_clients(address, rows, expected)
 
 
 @pytest.fixture

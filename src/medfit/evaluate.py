@@ -134,7 +134,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         if optimism:
             found.tables["optimism"] = pd.DataFrame(optimism)
         _log(cfg, run, found)
-        found = replace(found, ensemble=log_ensemble(cfg, run, members, scheme(cfg)))
+        found = replace(found, ensemble=log_ensemble(cfg, run, members, scheme(cfg), parts.datamodule))
     if opening > 1:
         name = recording.experiment_name(cfg, dataset)
         say(f"Note: this was evaluation number {opening} of {name} on its test patients.")

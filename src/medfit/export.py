@@ -20,7 +20,8 @@ class Export:
     """What is written.
 
     Args:
-        model: The MLflow id of a finished training, or a model's address, as ``models:/name@champion``.
+        model: The MLflow id of a finished training or of an evaluation, or a model's address, as
+            ``models:/name@champion``.
         format: ``onnx``, which takes the extra ``onnx``, or ``torch_export``, a program of PyTorch's.
         out: The file; one that is there is replaced. None for ``model.onnx`` or ``model.pt2``.
     """
@@ -55,7 +56,7 @@ def export(cfg: DictConfig) -> tuple[Path, "Checked"]:
     if "/" not in asked.model and generator.is_one(store, asked.model, "export.model"):
         task = generator.load(store, asked.model, "export.model")
         return out, files.write_generator(task, asked.model, asked.format, out)
-    model = logged.load_single(store, asked.model, "export.model")
+    model = logged.load(store, asked.model, "export.model")
     return out, files.write_model(model, asked.format, out, store.folder)
 
 

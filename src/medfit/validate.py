@@ -20,7 +20,8 @@ class Validate:
     """A validation on other patients than those of the development.
 
     Args:
-        model: The MLflow id of a finished training, or a model's address, as ``models:/name@champion``.
+        model: The MLflow id of a finished training or of an evaluation, or a model's address, as
+            ``models:/name@champion``.
         data: A file or folder of the new patients, read as the training's data were; None with ``dataset=...``, which
             names any data set.
         dataset: The data set's settings that differ from the training's, by key: as ``dataset.target`` or

@@ -7,7 +7,7 @@ import pytest
 from html_checks import Reader
 
 from medfit.config import folders
-from medfit.reporting import page, page_figures, statements, tables
+from medfit.reporting import markdown, page, page_figures, statements, tables
 from medfit.reporting.collect import ReportData
 
 
@@ -206,3 +206,24 @@ def test_trainings_and_optimism_of_sites_have_their_names():
     assert [row[1] for row in rows] == ["north", "south"]
     gaps = {"fold": [0, 1], "site": ["north", "south"], "metric": "auroc", "inner": 0.9, "outer": 0.8, "optimism": 0.1}
     assert [row[0] for row in tables.optimism(pd.DataFrame(gaps))] == ["site", "north", "south"]
+
+
+def test_the_mean_of_the_trainings_stands_beside_them():
+    rows = {"patients_of": ["test split"], "model": ["mlp"], "metric": ["auroc"], "estimate": [0.8125], "sd": [0.01]}
+    results = pd.DataFrame(rows | {"low": [0.7], "high": [0.9], "trainings": [5], "patients": [40], "opening": [1]})
+    own = results.assign(model="ensemble", estimate=0.838, low=0.75, high=0.9, sd=float("nan"), trainings=1)
+    facts = ReportData("x", "Why?", results=results, tables={"ensemble": own})
+    html, text = section(page.render(facts), "results"), markdown.render(facts)
+    assert "mean of the trainings, as one model" in html and "0.838" in html and "0.750 to 0.900" in html
+    mean = text[text.index("The mean of the trainings as one model, scored on: test split.") :]
+    assert (
+        "| metric | ensemble |" in mean and "| auroc | 0.838 (0.750 to 0.900) |" in mean and "trainings |" not in mean
+    )
+    alone = ReportData("x", "Why?", results=results)
+    assert "mean of the trainings" not in page.render(alone) + markdown.render(alone)
+
+
+@pytest.mark.slow
+def test_a_report_reads_the_score_of_the_mean_from_the_evaluation(lab, diagnosis):
+    html, text = lab.report(diagnosis)
+    assert "The mean of the trainings as one model, scored on: " in text and "mean of the trainings, as" in html

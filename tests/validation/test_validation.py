@@ -199,7 +199,7 @@ def test_baselines_are_those_of_development(trained, validated, hospital, compos
     x, y = prepare(compose(*own, "regime=smoke")).datamodule.arrays("train")
     model = medfit.load_model(run.info.run_id, f"output_dir={output_dir}")
     new = data.load(model, data.settings(model, str(path), {}), [])
-    new_x = predictions.prepare(model, new.prepared).data.tensors[0]
+    new_x = predictions.Samples(model, new.prepared).of(model).data.tensors[0]
     risk = LogisticRegression(max_iter=2000).fit(x.numpy(), y.numpy()[:, 0]).predict_proba(new_x.numpy())[:, 1]
     auroc = rows_of(found, "scores", patients_of=NEW, metric="auroc").set_index("model").estimate
     assert auroc["logistic"] == pytest.approx(roc_auc_score(new.prepared.y[:, 0], risk), abs=1e-6)

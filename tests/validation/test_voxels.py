@@ -25,6 +25,10 @@ class Images:
         self.probabilities, self.masks, self.rows = probabilities, masks, np.arange(len(masks))
         self.about = {"target_names": CLASSES[: probabilities.shape[1]]}
         self.data = self.task = self
+        self.singles = [self]
+
+    def of(self, single):
+        return self
 
     def evaluation(self, rows):
         masks = torch.from_numpy(self.masks).long()

@@ -13,7 +13,7 @@ from medfit.deployment import export_contract, export_samples
 from medfit.deployment.export_files import FORMATS, Run
 from medfit.deployment.export_program import Exportable, of_generator, of_model
 from medfit.deployment.export_samples import Batch
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel
 from medfit.errors import UserError
 
 MOST = 1e-4  # difference of a probability, or of a number in standard deviations of the training targets
@@ -38,7 +38,7 @@ class Checked:
     note: str | None = None
 
 
-def write_model(model: FinishedModel, form: str, out: Path, folder: Path) -> Checked:
+def write_model(model: AnyModel, form: str, out: Path, folder: Path) -> Checked:
     """Writes a finished model.
 
     Args:
@@ -58,15 +58,14 @@ def write_model(model: FinishedModel, form: str, out: Path, folder: Path) -> Che
     except UserError as error:
         made_up = export_samples.made_up(model, exportable)
         source = Source(made_up, "made-up samples", f"the validation samples can't be had: {error}")
-    scale = getattr(model.task, "std", None) if exportable.output == "predictions" else None
+    spreads: list[Any] = [single.task.std for single in model.singles if hasattr(single.task, "std")]
+    scale = torch.stack(spreads).amin(dim=0) if spreads and exportable.output == "predictions" else None
     return _written(exportable, about, form, out, source, scale)
 
 
-def _check(model: Any) -> None:
+def _check(model: AnyModel) -> None:
     """Refuses what no file can hold yet."""
-    if not isinstance(model, FinishedModel):
-        raise UserError("export.model: several trainings as one model fit in no file yet; export one of their runs")
-    if odd := {weight.dtype for weight in model.task.parameters()} - {torch.float32}:
+    if odd := {weight.dtype for single in model.singles for weight in single.task.parameters()} - {torch.float32}:
         raise UserError(
             f"export.model: its weights are {str(odd.pop()).removeprefix('torch.')} (regime.precision); only those of "
             "32 bits can be exported"

@@ -6,8 +6,9 @@ from typing import Any
 from medfit.data.preprocessing.fitted import Fitted
 from medfit.data.preprocessing.series import FittedSeries
 from medfit.data.preprocessing.table import FittedTable
-from medfit.deployment.export_program import Exportable, OfTable
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.export_program import Exportable
+from medfit.deployment.export_table import Cells, TableSteps
+from medfit.deployment.finished_model import AnyModel
 from medfit.version import VERSION
 
 FORMAT = 1
@@ -39,9 +40,9 @@ DECISIONS = (
 )
 
 
-def of_model(model: FinishedModel, exportable: Exportable) -> dict[str, Any]:
+def of_model(model: AnyModel, exportable: Exportable) -> dict[str, Any]:
     """Returns what JSON can hold of a finished model's file."""
-    about, fitted = model.about, model.fitted
+    about, fitted = model.about, model.singles[0].fitted  # prepared alike, where it is not inside
     names = list(about["target_names"])
     units = {name: fitted.units[name] for name in names if name in fitted.units}
     made = {
@@ -49,9 +50,12 @@ def of_model(model: FinishedModel, exportable: Exportable) -> dict[str, Any]:
         "samples": about["samples"],
         "decisions": {"how": DECISIONS, **model.decisions.values()},
     }
+    if len(model.singles) > 1:
+        made["mean_of"] = [single.about["run_id"] for single in model.singles]
     made["outputs"][0] |= {"names": names, "units": units}
     if isinstance(fitted, FittedTable):
-        made["inputs"][0] |= _of_cells(exportable)
+        assert exportable.cells is not None
+        made["inputs"][0] |= _of_cells(exportable.cells)
     else:
         made["preprocessing"] = fitted.values()
         for given in made["inputs"]:
@@ -77,12 +81,9 @@ def _of_all(run_id: str, task: str, exportable: Exportable) -> dict[str, Any]:
     return {"format": FORMAT, "medfit": VERSION, "run_id": run_id, "task": task, "inputs": inputs, "outputs": outputs}
 
 
-def _of_cells(exportable: Exportable) -> dict[str, Any]:
-    network = exportable.network
-    assert isinstance(network, OfTable)
-    needed = network.steps.needed
-    more = {"needed": needed, "is": f"{CELLS} {NEEDED}."} if needed else {"is": CELLS}
-    return {**more, "columns": network.steps.columns}
+def _of_cells(taken: TableSteps | Cells) -> dict[str, Any]:
+    more = {"needed": taken.needed, "is": f"{CELLS} {NEEDED}."} if taken.needed else {"is": CELLS}
+    return {**more, "columns": taken.columns}
 
 
 def _of_prepared(fitted: Fitted, task: str) -> dict[str, Any]:

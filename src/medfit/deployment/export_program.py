@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,8 +12,11 @@ from torch import Tensor, nn
 
 from medfit.data.inputs import Shape
 from medfit.data.preprocessing.table import FittedTable
-from medfit.deployment.export_table import TableSteps
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment import export_mean
+from medfit.deployment.ensemble import Ensemble
+from medfit.deployment.export_mean import Mean, OwnCells
+from medfit.deployment.export_table import Cells, TableSteps
+from medfit.deployment.finished_model import AnyModel, FinishedModel
 from medfit.errors import UserError
 
 EXAMPLES = 2  # samples that a program is traced with; of one, it would take one alone
@@ -29,11 +32,13 @@ class Exportable:
         network: Takes the inputs in their order, to predict only.
         inputs: Two made-up samples by the names of the inputs, samples first.
         output: The name of what it puts out.
+        cells: What it takes of a table's row; None of other kinds of data.
     """
 
     network: nn.Module
     inputs: dict[str, Tensor]
     output: str
+    cells: TableSteps | Cells | None = None
 
 
 class OfPrepared(nn.Module):
@@ -94,13 +99,31 @@ class OfNoise(nn.Module):
         return images.float()
 
 
-def of_model(model: FinishedModel) -> Exportable:
-    """Returns what a finished model's file does."""
+def of_model(model: AnyModel) -> Exportable:
+    """Returns what a finished model's file does.
+
+    Raises:
+        UserError: its trainings have no mean in one file.
+    """
+    several = [_of_single(single) for single in model.singles]
+    first = several[0]
+    if not isinstance(model, Ensemble):
+        return first
+    taken = [one.cells for one in several if isinstance(one.cells, TableSteps)]
+    if not taken:
+        export_mean.check_alike(model)
+        return replace(first, network=Mean([one.network for one in several]).eval())
+    joined = export_mean.joined_cells(taken)
+    own = [nn.Sequential(OwnCells(joined, steps), one.network) for steps, one in zip(taken, several, strict=True)]
+    return replace(first, network=Mean(own).eval(), cells=joined)
+
+
+def _of_single(model: FinishedModel) -> Exportable:
     output = "probabilities" if model.about["task"] in PROBABILITIES else "predictions"
     if isinstance(model.fitted, FittedTable):
         steps = TableSteps(model.fitted, bool(model.about.get("expected", {}).get("drop_missing")))
         cells = torch.zeros(EXAMPLES, len(steps.columns), dtype=torch.float64)
-        return Exportable(OfTable(steps, model.task).eval(), {"cells": cells}, output)
+        return Exportable(OfTable(steps, model.task).eval(), {"cells": cells}, output, steps)
     shape: Shape = model.about["input_shape"]
     names = tuple(shape) if isinstance(shape, Mapping) else ()
     shapes = shape if isinstance(shape, Mapping) else {"x": shape}

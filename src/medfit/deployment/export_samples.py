@@ -14,8 +14,9 @@ from medfit.data.inputs import each
 from medfit.data.preprocessing.patch_batches import Patches
 from medfit.data.preprocessing.patch_places import pad
 from medfit.deployment.expected_columns import Column
-from medfit.deployment.export_program import Exportable, OfTable
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.export_program import Exportable
+from medfit.deployment.export_table import Cells, TableSteps
+from medfit.deployment.finished_model import AnyModel
 from medfit.errors import UserError
 from medfit.tracking.paths import restored
 from medfit.training.parts import Parts, prepare
@@ -43,7 +44,7 @@ class Rows:
     x: pd.DataFrame
 
 
-def of_validation(model: FinishedModel, exportable: Exportable, folder: Path) -> Iterator[Batch]:
+def of_validation(model: AnyModel, exportable: Exportable, folder: Path) -> Iterator[Batch]:
     """Yields the validation samples of the run that a finished model is of.
 
     Args:
@@ -54,9 +55,10 @@ def of_validation(model: FinishedModel, exportable: Exportable, folder: Path) ->
     Raises:
         UserError: the data are not there, or are others than those that the run was trained on.
     """
-    parts = prepare(restored(model.cfg, folder))
+    first = model.singles[0]  # of several trainings
+    parts = prepare(restored(first.cfg, folder))
     data = parts.datamodule
-    then, now = model.about, (data.dataset.fingerprint(), data.proof["assignment_sha256"])
+    then, now = first.about, (data.dataset.fingerprint(), data.proof["assignment_sha256"])
     if now != (then["data_sha256"], then["split_sha256"]):
         raise UserError("the data have changed since the run was trained on them")
     if not data.validates:
@@ -64,29 +66,29 @@ def of_validation(model: FinishedModel, exportable: Exportable, folder: Path) ->
     return of_parts(model, exportable, parts)
 
 
-def of_parts(model: FinishedModel, exportable: Exportable, parts: Parts) -> Iterator[Batch]:
+def of_parts(model: AnyModel, exportable: Exportable, parts: Parts) -> Iterator[Batch]:
     """Yields the validation samples of a training."""
     data, rows = parts.datamodule, parts.datamodule.rows["val"]
     dataset: Any = data.dataset
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        if isinstance(exportable.network, OfTable):
-            yield of_rows(model, exportable.network, dataset.x.iloc[some])
+        if exportable.cells is not None:
+            yield of_rows(model, exportable.cells, dataset.x.iloc[some])
         elif isinstance(data.data, Patches):
             yield of_prepared(model, exportable, torch.stack([_patch(data.data, row) for row in some]))
         else:
             yield of_prepared(model, exportable, data.data[some][0])
 
 
-def made_up(model: FinishedModel, exportable: Exportable) -> Iterator[Batch]:
+def made_up(model: AnyModel, exportable: Exportable) -> Iterator[Batch]:
     """Yields samples that are no patient's: of a table within the ranges of the training rows."""
-    network, rng = exportable.network, np.random.default_rng(0)
-    if isinstance(network, OfTable):
+    taken, rng = exportable.cells, np.random.default_rng(0)
+    if taken is not None:
         columns = [Column(**column) for column in model.about["expected"]["columns"]]
-        yield of_rows(model, network, pd.DataFrame({c.name: _values(c, rng) for c in columns}))
+        yield of_rows(model, taken, pd.DataFrame({c.name: _values(c, rng) for c in columns}))
         return
     inputs = {name: _normal(x, MADE_UP // 8) for name, x in exportable.inputs.items()}
-    if getattr(model.fitted, "pad", False):
+    if getattr(model.singles[0].fitted, "pad", False):
         for number, series in enumerate(inputs["x"]):
             series[:, series.shape[1] - number * series.shape[1] // MADE_UP :] = torch.nan
     yield of_prepared(model, exportable, inputs if len(inputs) > 1 else next(iter(inputs.values())))
@@ -101,18 +103,18 @@ def of_noise(task: Any, exportable: Exportable) -> Iterator[Batch]:
         yield Batch(inputs, task.generate(noise, label).float())
 
 
-def of_rows(model: FinishedModel, network: OfTable, x: pd.DataFrame) -> Batch:
+def of_rows(model: AnyModel, taken: TableSteps | Cells, x: pd.DataFrame) -> Batch:
     """Returns rows, as the preprocessing takes them."""
-    expected = model.outputs(model.fitted.apply(Rows(x)))
-    lacking = torch.from_numpy(x[network.steps.needed].isna().any(axis=1).to_numpy().copy())[:, None]
-    return Batch({"cells": network.steps.cells(x)}, torch.where(lacking, torch.nan, expected))
+    lacking = torch.from_numpy(x[taken.needed].isna().any(axis=1).to_numpy().copy())[:, None]
+    return Batch({"cells": taken.cells(x)}, torch.where(lacking, torch.nan, model.raw(Rows(x)).float()))
 
 
-def of_prepared(model: FinishedModel, exportable: Exportable, x: Any) -> Batch:
+def of_prepared(model: AnyModel, exportable: Exportable, x: Any) -> Batch:
     """Returns prepared samples, of one input or of several by name."""
     inputs = x if isinstance(x, Mapping) else {next(iter(exportable.inputs)): x}
     with torch.inference_mode():
-        expected = model.outputs(x) if isinstance(x, Tensor) else model.task(x).float()
+        made = [one.outputs(x) if isinstance(x, Tensor) else one.task(x).float() for one in model.singles]
+        expected = torch.stack([output.double() for output in made]).mean(dim=0).float()
     return Batch(each(lambda part: part.contiguous(), inputs), expected)
 
 

@@ -1,7 +1,8 @@
 """A table's preprocessing as the first layers of an exported file, and what the file takes of a row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,37 @@ class TableSteps(nn.Module):
             return features
         lacking = self.whole(cells).isnan().any(dim=1, keepdim=True)
         return torch.where(lacking, torch.nan, features)
+
+    def cells(self, x: pd.DataFrame) -> Tensor:
+        """Returns rows, as the preprocessing takes them, as the file takes them: float64 (samples, columns)."""
+        return Cells(self.columns, self.levels, self.needed).cells(x)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a file takes of a row.
+
+    Args:
+        columns: See :class:`TableSteps`.
+        levels: Of each column of levels, in the order of their codes, as the cells hold them.
+        needed: See :class:`TableSteps`.
+    """
+
+    columns: list[dict[str, Any]]
+    levels: Mapping[str, Sequence[Any]]
+    needed: list[str]
+
+    @classmethod
+    def of_all(cls, several: Sequence[TableSteps]) -> Self:
+        """Returns what a file of several trainings takes: levels that any of them knows, and what all of them need."""
+        first = several[0]
+        levels = {name: sorted({k for own in several for k in own.levels[name]}, key=str) for name in first.levels}
+        columns = [
+            {**column, **({"levels": list(map(str, levels[column["name"]]))} if column["name"] in levels else {})}
+            for column in first.columns
+        ]
+        needed = [column["name"] for column in columns if any(column["name"] in own.needed for own in several)]
+        return cls(columns, levels, needed)
 
     def cells(self, x: pd.DataFrame) -> Tensor:
         """Returns rows, as the preprocessing takes them, as the file takes them: float64 (samples, columns)."""

@@ -41,7 +41,7 @@ def predict(model: AnyModel, new: NewImages, out: Path | None, advance: Callable
         _write_legend(out / LEGEND, classes)
     made = []
     for source, name, part in zip(used, names, new.parts(1), strict=True):
-        mask = _mask(model, part)
+        mask = mask_of(model, part)
         if out is not None:
             written_masks.write(mask, source, out / name, classes, model.about["run_id"])
         written = {} if out is None else {"mask": name}
@@ -50,16 +50,21 @@ def predict(model: AnyModel, new: NewImages, out: Path | None, advance: Callable
     return pd.DataFrame(made).dropna(axis=1, how="all")
 
 
-def _mask(model: AnyModel, part: ImageFiles) -> np.ndarray:
+def mask_of(model: AnyModel, part: ImageFiles) -> np.ndarray:
     """Returns the class numbers of an image, uint8 in its shape; of one training, as an evaluation scores them."""
     if len(model.singles) == 1:
         numbers = _of_single(model.singles[0], part, "masks")
-    else:  # by the mean of the trainings' probabilities, each on the image's own grid
-        total = _of_single(model.singles[0], part, "shares")
-        for single in model.singles[1:]:
-            total = total + _of_single(single, part, "shares")
-        numbers = total.argmax(dim=0)
+    else:
+        numbers = shares_of(model, part).argmax(dim=0)
     return np.ascontiguousarray(numbers.numpy().astype(np.uint8))
+
+
+def shares_of(model: AnyModel, part: ImageFiles) -> Tensor:
+    """Returns the classes' probabilities in an image, (classes, *size): the mean of the trainings', on its own grid."""
+    total = _of_single(model.singles[0], part, "shares")
+    for single in model.singles[1:]:
+        total = total + _of_single(single, part, "shares")
+    return total / len(model.singles)
 
 
 def _of_single(model: FinishedModel, part: ImageFiles, method: str) -> Tensor:

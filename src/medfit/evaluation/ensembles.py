@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from medfit.data.datamodule import DataModule
 from medfit.deployment import logged
 from medfit.deployment.ensemble import Ensemble
+from medfit.deployment.scored_masks import scored
 from medfit.errors import UserError
 from medfit.evidence import summary
 from medfit.evidence.averaged import Averaged, Stored, average, decide
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
 from medfit.evidence.summary import Unit
+from medfit.evidence.targets.known import named
+from medfit.tracking import recording
 from medfit.tracking.run import Run
 
 SCORES = "ensemble/"  # with which the names of the ensemble's own scores begin, beside the means over trainings
@@ -34,7 +39,7 @@ class Member:
     unit: Unit
 
 
-def log_ensemble(cfg: DictConfig, run: Run, members: Sequence[Member], patients: str) -> str:
+def log_ensemble(cfg: DictConfig, run: Run, members: Sequence[Member], patients: str, module: DataModule) -> str:
     """Logs the mean of an evaluation's trainings as a finished model of the evaluation's run.
 
     Args:
@@ -42,6 +47,7 @@ def log_ensemble(cfg: DictConfig, run: Run, members: Sequence[Member], patients:
         run: The evaluation's.
         members: Its trainings, which have ended.
         patients: Which were scored, in words.
+        module: The data as the evaluation's config divides them.
 
     Returns:
         What is said of it; empty if there is none, as there are fewer than two trainings, or their kind of data or task
@@ -56,12 +62,19 @@ def log_ensemble(cfg: DictConfig, run: Run, members: Sequence[Member], patients:
     if len(known) < len(members):
         return f"none: {len(members) - len(known)} of {len(members)} trainings have no finished model in the store"
     try:
-        return _logged(cfg, run, members, known, patients)
+        return _logged(cfg, run, members, known, patients, module)
     except UserError as error:
         return f"none: {error}"
 
 
-def _logged(cfg: DictConfig, run: Run, members: Sequence[Member], models: Sequence[str], patients: str) -> str:
+def _logged(
+    cfg: DictConfig,
+    run: Run,
+    members: Sequence[Member],
+    models: Sequence[str],
+    patients: str,
+    module: DataModule,
+) -> str:
     from medfit.deployment import mlflow_files  # late: MLflow's models take a second to import
 
     singles = [logged.load_single(run.store, f"models:/{model}", "evaluate") for model in models]
@@ -71,6 +84,8 @@ def _logged(cfg: DictConfig, run: Run, members: Sequence[Member], models: Sequen
     ]
     averaged, settings = average(stored), Settings.of(cfg.evaluate)
     ensemble = Ensemble.of(singles, decide(averaged, settings), run.id)
+    if ensemble.predictor.WRITES_FILES and averaged.one_division:  # what is stored of each mask tells no mean
+        averaged = _predicted(ensemble, run, module)
     table = _scores(averaged, list(cfg.task.metrics), settings)
     if table is not None:
         table.insert(0, "patients_of", patients)
@@ -83,6 +98,20 @@ def _logged(cfg: DictConfig, run: Run, members: Sequence[Member], models: Sequen
     run.log_model(logged.NAME, ensemble.about["task"], partial(mlflow_files.write, ensemble), [SCORES])
     told = _told(table, len(members), averaged.one_division, members[0].unit.test.kind.headline)
     return f"{told}; medfit predict {run.id} data=<a file of new patients>"
+
+
+def _predicted(ensemble: Ensemble, run: Run, module: DataModule) -> Averaged:
+    """Returns what the mean predicts for validation and test patients; the run keeps it."""
+    splits = ("val", "test") if module.validates else ("test",)
+    task, kind = ensemble.singles[0].task, named(ensemble.about["task"])
+    ensemble.on("auto")
+    dataset: Any = module.dataset
+    tables = {split: task.table(scored(ensemble, dataset, module.rows[split])) for split in splits}
+    ensemble.on("cpu")
+    files = recording.prediction_files(run, dataset.name, tables, module.groups)
+    run.log_files(files)
+    found = {split: kind.read(files[f"predictions/{split}.csv"]) for split in splits}
+    return Averaged(found.get("val"), found["test"], one_division=True)
 
 
 def _scores(averaged: Averaged, names: Sequence[str], settings: Settings) -> pd.DataFrame | None:

@@ -23,6 +23,7 @@ TABLES = (
     "patients",
     "subgroups",
     "optimism",
+    "ensemble",
 )
 EXPLAINED = "explain/"  # what the metrics of a run that has been explained begin with
 

@@ -34,7 +34,18 @@ def _results(facts: ReportData) -> Lines:
     for patients, own in facts.results.groupby("patients_of", sort=False):
         header, *rows = wide(own)
         lines += [f"Scored on: {patients}.", "", line(header), "|" + "---|" * len(header), *map(line, rows), ""]
-    return [*lines, "95 % intervals over patients in brackets; ± is the standard deviation over trainings."]
+    told = "95 % intervals over patients in brackets; ± is the standard deviation over trainings."
+    return [*lines, told, *_ensemble(facts)]
+
+
+def _ensemble(facts: ReportData) -> Lines:
+    """Returns the scores of the mean of the trainings of the evaluation that is shown in detail, if it has any."""
+    if "ensemble" not in facts.tables:
+        return []
+    own = facts.tables["ensemble"]
+    header, *rows = in_one_line(tables.ensemble(own))
+    told = f"The mean of the trainings as one model, scored on: {own.patients_of.iloc[0]}."
+    return ["", told, "", line(header), "|" + "---|" * len(header), *map(line, rows)]
 
 
 def _subgroups(facts: ReportData) -> Lines:

@@ -153,6 +153,7 @@ def _results(facts: ReportData) -> dict[str, Any]:
         "subgroups": tables.subgroups,
         "patients": tables.worst,
         "optimism": tables.optimism,
+        "ensemble": tables.ensemble,
     }
     made: dict[str, Any] = {name: make(facts.tables[name]) for name, make in makers.items() if name in facts.tables}
     if "against" in made:  # the deciding metric's gains in sight, all others to unfold

@@ -34,6 +34,16 @@ def scores(results: pd.DataFrame) -> list[tuple[str, int, Rows]]:
     return made
 
 
+def ensemble(own: pd.DataFrame) -> Rows:
+    """Returns the scores of the mean of an evaluation's trainings as one model, beside which none other stands.
+
+    Args:
+        own: As an evaluation's ``evidence/ensemble.csv`` holds it.
+    """
+    ((_, _, rows),) = scores(own.drop(columns="trainings", errors="ignore"))
+    return rows
+
+
 def _counts(own: pd.DataFrame, models: Sequence[str]) -> Rows:
     """Returns rows of what the scores rest on."""
     rows: Rows = []

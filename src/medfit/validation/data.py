@@ -13,7 +13,7 @@ from medfit.config import schema
 from medfit.config.instantiate import load_dataset
 from medfit.data.dataset import Dataset
 from medfit.deployment.expected_columns import Oddity
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel
 from medfit.errors import UserError, renamed
 from medfit.evidence.targets.known import named
 
@@ -40,7 +40,7 @@ class NewData:
     rows: np.ndarray
 
 
-def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> DictConfig:
+def settings(model: AnyModel, path: str, changed: Mapping[str, Any]) -> DictConfig:
     """Returns the config of a data set that is read as the training's was, from another file or folder.
 
     Args:
@@ -51,16 +51,17 @@ def settings(model: FinishedModel, path: str, changed: Mapping[str, Any]) -> Dic
     Raises:
         UserError: the training's data set reads no file, or some of its settings must be given anew.
     """
-    own: Any = OmegaConf.to_container(model.cfg.dataset, resolve=True)
+    trained = model.singles[0].cfg  # all trainings of a model read the same data in the same way
+    own: Any = OmegaConf.to_container(trained.dataset, resolve=True)
     place = next((key for key in PLACES if key in own), None)
     if place is None:
-        name = model.cfg.choices.dataset
+        name = trained.choices.dataset
         raise UserError(
             f"validate.data: the model was trained on dataset={name}, which reads no file of a user's; describe the "
             "new data as for a training: dataset=table dataset.path=... dataset.target=..., in the place of data=..."
         )
     if unknown := sorted(set(changed) - set(own)):
-        raise UserError(f"unknown key 'dataset.{unknown[0]}'; dataset={model.cfg.choices.dataset} has {', '.join(own)}")
+        raise UserError(f"unknown key 'dataset.{unknown[0]}'; dataset={trained.choices.dataset} has {', '.join(own)}")
     if again := [key for key in OTHER_PLACES if own.get(key) is not None and key not in changed]:
         raise UserError(f"dataset.{again[0]} is needed: the training's was its own; give dataset.{again[0]}=...")
     made = {**own, **{key: None for key in UNSPLIT if key in own}, place: path}
@@ -90,7 +91,7 @@ def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
     return {**settings, **changes, **of_keys}
 
 
-def of_any(model: FinishedModel, cfg: DictConfig) -> DictConfig:
+def of_any(model: AnyModel, cfg: DictConfig) -> DictConfig:
     """Returns the config of a data set of any kind, with what brings its samples to the model's as it is read.
 
     Args:
@@ -107,9 +108,9 @@ def of_any(model: FinishedModel, cfg: DictConfig) -> DictConfig:
     return OmegaConf.create({"dataset": made})
 
 
-def _positive(model: FinishedModel) -> str | None:
+def _positive(model: AnyModel) -> str | None:
     """Returns the positive class of a column of words; None where it is a yes, or another kind of target."""
-    target, name = model.cfg.dataset.get("target"), model.about["target_names"][0]
+    target, name = model.singles[0].cfg.dataset.get("target"), model.about["target_names"][0]
     return _class(name, target) or None if model.about["task"] == "binary" and isinstance(target, str) else None
 
 
@@ -118,7 +119,7 @@ def _class(name: str, target: Any) -> str:
     return name.removeprefix(str(target)).removeprefix(": ")
 
 
-def load(model: FinishedModel, cfg: DictConfig, absent: Sequence[str]) -> NewData:
+def load(model: AnyModel, cfg: DictConfig, absent: Sequence[str]) -> NewData:
     """Returns the patients of a data set for a model.
 
     Args:
@@ -152,7 +153,7 @@ def load(model: FinishedModel, cfg: DictConfig, absent: Sequence[str]) -> NewDat
     return NewData(dataset, prepared, odd, rows)
 
 
-def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndarray:
+def _targets(model: AnyModel, cfg: DictConfig, dataset: Dataset) -> np.ndarray:
     """Returns the targets as the model's outputs have them.
 
     Raises:
@@ -179,7 +180,7 @@ def _targets(model: FinishedModel, cfg: DictConfig, dataset: Dataset) -> np.ndar
             "among the model's: "
             f"{', '.join(map(repr, known))}"
         )
-    then, now = (_plain(names, node) for names, node in ((known, model.cfg), (here, cfg)))
+    then, now = (_plain(names, node) for names, node in ((known, model.singles[0].cfg), (here, cfg)))
     if now != then and known != here:
         raise UserError(
             f"dataset.target: it tells of {', '.join(map(repr, here))}, the model of {', '.join(map(repr, known))}; "

@@ -7,10 +7,11 @@ import numpy as np
 
 from medfit.data.batches import Batches, InOrder
 from medfit.data.preprocessing.arrays import Gathered
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel, FinishedModel
 from medfit.errors import UserError
 from medfit.evaluation import stored_baselines
 from medfit.evaluation.trainings import read_predictions
+from medfit.evidence import averaged
 from medfit.evidence.predictions import Predictions, TargetKind
 from medfit.tracking.paths import restored
 from medfit.tracking.store import Store
@@ -41,23 +42,42 @@ class Stored:
         return SPLITS[self.split]
 
 
-def stored(store: Store, run_id: str, kind: TargetKind) -> Stored | None:
-    """Returns the predictions of a training's test split, or of its validation split; None if nothing is left of them.
+def divisions(model: AnyModel) -> list[FinishedModel]:
+    """Returns a training for each way in which the development's patients were divided into splits."""
+    found: dict[str, FinishedModel] = {}
+    for single in model.singles:
+        found.setdefault(str(single.about["split_sha256"]), single)
+    return list(found.values())
+
+
+def stored(store: Store, model: AnyModel, kind: TargetKind) -> Stored | None:
+    """Returns the predictions of the development's test split, or of its validation split; None if nothing is left.
+
+    Nothing is known of the mean of trainings of several divisions: each patient has taught some of them.
 
     Args:
         store: That has the model.
-        run_id: Of the training.
+        model: The model.
         kind: Of its targets.
     """
     from mlflow.exceptions import MlflowException  # late: a quick start
 
     try:
-        for split in SPLITS:
-            if (found := read_predictions(store, run_id, split, kind)) is not None:
+        for split in SPLITS if len(divisions(model)) == 1 else ():
+            if (found := _of_split(store, model, split, kind)) is not None:
                 return Stored(split, found)
     except MlflowException:  # the run was deleted
         pass
     return None
+
+
+def _of_split(store: Store, model: AnyModel, split: str, kind: TargetKind) -> Predictions | None:
+    """Returns the predictions that the model's own run has stored, or the mean of those of its trainings."""
+    own = read_predictions(store, str(model.about["run_id"]), split, kind)
+    if own is not None or len(model.singles) == 1:
+        return own
+    made = [read_predictions(store, str(single.about["run_id"]), split, kind) for single in model.singles]
+    return averaged.average([averaged.Stored("", one, None) for one in made]).val
 
 
 def kept_baselines(store: Store, run_id: str) -> dict[str, Any]:
@@ -71,10 +91,10 @@ def kept_baselines(store: Store, run_id: str) -> dict[str, Any]:
 
 
 def prepared(model: FinishedModel, store: Store) -> Parts:
-    """Returns the data that a model was made from, divided and prepared as they were then.
+    """Returns the data that a training was made from, divided and prepared as they were then.
 
     Args:
-        model: The model.
+        model: Of the training.
         store: Whose folder knows where the data lay.
 
     Raises:

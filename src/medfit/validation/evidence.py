@@ -9,7 +9,7 @@ import pandas as pd
 from medfit.data.dataset import Dataset
 from medfit.deployment import packing
 from medfit.deployment.expected_columns import Column
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel
 from medfit.evidence import differences, summary, thresholds
 from medfit.evidence.differences import Distribution
 from medfit.evidence.predictions import Predictions
@@ -49,7 +49,7 @@ def scored(
     return tables
 
 
-def decided(model: FinishedModel, made: Predictions, then: Stored | None, settings: Settings) -> pd.DataFrame | None:
+def decided(model: AnyModel, made: Predictions, then: Stored | None, settings: Settings) -> pd.DataFrame | None:
     """Returns what decisions at the model's stored thresholds are worth to new patients, and were to the development's.
 
     None where the model has no threshold.
@@ -63,7 +63,7 @@ def decided(model: FinishedModel, made: Predictions, then: Stored | None, settin
     return pd.concat(found, ignore_index=True)
 
 
-def covered(model: FinishedModel, made: Predictions) -> pd.DataFrame | None:
+def covered(model: AnyModel, made: Predictions) -> pd.DataFrame | None:
     """Returns the share of the new samples that the model's own prediction intervals hold; None where it has none."""
     widths = model.decisions.half_widths
     errors = np.abs(made.preds - made.target) if widths else np.empty((0, 0))
@@ -82,7 +82,7 @@ def covered(model: FinishedModel, made: Predictions) -> pd.DataFrame | None:
 
 
 def differing(
-    model: FinishedModel, new: NewData, rows: np.ndarray, made: Predictions, then: Stored | None
+    model: AnyModel, new: NewData, rows: np.ndarray, made: Predictions, then: Stored | None
 ) -> pd.DataFrame | None:
     """Returns how the new patients differ from the training's in features and outcomes, and in what is predicted.
 

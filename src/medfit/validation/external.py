@@ -6,16 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from medfit.data.preprocessing.arrays import Gathered
 from medfit.deployment import logged
 from medfit.deployment.expected_columns import lines
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment.finished_model import AnyModel
 from medfit.errors import UserError
-from medfit.evaluation import baselines
-from medfit.evaluation.estimators import predict
 from medfit.evidence import subgroups, summary, updating
 from medfit.evidence.predictions import Predictions
 from medfit.evidence.settings import Settings
@@ -26,8 +22,8 @@ from medfit.plots.evidence import calibration, figures
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
-from medfit.training.parts import Parts
-from medfit.validation import data, development, evidence, membership, predictions, voxels
+from medfit.validation import data, development, evidence, predictions, voxels
+from medfit.validation.comparison import Comparing
 from medfit.validation.data import NewData
 
 WHERE = "validate.model"
@@ -60,17 +56,18 @@ class ExternalValidation:
     def __init__(self, cfg: DictConfig, asked: Any, store: Store) -> None:
         self.store, self.asked = store, asked
         self.model_id = logged.model_id(store, asked.model, WHERE)
-        self.model: FinishedModel = logged.load_single(store, f"models:/{self.model_id}", WHERE)
+        self.model: AnyModel = logged.load(store, f"models:/{self.model_id}", WHERE)
+        self.trained = self.model.singles[0].cfg  # of several trainings, who have data, metrics and rules in common
         dataset = data.settings(self.model, asked.data, asked.dataset) if asked.data else data.of_any(self.model, cfg)
         self.new: NewData = data.load(self.model, dataset, asked.absent)
         self.kind = named(self.new.prepared.task)
-        self.prepared = predictions.prepare(self.model, self.new.prepared)
+        self.samples = predictions.Samples(self.model, self.new.prepared)
         self.groups, self.ungrouped = self._groups()
         self.cfg = self._whole(cfg, dataset)
 
     def run(self) -> Found:
         """Predicts, scores, and logs it all."""
-        read, rows = self.new.read, self.prepared.rows
+        read, rows = self.new.read, self.samples.rows
         proof = evidence.proof(self.new, rows)
         data_tags = {"validation.dataset": read.name, "validation.sha256": read.fingerprint()}
         about = {"validation.model": self.model_id, "validation.run": self.model.about["run_id"]}
@@ -85,33 +82,30 @@ class ExternalValidation:
     @property
     def label(self) -> str:
         """What the network is called in tables."""
-        return str(self.model.cfg.choices.model)
+        names = "/".join(dict.fromkeys(str(single.cfg.choices.model) for single in self.model.singles))
+        number_of = len(self.model.singles)
+        return names if number_of == 1 else f"{names} (mean of {number_of})"
 
     def _predicted(self, run: Run) -> Predictions:
         """Returns the predictions, which the run keeps, with pseudonyms for patients."""
-        outputs, whose = predictions.outputs(self.model, self.prepared), self.new.prepared.groups[self.prepared.rows]
-        table = self.model.task.table(*outputs)
+        outputs, whose = predictions.outputs(self.model, self.samples), self.new.prepared.groups[self.samples.rows]
+        table = self.model.singles[0].task.table(*outputs)
         if table is None:
-            raise UserError(f"{WHERE}: predictions of task={self.model.cfg.choices.task} fit in no table to be scored")
+            raise UserError(f"{WHERE}: predictions of task={self.trained.choices.task} fit in no table to be scored")
         files = recording.prediction_files(run, self.new.read.name, {"new": table}, lambda _: whose)
         run.log_files(files)
         return self.kind.read(files[FILE])
 
     def _fill(self, found: Found, made: Predictions) -> None:
-        e = self.model.cfg.evaluate
+        e = self.trained.evaluate
         settings = Settings(e.threshold, e.at_least, e.cost_ratio, None, e.coverage, self.asked.num_resamples)
-        then = development.stored(self.store, self.model.about["run_id"], self.kind)
-        rows, models = self.prepared.rows, {self.label: made}
-        try:
-            both = development.with_new(development.prepared(self.model, self.store), self.new, self.prepared)
-            models |= self._baselines(both, made)
-            found.notes += [*self._repeated(both), *self._member(found, both)]
-        except UserError as error:
-            kept = self._kept_baselines(made)
-            models |= kept
-            which = f"of baselines only {', '.join(kept)}" if kept else "no baselines"
-            found.notes.append(f"{which} and no membership score: {error}")
-        found.tables |= evidence.scored(models, self.groups, then, list(self.model.cfg.task.metrics), settings)
+        then = development.stored(self.store, self.model, self.kind)
+        beside = Comparing(self.model, self.store, self.new, self.samples, made).compared()
+        rows, models = self.samples.rows, {self.label: made, **beside.baselines}
+        found.notes += beside.notes
+        found.tables |= evidence.scored(models, self.groups, then, list(self.trained.task.metrics), settings)
+        if beside.membership is not None:
+            found.tables["membership"] = beside.membership
         more = {
             "thresholds": evidence.decided(self.model, made, then, settings),
             "intervals_held": evidence.covered(self.model, made),
@@ -124,54 +118,13 @@ class ExternalValidation:
         found.notes += summary.left_out([Unit(0, None, made, made)], "the new data")
         found.notes += [*self._notes(found, then), *summary.warnings(of_new, self.kind)]
 
-    def _baselines(self, both: Parts, made: Predictions) -> dict[str, Predictions]:
-        """Returns what the baselines, fitted on the development's training rows, predict for the new patients."""
-        found = {}
-        for name, outputs in baselines.predictions(both, (development.NEW,)):
-            table = both.task.table(*outputs[development.NEW])
-            assert table is not None  # the network's predictions fit in one
-            found[name] = self.kind.read(table.assign(patient=made.patient))
-        return found
-
-    def _kept_baselines(self, made: Predictions) -> dict[str, Predictions]:
-        """Returns what the baselines that the model's evaluation has kept predict for the new patients."""
-        found: dict[str, Predictions] = {}
-        for name, estimator in development.kept_baselines(self.store, self.model.about["run_id"]).items():
-            x, y = Gathered(self.prepared.data, self.prepared.rows)
-            preds = predict(estimator, membership.features(x), len(self.new.prepared.target_names))
-            table = self.model.task.table(torch.from_numpy(preds), y)
-            assert table is not None  # the network's predictions fit in one
-            found[name] = self.kind.read(table.assign(patient=made.patient))
-        return found
-
-    def _repeated(self, both: Parts) -> list[str]:
-        """Returns how many of the new samples the development had, too: what it learnt from is no other patient."""
-        new = self.new.prepared
-        number = new.kind.repeated(both.datamodule.dataset, new)
-        told = f"{number} of {len(new)} new samples are, or nearly are, samples of the development's data, too"
-        return [f"{told}: scores of patients who taught the model say nothing of others"] if number else []
-
-    def _member(self, found: Found, both: Parts) -> list[str]:
-        """Fills in how well the new patients can be told from the development's; returns why not, if they can't."""
-        if why := baselines.why_too_large(both):
-            return [f"no membership score: {why}"]
-        module, rows = both.datamodule, self.prepared.rows
-        (then, _), (now, _) = module.arrays("train"), module.arrays(development.NEW)
-        whose = module.groups("train"), self.new.prepared.groups[rows]
-        of_table = self.new.read.kind.preprocessing == "table"
-        table = membership.scores(membership.features(then), membership.features(now), whose, of_table)
-        if not len(table):
-            return [f"no membership score: it takes {membership.FOLDS} patients of each data set"]
-        found.tables["membership"] = table
-        return []
-
     def _update(self, found: Found, made: Predictions, settings: Settings) -> list[str]:
         """Fills in the tables of the model after updating, and returns who updated it and who was scored."""
         parts = updating.divided(made, self.asked.update_share, self.asked.seed)
         if parts is None:
             return ["the model was not updated: too few patients"]
         if isinstance(self.kind, Segmentation):
-            tables, more = voxels.updated(self.model, self.prepared, made, parts, settings, self.asked.seed)
+            tables, more = voxels.updated(self.model, self.samples, made, parts, settings, self.asked.seed)
         else:
             lines = self.model.decisions.recalibration(made.names)
             developed = updating.updated(parts.scored, lines) if lines else None
@@ -188,14 +141,18 @@ class ExternalValidation:
 
     def _notes(self, found: Found, then: development.Stored | None) -> list[str]:
         """Returns what a reader must know of data and model."""
-        new, rows = self.new, self.prepared.rows
+        new, rows = self.new, self.samples.rows
         told = [f"{number} samples are left out: {reason}" for reason, number in new.read.excluded.items()]
         if not_taken := len(new.read) - len(new.rows):
             told.append(f"{not_taken} samples are none that the model can predict, and are not scored")
         if left := len(new.rows) - len(rows):
             told.append(f"{left} samples have missing values, and are not scored")
         told += lines(new.odd)
-        if then is None:
+        if then is None and len(development.divisions(self.model)) > 1:
+            told.append(
+                "the development's own score of this mean is not known: each patient has taught some of its trainings"
+            )
+        elif then is None:
             told.append("the model's run has stored no predictions that development's scores could be made of")
         elif then.split == "val":
             told.append("the model's run scored no test patients: beside stand the validation patients, who chose it")
@@ -238,7 +195,7 @@ class ExternalValidation:
         asked, read, section = dict(self.asked.subgroups), self.new.read, "validate.subgroups"
         lacking: list[str] = []
         if not asked:
-            section, asked = "evaluate.subgroups", dict(self.model.cfg.evaluate.subgroups)
+            section, asked = "evaluate.subgroups", dict(self.trained.evaluate.subgroups)
             known = {str(name) for table in getattr(read, "tables", list)() for name in table}
             lacking = [name for name in asked if name not in known]
         found = {
@@ -247,11 +204,11 @@ class ExternalValidation:
             if name not in lacking
         }
         groups = pd.DataFrame(found, index=range(len(read)))
-        return groups.iloc[self.new.rows[self.prepared.rows]].reset_index(drop=True), lacking
+        return groups.iloc[self.new.rows[self.samples.rows]].reset_index(drop=True), lacking
 
     def _whole(self, cfg: DictConfig, dataset: DictConfig) -> DictConfig:
         """Returns the config that the run keeps: the model's, with the new data and where it is tracked."""
-        whole = self.model.cfg.copy()
+        whole = self.trained.copy()
         experiment_id = self.store.client.get_logged_model(self.model_id).experiment_id
         with open_dict(whole):
             whole.dataset = OmegaConf.create(OmegaConf.to_container(dataset.dataset, resolve=True))

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medfit.deployment.finished_model import FinishedModel
+from medfit.deployment import scored_masks
+from medfit.deployment.finished_model import AnyModel
+from medfit.deployment.in_masks import shares_of
 from medfit.evidence import segmentation, summary, updating
 from medfit.evidence.predictions import Predictions, TargetKind
 from medfit.evidence.settings import Settings
 from medfit.evidence.targets.known import named
 from medfit.evidence.updating import NONE, Divided, Line
-from medfit.validation.predictions import Prepared
+from medfit.validation.predictions import Samples
 
 MOST_OF_A_PATIENT, MOST_IN_ALL = 2000, 50_000
 AT_ONCE = 2**20  # voxels that are put right together
@@ -24,27 +26,27 @@ Image = tuple[int, np.ndarray, np.ndarray]
 
 
 def updated(
-    model: FinishedModel, prepared: Prepared, made: Predictions, parts: Divided, settings: Settings, seed: int
+    model: AnyModel, samples: Samples, made: Predictions, parts: Divided, settings: Settings, seed: int
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Returns tables as :func:`medfit.evidence.updating.tables` gives them, with each way's Dice, and what to say.
 
     Args:
         model: Of masks.
-        prepared: The new images.
+        samples: The new images.
         made: Their scores, as they are stored.
         parts: Of these, who teaches and who is scored.
         settings: For the number of draws.
         seed: Of the voxels.
     """
     model.on("auto")
-    found = drawn(model, prepared, made.patient, seed)
+    found = drawn(model, samples, made.patient, seed)
     learning = np.isin(found.patient, parts.learnt_from.patient)
     learnt_from = found.rows(learning)
     tables = updating.tables(Divided(learnt_from, found.rows(~learning)), None, max(100, settings.num_resamples // 8))
     ways = {way: updating.learnt(way, learnt_from) for way in found.kind.updates}
     lines = {way: line for way, line in ways.items() if line is not None}
     scored = np.flatnonzero(~np.isin(made.patient, parts.learnt_from.patient))
-    masks = {NONE: parts.scored} | _masks(model, prepared, made, found.kind, scored, lines)
+    masks = {NONE: parts.scored} | _masks(model, samples, made, found.kind, scored, lines)
     about = tables["updating"][["patients", "learnt_from", "recalibration"]].drop_duplicates("recalibration")
     dice = pd.concat([_dice(own, settings).assign(recalibration=way) for way, own in masks.items()])
     tables["updating"] = pd.concat([tables["updating"], dice.merge(about, on="recalibration")], ignore_index=True)
@@ -52,12 +54,12 @@ def updated(
     return tables, [f"masks are updated by the probabilities of voxels, {number} of each patient drawn at random"]
 
 
-def drawn(model: FinishedModel, prepared: Prepared, patient: np.ndarray, seed: int) -> Predictions:
+def drawn(model: AnyModel, samples: Samples, patient: np.ndarray, seed: int) -> Predictions:
     """Returns probabilities and classes of voxels drawn at random, as many of each patient, alike of its images.
 
     Args:
         model: Of masks.
-        prepared: The images.
+        samples: The images.
         patient: Whose each usable one is.
         seed: Of the draw.
     """
@@ -67,7 +69,7 @@ def drawn(model: FinishedModel, prepared: Prepared, patient: np.ndarray, seed: i
     for own in (np.flatnonzero(code == one) for one in range(code.max() + 1)):
         counts[own] = [len(part) for part in np.array_split(np.arange(number), len(own))]
     places, preds, target = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
-    for place, shares, mask in _images(model, prepared, np.flatnonzero(counts)):
+    for place, shares, mask in _images(model, samples, np.flatnonzero(counts)):
         chosen = rng.integers(0, mask.size, counts[place])  # with replacement: a small image has fewer
         preds.append(shares.reshape(len(shares), -1)[:, chosen].T)
         target.append(mask.reshape(-1)[chosen])
@@ -84,20 +86,27 @@ def drawn(model: FinishedModel, prepared: Prepared, patient: np.ndarray, seed: i
     )
 
 
-def _images(model: FinishedModel, prepared: Prepared, places: np.ndarray) -> Iterator[Image]:
+def _images(model: AnyModel, samples: Samples, places: np.ndarray) -> Iterator[Image]:
     """Yields places of usable images, each with its classes' probabilities and its mask on the grid of its file."""
+    if len(model.singles) > 1:  # whose mean is made image by image
+        for place in places.tolist():
+            image = scored_masks.one_of(samples.dataset, int(samples.rows[place]))
+            yield place, shares_of(model, image).float().numpy(), np.asarray(image.read.mask)
+        return
+    (single,) = model.singles
+    prepared = samples.of(single)
     part = prepared.data.evaluation(prepared.rows[places].tolist())
-    task: Any = model.task
+    task: Any = single.task
     for batch in part.in_order():
         x, masks, *_ = part.batch(batch)
-        with model.predicting():
-            shares = task.shares(model.placed(x), masks.shape[1:]).float().cpu().numpy()
+        with single.predicting():
+            shares = task.shares(single.placed(x), masks.shape[1:]).float().cpu().numpy()
         yield from zip(places[batch.numpy()].tolist(), shares, masks.numpy(), strict=True)
 
 
 def _masks(
-    model: FinishedModel,
-    prepared: Prepared,
+    model: AnyModel,
+    samples: Samples,
     made: Predictions,
     kind: TargetKind,
     scored: np.ndarray,
@@ -107,14 +116,14 @@ def _masks(
 
     Args:
         model: Of masks.
-        prepared: The images.
+        samples: The images.
         made: The stored scores of all.
         kind: Of the voxels.
         scored: Places of the images.
         lines: That were learnt, by the way.
     """
     counts: dict[str, list[np.ndarray]] = {way: [] for way in lines}
-    for _, shares, mask in _images(model, prepared, scored) if lines else ():
+    for _, shares, mask in _images(model, samples, scored) if lines else ():
         for way, line in lines.items():
             numbers = classes_of(shares, kind, line)
             counts[way].append(segmentation.counts(numbers, mask.astype(np.uint8), len(shares)))
