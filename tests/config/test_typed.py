@@ -138,6 +138,31 @@ def test_a_kind_is_given_by_its_path():
     assert typed.own("regime.optimizer.lr=1") is None
 
 
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("dataset.kinds", {"Age (years)": "numeric"}),
+        ("dataset.units", {"age": "years"}),
+        ("evaluate.subgroups", {"mean radius": [14]}),
+        ("regime.trainer", {"fast_dev_run": True}),
+        ("validate.dataset", {"target": "ill"}),
+    ],
+)
+def test_a_mapping_of_the_users_own_keys_is_given_as_a_whole(path, keys, tmp_path):
+    (tmp_path / "own.csv").write_text("age,Age (years),ill\n" + "40,41,1\n50,51,0\n" * 30)
+    table = ["dataset=table", f"dataset.path={tmp_path / 'own.csv'}", "dataset.target=ill"]
+    cfg = compose([*table, f"{path}={as_override(keys)}"])
+    assert OmegaConf.to_container(OmegaConf.select(cfg, path)) == keys
+
+
+def test_mappings_for_several_runs_are_divided():
+    lines = list(expand(["dataset.kinds={a: numeric},{a: categorical}"]))
+    assert [typed.own(line) for (line,) in lines] == [
+        ("dataset.kinds", {"a": "numeric"}),
+        ("dataset.kinds", {"a": "categorical"}),
+    ]
+
+
 def test_several_values_are_several_runs_for_odd_names_too():
     assert list(expand(["dataset.kinds.Age (years)=numeric,categorical"])) == [
         ["dataset.kinds.Age (years)=numeric"],

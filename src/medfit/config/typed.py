@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BELOW = re.compile(  # paths below which keys are the user's own
     r"((?:validate\.)?dataset\.\w+|(?:evaluate|validate)\.subgroups)\.(.+)", re.DOTALL
 )
+OF_USERS = re.compile(  # mappings with such keys; each may be typed as a whole, too
+    r"(?:validate\.)?dataset\.\w+|validate\.dataset|(?:evaluate|validate)\.subgroups|regime\.(?:trainer|callbacks)"
+)
 OF_COLUMNS = re.compile(r".*(kinds|units|parse|missing_in|subgroups)")  # these keys are columns, no value holds a "="
 BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
@@ -103,9 +106,8 @@ def _own(line: str) -> Any:
     where = key.lstrip("+")
     if below := BELOW.fullmatch(where):
         return (below[1], {_key(below[2]): value(text)}) if sign and "~" not in where[:1] else None
-    if sign and _hydra(line) is None and _hydra(f"{key}=0") and isinstance(made := value(text), dict):
-        return where, made
-    return None
+    unread = OF_USERS.fullmatch(where) or (_hydra(line) is None and _hydra(f"{key}=0"))
+    return (where, made) if sign and unread and isinstance(made := value(text), dict) else None
 
 
 def _divided(line: str) -> tuple[str, str, str]:
