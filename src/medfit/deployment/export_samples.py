@@ -54,7 +54,7 @@ def of_validation(model: FinishedModel, exportable: Exportable, folder: Path) ->
     Raises:
         UserError: the data are not there, or are others than those that the run was trained on.
     """
-    parts = prepare(restored(model.cfg, folder))
+    parts = prepare(restored(model.cfg, folder), trained=True)
     data = parts.datamodule
     then, now = model.about, (data.dataset.fingerprint(), data.proof["assignment_sha256"])
     if now != (then["data_sha256"], then["split_sha256"]):

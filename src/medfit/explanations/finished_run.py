@@ -50,7 +50,7 @@ class FinishedRun:
             weights = torch.load(self._file(CHECKPOINT, folder), weights_only=True, map_location="cpu")
             if split == "test":
                 self._check_opened()
-            parts = prepare(self.cfg)
+            parts = prepare(self.cfg, trained=True)
             self._check_data(parts, folder)
         if not len(parts.datamodule.rows[split]):
             raise UserError(

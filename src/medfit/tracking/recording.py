@@ -23,6 +23,7 @@ from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
 
 SHORTEST_SALT, SALT_TRIES = 16, 100
+START = "init_from"  # the tag, and what others begin with, that tells the weights that a training starts from
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def start_run(
     store = Store(cfg)
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
-    tags = {**chosen, "task.targets": dataset.task, **tags}
+    tags = {**chosen, "task.targets": dataset.task, **_start_tags(proof), **tags}
+    _check_start(store, tags)
     names = {} if store.local else path_names(cfg, store)
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
@@ -79,6 +81,35 @@ def start_run(
         _end_badly(run, error)
         raise
     run.end("FINISHED")
+
+
+def _start_tags(proof: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what tells the weights that a training starts from; nothing where they are drawn at random."""
+    start = proof.get("init_from")
+    if not start:
+        return {}
+    return {START: start["address"], f"{START}.sha256": start["sha256"], f"{START}.run": start["run"] or "none"}
+
+
+def _check_start(store: Store, tags: Mapping[str, str]) -> None:
+    """Makes sure that all trainings of a sweep or an evaluation start from the same weights.
+
+    Raises:
+        UserError: others lie at the address since it began.
+    """
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    if START not in tags or (parent := tags.get("mlflow.parentRunId")) is None:
+        return
+    try:
+        then = store.client.get_run(parent).data.tags
+    except MlflowException:  # a server that is away
+        return
+    if then.get(START) == tags[START] and then[f"{START}.sha256"] != tags[f"{START}.sha256"]:
+        raise UserError(
+            f"model.init_from: at {tags[START]} lie other weights than when run {parent} began, whose trainings all "
+            "start from the same; give the id of the run that made them, or a copy of the file under another name"
+        )
 
 
 def path_names(cfg: DictConfig, store: Store) -> dict[str, str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from medfit.config.instantiate import build, load_dataset
 from medfit.config.node_key import NodeKey
+from medfit.config.schema import own
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.dataset import Dataset
@@ -22,6 +23,8 @@ from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
+from medfit.training.start import Start, start_of
+from medfit.training.started import tell
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,13 @@ class Parts:
     leaks: Sequence[str] = ()
 
 
-def prepare(cfg: DictConfig) -> Parts:
-    """Builds everything, and so finds every mistake that shows before training."""
+def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
+    """Builds everything, and so finds every mistake that shows before training.
+
+    Args:
+        cfg: As :func:`medfit.config.compose.compose` gives it.
+        trained: Whether the weights of a training are to be loaded into the task, which then starts from no others.
+    """
     quiet()
     dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
@@ -55,8 +63,13 @@ def prepare(cfg: DictConfig) -> Parts:
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):
         prepared = _prepared(dataset, *(NodeKey(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
-        task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
-    proof = datamodule.proof
+        start = None if trained else start_of(cfg, dataset)
+        arrays = partial(datamodule.arrays, "train")
+        task = make_task(cfg, datamodule.input_shape, dataset.target_names, arrays, start)
+    datamodule.proof = proof = dict(datamodule.proof)  # others of these data may start otherwise
+    if start is not None:
+        proof["init_from"] = start.facts
+        tell(start.facts)
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
     proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
     return Parts(datamodule, task, task.regime, found.findings)
@@ -85,6 +98,7 @@ def make_task(
     input_shape: Shape,
     target_names: Sequence[str],
     train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    start: Start | None = None,
 ) -> Task:
     """Returns the config's task with its model, untrained.
 
@@ -94,9 +108,10 @@ def make_task(
         target_names: The data set's.
         train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
             was learnt from them.
+        start: Builds the model from others' weights; None for weights drawn at random.
     """
     task: Task = build(cfg.task)(
-        model=build(cfg.model),
+        model=start or build(own(cfg.model, "model")),
         regime=build(cfg.regime),
         input_shape=input_shape,
         target_names=target_names,
