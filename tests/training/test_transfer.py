@@ -7,7 +7,8 @@ from medfit.config.schema import own
 from medfit.errors import UserError
 from medfit.models.cnn1d import CNN1d
 from medfit.models.mlp import MLP
-from medfit.training.transfer import depending, shapes_of, transfer
+from medfit.tasks.layers import depending, shapes_of
+from medfit.training.transfer import transfer
 
 FAMILIES = {
     "mlp": (7,),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -31,6 +31,7 @@ _CALLED = {"regime.trainer": "lightning.Trainer"}  # arguments of a call that me
 _SHARED: dict[str, dict[str, Any]] = {  # keys that every choice of a group has
     "dataset": {"strict": bool},
     "model": {"init_from": str | None, "freeze": list[str]},
+    "regime.optimizer": {"head_lr": Annotated[float, Gt(0)] | None},
 }
 
 

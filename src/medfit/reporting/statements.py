@@ -6,7 +6,7 @@ from typing import Any
 from medfit.reporting import patient_flow, search_settings
 from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import plural, public
-from medfit.training.started import in_words
+from medfit.training.started import in_sentences
 
 NOTHING = ("null", "none", "false", "0", "0.0", "[]", "{}")
 MOST_SETTINGS = 6
@@ -74,10 +74,8 @@ def leaks(proof: dict[str, Any]) -> str:
 
 def weights(proof: Mapping[str, Any]) -> str:
     """Returns what trainings started from, in a sentence."""
-    start = proof.get("init_from")
-    if not start:
-        return "drawn at random, by the seed"
-    return f"{in_words(start)}; the others drawn at random, by the seed"
+    others = "the others " if proof.get("init_from") else ""
+    return "; ".join([*in_sentences(proof), f"{others}drawn at random, by the seed"])
 
 
 def _of_training(facts: ReportData) -> Statements:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import lightning as L
 import pandas as pd
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from medfit.data.inputs import Shape
 from medfit.errors import UserError, suggest
 from medfit.evidence.predictions import TargetKind
+from medfit.tasks.layers import hold_statistics
 
 
 def one_input(input_shape: Shape, task: str) -> tuple[int, ...]:
@@ -58,6 +59,12 @@ class Task(L.LightningModule):
             )
         self.monitor, self.mode = monitor, mode
         self._validated: list[Any] = []  # what the validation batches of this epoch gave
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches training on or off; frozen batch normalisation stays as it is in evaluation."""
+        super().train(mode)
+        hold_statistics(self)
+        return self
 
     @abstractmethod
     def logged(self) -> list[str]:

@@ -1,9 +1,10 @@
 """All that a training needs, built from a config."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from medfit.data.inputs import Shape
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
-from medfit.tasks.regime import Training
+from medfit.tasks.regime import Training, WithHeadRate
 from medfit.training.start import Start, start_of
 from medfit.training.started import tell
 
@@ -68,7 +69,7 @@ def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, arrays, start)
     datamodule.proof = proof = dict(datamodule.proof)  # others of these data may start otherwise
     if start is not None:
-        proof["init_from"] = start.facts
+        proof |= start.facts
         tell(start.facts)
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
     proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
@@ -112,12 +113,21 @@ def make_task(
     """
     task: Task = build(cfg.task)(
         model=start or build(own(cfg.model, "model")),
-        regime=build(cfg.regime),
+        regime=_regime(cfg),
         input_shape=input_shape,
         target_names=target_names,
         train_arrays=train_arrays,
     )
     return task
+
+
+def _regime(cfg: DictConfig) -> Training:
+    """Returns how to train; an optimiser's rate for the last layer is no argument of its class."""
+    node, head_lr = copy.deepcopy(cfg.regime), None
+    if "optimizer" in node:
+        head_lr, node.optimizer = node.optimizer.get("head_lr"), own(node.optimizer, "regime.optimizer")
+    made: Any = build(node)
+    return made if head_lr is None else replace(made, optimizer=WithHeadRate(made.optimizer, head_lr))
 
 
 def sizes(cfg: DictConfig, first: str) -> str:
@@ -134,5 +144,6 @@ def quiet() -> None:
         ".*Checkpoint directory.*",
         ".*`isinstance.*LeafSpec.*",
         ".*GPU available.*",
+        ".*in eval mode at the start of training.*",  # as frozen normalisation is
     ):
         warnings.filterwarnings("ignore", message)

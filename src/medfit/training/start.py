@@ -1,7 +1,7 @@
-"""How a network begins: from weights drawn at random, or from others' weights."""
+"""How a network begins: from weights drawn at random or others' weights, and with which of them frozen."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,17 +10,19 @@ from torch import nn
 from medfit.config.instantiate import build
 from medfit.config.schema import own
 from medfit.data.dataset import Dataset
+from medfit.tasks.layers import depending, freeze, shapes_of
 from medfit.training import initial_weights
 from medfit.training.initial_weights import InitialWeights
-from medfit.training.transfer import Transfer, depending, shapes_of, transfer
+from medfit.training.transfer import Transfer, transfer
 
 
 class Start:
-    """Builds a network that starts from others' weights.
+    """Builds a network that starts from others' weights, or with some of its own frozen.
 
     Args:
         network: Builds it, of an input's shape and a number of outputs.
-        weights: To start from.
+        weights: To start from; None for those that are drawn at random.
+        freeze: Patterns of the names of parameters that are not trained.
         task: The task's name.
         dataset: What the network is to learn from.
 
@@ -28,8 +30,15 @@ class Start:
         facts: What is recorded of it, once the network is built.
     """
 
-    def __init__(self, network: Callable[..., nn.Module], weights: InitialWeights, task: str, dataset: Dataset) -> None:
-        self.network, self.weights = network, weights
+    def __init__(
+        self,
+        network: Callable[..., nn.Module],
+        weights: InitialWeights | None,
+        freeze: Sequence[str],
+        task: str,
+        dataset: Dataset,
+    ) -> None:
+        self.network, self.weights, self.freeze = network, weights, freeze
         self.outputs = task, list(dataset.target_names)
         self.inputs = [column["name"] for column in dataset.schema() if column["role"] == "feature"]
         self.facts: dict[str, Any] = {}
@@ -39,9 +48,18 @@ class Start:
         """Returns the network.
 
         Raises:
-            UserError: the weights are of another architecture.
+            UserError: the weights are of another architecture, or what is to be frozen is not there.
         """
-        made, weights = self.network(input_shape, output_size), self.weights
+        made = self.network(input_shape, output_size)
+        if self.weights is not None:
+            self.facts["init_from"] = self._transfer(made, self.weights, input_shape, output_size)
+        if self.freeze:
+            total = sum(parameter.numel() for parameter in made.parameters())
+            self.facts["frozen"] = {"patterns": list(self.freeze), "of": total, "weights": freeze(made, self.freeze)}
+        return made
+
+    def _transfer(self, made: nn.Module, weights: InitialWeights, input_shape: Any, output_size: int) -> dict[str, Any]:
+        """Puts the weights into a network, and returns what is recorded of that."""
         single = not isinstance(input_shape, Mapping)
         wider = (input_shape[0] + 1, *input_shape[1:]) if single else input_shape
         done = transfer(
@@ -52,19 +70,20 @@ class Start:
             weights.outputs in (None, self.outputs),
             not (single and len(input_shape) == 1) or weights.inputs in (None, self.inputs),
         )
-        self.facts = _facts(weights, done) | {"inputs_renamed": weights.inputs not in (None, self.inputs)}
-        return made
+        return _facts(weights, done) | {"inputs_renamed": weights.inputs not in (None, self.inputs)}
 
 
 def start_of(cfg: DictConfig, dataset: Dataset) -> Start | None:
-    """Returns how a config's network starts; None if by weights drawn at random.
+    """Returns how a config's network starts; None if by weights drawn at random, all of which are trained.
 
     Raises:
         UserError: there are no such weights.
     """
-    if not cfg.model.get("init_from"):  # a config of before has no such key
+    source, frozen = cfg.model.get("init_from"), list(cfg.model.get("freeze", ()))  # which configs of before have not
+    if not source and not frozen:
         return None
-    return Start(build(own(cfg.model, "model")), initial_weights.read(cfg), cfg.choices.task, dataset)
+    weights = initial_weights.read(cfg) if source else None
+    return Start(build(own(cfg.model, "model")), weights, frozen, cfg.choices.task, dataset)
 
 
 def _facts(weights: InitialWeights, done: Transfer) -> dict[str, Any]:

@@ -9,11 +9,27 @@ MOST_NAMED = 3
 _TOLD: set[str] = set()
 
 
-def tell(facts: Mapping[str, Any]) -> None:
-    """Says once in a process what a network starts from."""
-    if (line := in_words(facts)) not in _TOLD:
-        _TOLD.add(line)
-        say(f"Note: the network starts from {line}.")
+def tell(proof: Mapping[str, Any]) -> None:
+    """Says once in a process what a network starts from, and what of it is frozen."""
+    for line in in_sentences(proof):
+        if line not in _TOLD:
+            _TOLD.add(line)
+            say(f"Note: {line}.")
+
+
+def in_sentences(proof: Mapping[str, Any]) -> list[str]:
+    """Returns what a training's network started from and what of it was frozen, where there is anything to say.
+
+    Args:
+        proof: As a run records it in ``data/split.json``.
+    """
+    start, frozen, lines = proof.get("init_from"), proof.get("frozen"), []
+    if start:
+        lines.append(f"the network starts from {in_words(start)}")
+    if frozen:
+        told = f"{frozen['weights']} of {frozen['of']} weights are frozen ({', '.join(frozen['patterns'])})"
+        lines.append(told if start else f"{told}, as they were drawn at random: model.init_from=... gives others")
+    return lines
 
 
 def in_words(facts: Mapping[str, Any]) -> str:

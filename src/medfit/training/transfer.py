@@ -1,6 +1,6 @@
 """Others' weights in a network: what fits by name and shape, what is made to fit, and what is not there."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,7 +11,6 @@ from medfit.errors import UserError
 from medfit.training.started import in_short
 
 LEAST = 0.5  # of the layers that have to fit, those aside that had to be made anew
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass
@@ -31,20 +30,6 @@ class Transfer:
     new: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
-
-
-def shapes_of(build: Callable[..., nn.Module], input_shape: tuple[int, ...], output_size: int) -> Shapes:
-    """Returns the shapes of what a network would hold for other samples; nothing where it can't be built for them."""
-    with torch.random.fork_rng(devices=[]):
-        try:
-            return {name: tuple(value.shape) for name, value in build(input_shape, output_size).state_dict().items()}
-        except (TypeError, ValueError, RuntimeError):
-            return {}
-
-
-def depending(network: nn.Module, other: Shapes) -> set[str]:
-    """Returns what has another shape in a network that was built for other samples."""
-    return {name for name, value in network.state_dict().items() if other.get(name, value.shape) != tuple(value.shape)}
 
 
 @torch.no_grad()
