@@ -114,7 +114,7 @@ def _check_start(store: Store, tags: Mapping[str, str]) -> None:
 
 def path_names(cfg: DictConfig, store: Store) -> dict[str, str]:
     """Returns names for the full paths in a config, which those who are told the names can't read."""
-    return paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+    return paths.names(cfg, store.folder, key_of(store.folder))
 
 
 def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
@@ -176,8 +176,13 @@ def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
     Raises:
         UserError: the key is empty or too short to keep anything secret.
     """
-    salt = _salt(folder / "salt")
+    salt = key_of(folder)
     return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+
+
+def key_of(folder: Path) -> bytes:
+    """Returns the output folder's key, made if there is none; see :func:`pseudonyms`."""
+    return _salt(folder / "salt")
 
 
 def _salt(path: Path) -> bytes:

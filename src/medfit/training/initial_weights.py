@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from medfit.errors import UserError
+from medfit.tracking.patients import FILE, Taught
 from medfit.tracking.registry import model_at
 from medfit.tracking.store import Store
 from medfit.training.run_plots import CHECKPOINT
@@ -40,6 +41,8 @@ class InitialWeights:
         outputs: What the source's outputs mean: its task and the names of its targets; None where it is not known.
         inputs: The names of its features or channels; None where they are not known.
         dataset: The name of what it learnt from; None where it is not known.
+        taught: Who taught them; None where it is not known.
+        folder: The output folder, whose key hashes patients.
     """
 
     tensors: Mapping[str, Tensor]
@@ -50,6 +53,8 @@ class InitialWeights:
     outputs: tuple[str, Sequence[str]] | None = None
     inputs: Sequence[str] | None = None
     dataset: str | None = None
+    taught: Taught | None = None
+    folder: Path = Path()
 
 
 def read(cfg: Any) -> InitialWeights:
@@ -94,7 +99,18 @@ def _of_run(store: Store, run_id: str, address: str, told: str) -> InitialWeight
         (run.data.tags.get("task", ""), shapes["target_names"]),
         [column["name"] for column in columns if column["role"] == "feature"],
         run.inputs.dataset_inputs[0].dataset.name if run.inputs and run.inputs.dataset_inputs else None,
+        _taught(store, run_id),
+        store.folder,
     )
+
+
+def _taught(store: Store, run_id: str) -> Taught | None:
+    """Returns who taught a training; None where its run is from before that was noted."""
+    with TemporaryDirectory() as folder:
+        try:
+            return Taught.of_file(json.loads(store.artifact(run_id, FILE, folder, WHERE).read_text()))
+        except UserError:
+            return None
 
 
 def _of_file(path: Path) -> InitialWeights:

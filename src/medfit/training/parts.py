@@ -24,6 +24,8 @@ from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training, WithHeadRate
+from medfit.training import source_patients
+from medfit.training.initial_weights import InitialWeights
 from medfit.training.start import Start, start_of
 from medfit.training.started import tell
 
@@ -37,12 +39,14 @@ class Parts:
         task: With its model, untrained.
         regime: How to train.
         leaks: What the leak scan found, a line each.
+        source: The weights that the task's model started from; None for those that are drawn at random.
     """
 
     datamodule: DataModule
     task: Task
     regime: Training
     leaks: Sequence[str] = ()
+    source: InitialWeights | None = None
 
 
 def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
@@ -72,8 +76,12 @@ def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
         proof |= start.facts
         tell(start.facts)
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
+    source = start.weights if start is not None else None
+    if source is not None:
+        more = source_patients.check(source, dataset, datamodule.rows, cfg.dataset.get("strict", False))
+        found = leaks.Scan([*found.findings, *more.findings], [*found.notes, *more.notes])
     proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
-    return Parts(datamodule, task, task.regime, found.findings)
+    return Parts(datamodule, task, task.regime, found.findings, source)
 
 
 _PREPARED: dict[tuple[Any, ...], Prepared] = {}
@@ -127,7 +135,8 @@ def _regime(cfg: DictConfig) -> Training:
     if "optimizer" in node:
         head_lr, node.optimizer = node.optimizer.get("head_lr"), own(node.optimizer, "regime.optimizer")
     made: Any = build(node)
-    return made if head_lr is None else replace(made, optimizer=WithHeadRate(made.optimizer, head_lr))
+    regime: Training = made if head_lr is None else replace(made, optimizer=WithHeadRate(made.optimizer, head_lr))
+    return regime
 
 
 def sizes(cfg: DictConfig, first: str) -> str:
