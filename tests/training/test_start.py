@@ -106,6 +106,7 @@ def write(path, what):
         ("a.ckpt", "words", "'a.ckpt' can't be read as weights"),
         ("a.safetensors", "words", "'a.safetensors' can't be read as weights"),
         ("a.ckpt", "none", "'a.ckpt' holds no weights by name"),
+        ("a.h5", "words", "'a.h5' is none of the files that hold weights"),
         ("a.ckpt", "missing", "there is no file '.*a.ckpt'"),
     ],
 )
@@ -117,7 +118,12 @@ def test_a_file_that_holds_no_weights_is_refused_and_runs_nothing(compose, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("address", "told"), [("0" * 32, "there is no run"), ("models:/none@champion", "no model is registered")]
+    ("address", "told"),
+    [
+        ("0" * 32, "there is no run"),
+        ("models:/none@champion", "no model is registered"),
+        (f"models:/m-{'0' * 32}", "there is no model"),
+    ],
 )
 def test_an_address_of_nothing_is_refused(compose, address, told):
     with pytest.raises(UserError, match=f"^model.init_from: {told}"):

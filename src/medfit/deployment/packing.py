@@ -63,6 +63,8 @@ def packed(
 
 def withheld(parts: Parts) -> str | None:
     """Returns why a model's files may not be: they would list what single patients alone have. None if they may."""
+    if parts.task.no_model is not None:
+        return parts.task.no_model
     data = parts.datamodule
     names = list(data.dataset.kind.private(data.dataset, data.rows["train"]))
     if not names:

@@ -80,7 +80,8 @@ class FinishedRun:
         return self.store.artifact(self.id, name, folder, RUN)
 
     def _check_task(self) -> None:
-        if not issubclass(build(self.cfg.task).func, Supervised):
+        task = build(self.cfg.task).func
+        if not issubclass(task, Supervised) or task.no_model is not None:
             raise UserError(
                 f"explain.run: run {self.id} is of task={self.cfg.choices.task}, which predicts nothing, so there is "
                 "nothing to explain"

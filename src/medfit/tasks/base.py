@@ -39,11 +39,13 @@ class Task(L.LightningModule):
     Attributes:
         fits: The kinds of target that it can learn.
         regime: How it is trained.
+        no_model: Why no finished model is kept of it, and nothing evaluated or explained; None for most.
         has_baselines: Whether it scores predictions of a number or a class, as scikit-learn's estimators give them.
     """
 
     regime: Any
     fits: frozenset[TargetKind] = frozenset()
+    no_model: str | None = None
     has_baselines = False
 
     def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:

@@ -71,11 +71,18 @@ def read(cfg: Any) -> InitialWeights:
         return _of_model(Store(cfg), address)
     if Path(address).suffix.lower() in FILES:
         return _of_file(Path(address).expanduser())
+    if Path(address).expanduser().exists():
+        raise UserError(f"{WHERE}: '{Path(address).name}' is none of the files that hold weights ({', '.join(FILES)})")
     return _of_run(Store(cfg), address, address, f"run {address}")
 
 
 def _of_model(store: Store, address: str) -> InitialWeights:
-    model = store.client.get_logged_model(model_at(store, address, WHERE))
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    try:
+        model = store.client.get_logged_model(model_at(store, address, WHERE))
+    except MlflowException as error:
+        raise UserError(f"{WHERE}: there is no model {address}; medfit ui lists them under Models") from error
     if store.find(model.source_run_id, WHERE).data.tags.get("kind") == "evaluation":
         raise UserError(
             f"{WHERE}: {address} is made of several trainings; give the run of one of them, which medfit ui shows"
