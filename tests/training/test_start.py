@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from medfit.errors import UserError
 from medfit.evaluate import evaluate
+from medfit.sweep import sweep
 from medfit.tracking.store import Store
 from medfit.train import train
 from medfit.training.parts import prepare
@@ -169,6 +170,14 @@ def test_all_trainings_of_an_evaluation_start_from_the_same_weights(compose, cli
     torch.save({name: value * 2 if value.is_floating_point() else value for name, value in source[1].items()}, path)
     with pytest.raises(UserError, match="model.init_from: at start.ckpt lie other weights than when run"):
         train(cfg, tags={"kind": "seed", "mlflow.parentRunId": parent.info.run_id})
+
+
+def test_all_trials_of_a_sweep_start_from_the_same_weights(compose, client, source):
+    sweep(compose(*MLP, "sweep.num_trials=2", "sweep/pruner=none", f"model.init_from={source[0].info.run_id}"))
+    found = [run for run in client.search_runs(["1"]) if run.data.tags["kind"] in ("sweep", "trial")]
+    assert sorted(run.data.tags["kind"] for run in found) == ["sweep", "trial", "trial"]
+    assert len({run.data.tags["init_from.sha256"] for run in found}) == 1
+    assert all(run.info.status == "FINISHED" for run in found)
 
 
 def test_configs_of_before_start_at_random(compose):
