@@ -104,6 +104,8 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     """
     check_tuned(cfg)
     parts = prepare(cfg)
+    if parts.task.no_model is not None:
+        raise UserError(f"task: there is nothing to evaluate: {parts.task.no_model}")
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof
     groups, folds, names = groups_of(cfg, dataset), num_folds(cfg, dataset), site_names(cfg, dataset)
     if folds > 1:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from medfit.data.inputs import in_words
 from medfit.deployment import logged
 from medfit.errors import in_memory
-from medfit.tracking import recording
+from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
 from medfit.training import run_plots, unvalidated
@@ -84,10 +85,21 @@ def _keep(
     drawn = run_plots.plots(parts.task, outputs, run.history) if cfg.tracking.plots and whole else {}
     files = prediction_files(run, parts, outputs)
     stored = {run_plots.CHECKPOINT: {"state_dict": weights}, "checkpoint/shapes.json": shapes}
+    stored[patients.FILE] = _taught(run, parts).to_file()
     run.log_files({**files, **drawn, **stored})
     if cfg.tracking.get("models", True) and whole:  # a config of before has no such key
         tables = {split: files[name] for split in outputs if (name := f"predictions/{split}.csv") in files}
         logged.log_finished(cfg, parts, tables, run)
+
+
+def _taught(run: Run, parts: Parts) -> patients.Taught:
+    """Returns who taught a training, and what it started from: also the validation patients, who chose its epoch."""
+    data, source = parts.datamodule, parts.source
+    groups = data.dataset.groups[np.concatenate([data.rows["train"], data.rows["val"]])]
+    before = source.taught if source else None
+    return patients.taught(
+        run.store.folder, data.dataset.fingerprint(), groups, before, not source or before is not None
+    )
 
 
 def main(cfg: DictConfig) -> None:

@@ -560,3 +560,32 @@ def test_without_a_validation_share_a_given_validation_split_trains_and_no_more_
 def test_validation_folds_validate_whatever_the_validation_share():
     data = singles(40, 20)
     assert equal(Split(val=0, val_folds=4, val_fold=1)(data), Split(val_folds=4, val_fold=1)(data))
+
+
+@pytest.mark.parametrize("how", [{}, {"num_folds": 4}, {"val_folds": 4}])
+def test_a_number_of_patients_trains_and_validates_and_the_test_split_stays(how):
+    data = dataset(np.repeat(np.arange(50), 2), np.repeat(np.arange(50) % 2, 2))
+    all_of_them, some = Split(**how)(data), Split(num_patients=20, **how)(data)
+    assert np.array_equal(some["test"], all_of_them["test"])
+    named = patients(some, data)
+    assert len(named["train"] | named["val"]) == 20 and not named["train"] & named["val"]
+    assert 0 < len(named["val"]) < len(named["train"])
+    assert proof(some, data)["flow"]["not_drawn"] == 2 * (50 - len(named["test"]) - 20)
+
+
+def test_a_given_validation_split_is_limited_as_the_training_split_is():
+    data = dataset(np.arange(60), given_split=np.repeat(["train", "val", "test"], 20))
+    rows = Split(num_patients=20)(data)
+    assert len(rows["train"]) + len(rows["val"]) == 20 and rows["val"].min() >= 20 and rows["train"].max() < 20
+    assert len(rows["test"]) == 20
+
+
+def test_a_number_of_patients_keeps_the_shares_of_classes():
+    rows = Split(num_patients=20)(data := singles(100, 20))
+    assert data.y[np.concatenate([rows["train"], rows["val"]])].sum() == 4
+
+
+@pytest.mark.parametrize("number", [40, 41])
+def test_more_patients_than_there_are_is_refused(number):
+    with pytest.raises(UserError, match=f"^split.num_patients={number}: there are 40 outside the test split"):
+        Split(num_patients=number)(singles(50))

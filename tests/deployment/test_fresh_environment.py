@@ -32,7 +32,7 @@ TASKS = {
     "multilabel": target("pain", "fever"),
     "regression": target("score"),
 }
-OF_OTHER_TARGETS = {"adversarial", "inferred", "segmentation"}
+OF_OTHER_TARGETS = {"adversarial", "inferred", "masked", "segmentation"}
 NUMBERS = {"missing_value": [-1], "num_neighbours": [3], "min_variance": [0.01], "num_best": [3], "pca": [2, 0.9]}
 ONLY_WITH = {"missing_value": "missing=constant", "num_neighbours": "missing=knn"}
 HOLDS_ROWS = {"preprocessing.missing=knn": "tracking.patients_in_models=true"}  # which such a model takes

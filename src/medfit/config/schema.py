@@ -4,10 +4,11 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Lt
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from annotated_types import Ge, Gt, Lt
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from medfit.config import allowed, folders, signatures
@@ -27,7 +28,11 @@ _RESERVED: dict[str, Any] = {  # keys that are Hydra's; arguments by position ha
 _PLAIN: dict[str, Any] = {"seed": Annotated[int, Ge(0), Lt(2**31)], "output_dir": str}
 _ADDED = {"experiment", "best", "choices", "overrides"}
 _CALLED = {"regime.trainer": "lightning.Trainer"}  # arguments of a call that medfit makes itself
-_SHARED: dict[str, dict[str, Any]] = {"dataset": {"strict": bool}}  # keys that every choice of a group has
+_SHARED: dict[str, dict[str, Any]] = {  # keys that every choice of a group has
+    "dataset": {"strict": bool},
+    "model": {"init_from": str | None, "freeze": list[str]},
+    "regime.optimizer": {"head_lr": Annotated[float, Gt(0)] | None},
+}
 
 
 def check(cfg: DictConfig) -> None:
@@ -65,6 +70,15 @@ def check_sections(cfg: DictConfig, paths: Iterable[str]) -> None:
             _check_section(cfg, section, later)
         for look in later:
             look()
+
+
+def own(node: DictConfig, path: str) -> DictConfig:
+    """Returns a node with what its class takes alone: without the keys that every choice of its group has."""
+    made = copy(node)
+    with open_dict(made):
+        for key in _SHARED[path].keys() & made.keys():
+            del made[key]
+    return made
 
 
 @contextmanager

@@ -60,14 +60,28 @@ def check(dataset: Dataset, rows: Mapping[str, np.ndarray], assignment: str, str
     key = (dataset.fingerprint(), assignment)
     if key not in _SCANS:
         _SCANS[key] = scan(dataset, rows)
-        for line in _SCANS[key].notes:
-            say(f"Leak scan: {line}.")
-        for line in _SCANS[key].findings if not strict else ():
-            say(f"Warning: {line}.")
+        tell(_SCANS[key], strict)
     found = _SCANS[key]
+    refuse(found, strict)
+    return found
+
+
+def tell(found: Scan, strict: bool) -> None:
+    """Says what was not looked at, and what was found where that is no error."""
+    for line in found.notes:
+        say(f"Leak scan: {line}.")
+    for line in found.findings if not strict else ():
+        say(f"Warning: {line}.")
+
+
+def refuse(found: Scan, strict: bool) -> None:
+    """Takes what was found for an error, in strict mode.
+
+    Raises:
+        UserError: of that.
+    """
     if strict and found.findings:
         raise UserError(f"dataset.strict: {'; '.join(found.findings)}")
-    return found
 
 
 def _shared(made: Prints, rows: Mapping[str, np.ndarray]) -> Iterator[str]:

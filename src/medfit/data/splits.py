@@ -35,6 +35,8 @@ class Split:
         val_folds: Divides the patients that are not in the test split into folds, of which number ``val_fold`` is the
             validation split, whatever ``val`` and the data set's split column say; None takes the share ``val``.
         val_fold: From 0.
+        num_patients: How many of the patients outside the test split train and validate, drawn at random; the others
+            are left out. None takes all.
         site: The column that says where each sample comes from: the test split is all of site number ``fold``, in the
             order of their names, and no other's; None to divide otherwise.
     """
@@ -48,6 +50,7 @@ class Split:
     fold: Annotated[int, Field(ge=0)] = 0
     val_folds: Annotated[int, Field(ge=2)] | None = None
     val_fold: Annotated[int, Field(ge=0)] = 0
+    num_patients: Annotated[int, Field(ge=2)] | None = None
     site: str | None = None
 
     def __call__(self, dataset: Dataset, usable: np.ndarray | None = None) -> Rows:
@@ -96,12 +99,25 @@ class Split:
         for name, share in wanted.items():
             if name == "val":  # a given one, that folds pass over; the test split has been drawn without it
                 assignment[assignment == "val"] = "train"
+                self._limit(dataset, usable, assignment)
             taken = 0 if name == "test" or "test" not in wanted else self._test_share
             free = np.flatnonzero(usable & (assignment == "train"))
             assignment[self._choose(dataset, free, name, share / (1 - taken))] = name
+        if "val" not in wanted:
+            self._limit(dataset, usable, assignment)
         if not self._validates:
             assignment[assignment == "val"] = "train"
         return assignment
+
+    def _limit(self, dataset: Dataset, usable: np.ndarray, assignment: np.ndarray) -> None:
+        """Leaves out all but some of the patients outside the test split."""
+        if self.num_patients is None:
+            return
+        free = np.flatnonzero(usable & (assignment != "test"))
+        if self.num_patients >= (there := len(np.unique(dataset.groups[free]))):
+            raise UserError(f"split.num_patients={self.num_patients}: there are {there} outside the test split, in all")
+        chosen = self._choose(dataset, free, "num_patients", self.num_patients)
+        assignment[np.setdiff1d(free, chosen)] = "none"
 
     def _of_site(self, dataset: Dataset, usable: np.ndarray) -> np.ndarray:
         """Marks the samples of the site that is tested."""
@@ -117,14 +133,14 @@ class Split:
         return chosen
 
     def _choose(self, dataset: Dataset, rows: np.ndarray, name: str, share: float) -> np.ndarray:
-        """Returns the rows of a share of the patients, with every class's share where there are classes."""
+        """Returns the rows of a share of the patients, or of so many, with every class's share where there are any."""
         patients, first, code = np.unique(dataset.groups[rows], return_index=True, return_inverse=True)
         if len(patients) < 2:
             raise UserError(f"split: {len(patients)} patients are too few to divide")
         strata = None
         if self.stratify and dataset.strata is not None:
             strata = _patient_strata(dataset.strata[rows], code, len(first))
-        folds = self.num_folds if name == "test" else self.val_folds
+        folds = {"test": self.num_folds, "val": self.val_folds}.get(name)
         try:
             chosen = self._fold(strata, len(patients), name) if folds else self._share(strata, len(patients), share)
         except ValueError as error:
@@ -253,7 +269,7 @@ def _flow(rows: Rows, dataset: Dataset, num_usable: int) -> dict[str, Any]:
         "read": len(dataset) + sum(excluded.values()),
         "excluded": excluded,
         "unusable": len(dataset) - num_usable,
-        "not_drawn": num_usable - len(divided),  # common classes, where sampling=under
+        "not_drawn": num_usable - len(divided),  # common classes, where sampling=under; all beyond num_patients
         "divided": len(divided),
         "patients": len(np.unique(dataset.groups[divided])),
     }

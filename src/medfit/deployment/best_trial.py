@@ -195,7 +195,7 @@ def _trained(cfg: DictConfig, found: Stored) -> "Parts":
 
     from medfit.training.parts import prepare  # late: a quick start
 
-    parts = prepare(cfg)
+    parts = prepare(cfg, trained=True)
     parts.task.load_state_dict(torch.load(found.weights, weights_only=True, map_location="cpu")["state_dict"])
     return parts
 

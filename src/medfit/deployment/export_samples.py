@@ -56,7 +56,7 @@ def of_validation(model: AnyModel, exportable: Exportable, folder: Path) -> Iter
         UserError: the data are not there, or are others than those that the run was trained on.
     """
     first = model.singles[0]  # of several trainings
-    parts = prepare(restored(first.cfg, folder))
+    parts = prepare(restored(first.cfg, folder), trained=True)
     data = parts.datamodule
     then, now = first.about, (data.dataset.fingerprint(), data.proof["assignment_sha256"])
     if now != (then["data_sha256"], then["split_sha256"]):

@@ -1,11 +1,10 @@
 """The finished model of a run, in MLflow: written when its training ends, found again by a run or a model's address."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +16,7 @@ from medfit.evidence.targets.known import TARGETS
 from medfit.terminal.console import say
 from medfit.tracking import recording
 from medfit.tracking.paths import hidden
+from medfit.tracking.registry import model_at
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from medfit.training.parts import Parts
 
 TRAININGS = ("run", "trial", "seed")
-MODEL_ID = re.compile("m-[0-9a-f]{32}")
 WITHHELD = "no_model"  # the tag that tells why a training that could have kept its model has not
 NAME = "medfit"  # of a run's model in MLflow's list
 
@@ -119,29 +118,7 @@ def load_single(store: Store, address: str, where: str) -> "FinishedModel":
 
 def model_id(store: Store, address: str, where: str) -> str:
     """Returns the id in MLflow of the model that :func:`load` gives."""
-    return _of_address(store, address, where) if "/" in address else _of_run(store, address, where)
-
-
-def _of_address(store: Store, address: str, where: str) -> str:
-    """Returns the id of the model at an address of MLflow's: ``models:/m-...``, ``name@alias`` or ``name/version``."""
-    from mlflow.exceptions import MlflowException  # late: a quick start
-
-    name = address.removeprefix("models:/")
-    if name.startswith("m-") and "/" not in name:
-        return name
-    named, _, alias = name.partition("@")
-    try:
-        version: Any = (
-            store.client.get_model_version_by_alias(named, alias)
-            if alias
-            else store.client.get_model_version(*name.rsplit("/", 1))
-        )
-    except (MlflowException, TypeError) as error:
-        raise UserError(f"{where}: no model is registered as {address}; medfit ui lists them under Models") from error
-    found = MODEL_ID.search(version.source)
-    if found is None:
-        raise UserError(f"{where}: {address} is no finished model of medfit")
-    return found[0]
+    return model_at(store, address, where) if "/" in address else _of_run(store, address, where)
 
 
 def model_of(store: Store, run: "mlflow.entities.Run") -> str | None:

@@ -64,6 +64,8 @@ def packed(
 
 def withheld(cfg: DictConfig, parts: Parts) -> str | None:
     """Returns why a model's files may not be: they would hold what single patients alone have. None if they may."""
+    if parts.task.no_model is not None:
+        return parts.task.no_model
     data = parts.datamodule
     rows = data.fitted.rows_held()
     if rows is not None and not cfg.tracking.get("patients_in_models", False):  # a config of before has no such key

@@ -50,7 +50,7 @@ class FinishedRun:
             weights = torch.load(self._file(CHECKPOINT, folder), weights_only=True, map_location="cpu")
             if split == "test":
                 self._check_opened()
-            parts = prepare(self.cfg)
+            parts = prepare(self.cfg, trained=True)
             self._check_data(parts, folder)
         if not len(parts.datamodule.rows[split]):
             raise UserError(
@@ -80,7 +80,8 @@ class FinishedRun:
         return self.store.artifact(self.id, name, folder, RUN)
 
     def _check_task(self) -> None:
-        if not issubclass(build(self.cfg.task).func, Supervised):
+        task = build(self.cfg.task).func
+        if not issubclass(task, Supervised) or task.no_model is not None:
             raise UserError(
                 f"explain.run: run {self.id} is of task={self.cfg.choices.task}, which predicts nothing, so there is "
                 "nothing to explain"

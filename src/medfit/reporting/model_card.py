@@ -13,6 +13,7 @@ from medfit.reporting.markdown import line
 from medfit.reporting.patient_flow import NAMES, boxes
 from medfit.reporting.statements import leaks, software
 from medfit.tracking.store import Store
+from medfit.training.started import in_sentences
 
 PURPOSE = "*To be written by the authors: for which patients, which decision and whose hands, and for which not.*"
 LICENCE = "*To be chosen by the authors; the licence of the data stands above.*"
@@ -59,6 +60,7 @@ def _data(about: Mapping[str, Any], run: Record, members: Sequence[Record]) -> I
     yield f"- {len(features)} inputs: {', '.join(shown)}{more}"
     yield f"- predicted: {about['task']} ({', '.join(map(str, about['target_names']))})"
     yield from (f"- the model's files hold {held}" for held in about["expected"].get("holds", ()))
+    yield from (f"- in training, {line}" for line in in_sentences(run.json("data/split.json")))
     splits = {member["split_sha256"] for member in about.get("members", [about])}
     division = f", of the split {splits.pop()[:16]}" if len(splits) == 1 else ""
     yield f"- fingerprint of the data {about['data_sha256'][:16]}{division}"

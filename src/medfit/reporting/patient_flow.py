@@ -55,7 +55,7 @@ def left_out(flow: Mapping[str, Any]) -> list[str]:
     if flow["unusable"]:
         lines.append(f"{flow['unusable']}: with missing values, which preprocessing leaves out")
     if flow["not_drawn"]:
-        lines.append(f"{flow['not_drawn']}: of common classes, to make the classes equal")
+        lines.append(f"{flow['not_drawn']}: not drawn (split.sampling or split.num_patients)")
     return lines or ["none"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from medfit.reporting import patient_flow, search_settings
 from medfit.reporting.collect import ReportData
 from medfit.reporting.formatting import plural, public
+from medfit.training.started import in_sentences
 
 NOTHING = ("null", "none", "false", "0", "0.0", "[]", "{}")
 MOST_SETTINGS = 6
@@ -71,6 +72,12 @@ def leaks(proof: dict[str, Any]) -> str:
     return f"{told if found else 'the leak scan was not complete'}; {'; '.join(gaps)}"
 
 
+def weights(proof: Mapping[str, Any]) -> str:
+    """Returns what trainings started from, in a sentence."""
+    others = "the others " if proof.get("init_from") else ""
+    return "; ".join([*in_sentences(proof), f"{others}drawn at random, by the seed"])
+
+
 def _of_training(facts: ReportData) -> Statements:
     assert facts.latest is not None
     params, config = facts.latest.run.data.params, facts.config
@@ -81,7 +88,7 @@ def _of_training(facts: ReportData) -> Statements:
         "model": ("model", str(config.get("choices", {}).get("model", ""))),
         "preprocessing": ("preprocessing", f"{_preprocessing(params)}; learnt from the training rows alone"),
         "training": ("model", f"{params.get('regime', '')}: {params.get('regime.epochs', '?')} epochs at most"),
-        "weights": ("model", "drawn at random, by the seed"),
+        "weights": ("model", weights(facts.proof)),
         "epoch": ("model", _epoch(facts)),
         "ensemble": ("model", "none: scores are means over trainings of single models"),
         "software": ("software", software(facts.environment)),

@@ -14,6 +14,7 @@ from medfit.errors import UserError, blame
 from medfit.tasks import adversarial_losses
 from medfit.tasks.base import one_input
 from medfit.tasks.generative import Generative, GridSize
+from medfit.tasks.layers import trained
 from medfit.tasks.regime import AdversarialRegime, Count, NonNegative
 
 
@@ -90,6 +91,7 @@ class Adversarial(Generative):
         self.configure_optimizers()
         self.automatic_optimization = False  # there are two players, each with steps of its own
         self._num_steps = 0  # of the discriminator
+        self._of_discriminator = list(trained(made.discriminator).values())
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Returns the averaged generator's images in [0, 1]."""
@@ -104,9 +106,11 @@ class Adversarial(Generative):
         self._step(of_discriminator, self.discriminator_loss(x, label))
         self._num_steps += 1
         if self._num_steps % self.regime.discriminator_steps == 0:
-            self.model.discriminator.requires_grad_(False)
+            for parameter in self._of_discriminator:
+                parameter.requires_grad_(False)
             self._step(of_generator, self.generator_loss(x, label))
-            self.model.discriminator.requires_grad_(True)
+            for parameter in self._of_discriminator:
+                parameter.requires_grad_(True)
             self.average.update_parameters(self.model.generator)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
@@ -147,8 +151,11 @@ class Adversarial(Generative):
         """Returns the generator's and the discriminator's optimiser."""
         made = []
         for player in ("generator", "discriminator"):
+            parameters = list(trained(getattr(self.model, player)).values())
+            if not parameters:
+                raise UserError(f"model.freeze: nothing of the {player} is left to train")
             with blame(f"regime.{player}_optimizer"):
-                made.append(getattr(self.regime, f"{player}_optimizer")(getattr(self.model, player).parameters()))
+                made.append(getattr(self.regime, f"{player}_optimizer")(parameters))
         return made
 
     def _noise(self, real: Tensor) -> Tensor:

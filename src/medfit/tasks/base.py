@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import lightning as L
 import pandas as pd
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from medfit.data.inputs import Shape
 from medfit.errors import UserError, suggest
 from medfit.evidence.predictions import TargetKind
+from medfit.tasks.layers import hold_statistics
 
 
 def one_input(input_shape: Shape, task: str) -> tuple[int, ...]:
@@ -38,11 +39,13 @@ class Task(L.LightningModule):
     Attributes:
         fits: The kinds of target that it can learn.
         regime: How it is trained.
+        no_model: Why no finished model is kept of it, and nothing evaluated or explained; None for most.
         has_baselines: Whether it scores predictions of a number or a class, as scikit-learn's estimators give them.
     """
 
     regime: Any
     fits: frozenset[TargetKind] = frozenset()
+    no_model: str | None = None
     has_baselines = False
 
     def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:
@@ -58,6 +61,12 @@ class Task(L.LightningModule):
             )
         self.monitor, self.mode = monitor, mode
         self._validated: list[Any] = []  # what the validation batches of this epoch gave
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches training on or off; frozen batch normalisation stays as it is in evaluation."""
+        super().train(mode)
+        hold_statistics(self)
+        return self
 
     @abstractmethod
     def logged(self) -> list[str]:

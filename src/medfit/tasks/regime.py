@@ -76,6 +76,23 @@ class Regime(Training):
     l2: NonNegative = 0.0
 
 
+@dataclass(frozen=True)
+class WithHeadRate:
+    """An optimiser that moves a network's last layer at a rate of its own.
+
+    Args:
+        optimizer: Takes the parameters, or groups of them.
+        head_lr: Learning rate of the last layer; a schedule scales it as it does the other.
+    """
+
+    optimizer: Callable[..., Optimizer]
+    head_lr: float
+
+    def __call__(self, parameters: Any) -> Optimizer:
+        """Returns the optimiser of parameters, or of groups of them."""
+        return self.optimizer(parameters)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdversarialRegime(Training):
     """How two players are trained against each other, each with an optimiser of its own.

@@ -13,7 +13,8 @@ from medfit.data.inputs import Input, Shape, zeros
 from medfit.errors import UserError, blame, suggest
 from medfit.tasks import metrics as m
 from medfit.tasks.base import Task
-from medfit.tasks.regime import Regime
+from medfit.tasks.layers import depending, shapes_of, trained
+from medfit.tasks.regime import Regime, WithHeadRate
 
 Batch = list[Any] | tuple[Input, Tensor]
 
@@ -60,8 +61,9 @@ class Supervised(Task):
             _check_input(model, input_shape)
             self.model = model(input_shape, self.output_size)
             self._check_output(input_shape)
+        self._last_layer = self._find_last_layer(model, input_shape)
         with blame("regime.optimizer"):
-            regime.optimizer(self.model.parameters())
+            self._optimizer()
         self._weights = [p for p in self.model.parameters() if p.ndim > 1 and p.requires_grad]
         self._waiting = 0  # batches whose gradients have made no step yet
 
@@ -77,7 +79,7 @@ class Supervised(Task):
     def _check_output(self, input_shape: Shape) -> None:
         with torch.no_grad():
             found = tuple(self.model.eval()(zeros(input_shape)).shape[1:])
-        self.model.train()
+        self.train()
         if found != (expected := self.output_shape(input_shape)):
             raise ValueError(f"it puts out {found} for each sample, but this task needs {expected}")
 
@@ -148,9 +150,29 @@ class Supervised(Task):
         x, y = batch
         return self.predict(self.model(x)).float(), y
 
+    def _find_last_layer(self, model: Callable[..., nn.Module], input_shape: Shape) -> set[str]:
+        """Returns the names of what depends on the number of outputs, if it has a learning rate of its own."""
+        if not isinstance(self.regime.optimizer, WithHeadRate):
+            return set()
+        found = depending(self.model, shapes_of(model, input_shape, self.output_size + 1)) & trained(self.model).keys()
+        if not found:
+            raise UserError("regime.optimizer.head_lr: this network has no last layer of its own, or it is frozen")
+        if found == trained(self.model).keys():
+            raise UserError("regime.optimizer.head_lr: the last layer is all that is trained; give regime.optimizer.lr")
+        return found
+
+    def _optimizer(self) -> Optimizer:
+        """Returns the optimiser of all that is trained; a last layer with a rate of its own is a group of its own."""
+        parameters, optimizer = trained(self.model), self.regime.optimizer
+        if not isinstance(optimizer, WithHeadRate):
+            return optimizer(list(parameters.values()))
+        last = [parameters.pop(name) for name in sorted(self._last_layer)]
+        groups = [{"params": list(parameters.values())}, {"params": last, "lr": optimizer.head_lr}]
+        return optimizer(groups)
+
     def configure_optimizers(self) -> Any:
         """Returns the optimiser, and its schedule, which goes by steps if it takes their number, else by epochs."""
-        optimizer = self.regime.optimizer(self.model.parameters())
+        optimizer = self._optimizer()
         scheduler = self.regime.scheduler
         if scheduler is None:
             return optimizer

@@ -23,6 +23,7 @@ from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
 
 SHORTEST_SALT, SALT_TRIES = 16, 100
+START = "init_from"  # the tag, and what others begin with, that tells the weights that a training starts from
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def start_run(
     store = Store(cfg)
     name = tags.get("mlflow.runName") or f"{cfg.choices.model} seed {cfg.seed}"
     chosen = {group: cfg.choices[group] for group in ("dataset", "model", "task", "regime")}
-    tags = {**chosen, "task.targets": dataset.task, **tags}
+    tags = {**chosen, "task.targets": dataset.task, **_start_tags(proof), **tags}
+    _check_start(store, tags)
     names = {} if store.local else path_names(cfg, store)
     run = reopen_run(store, resume) or create_run(store, experiment_name(cfg, dataset), name, tags)
     try:
@@ -83,9 +85,38 @@ def start_run(
     run.end("FINISHED")
 
 
+def _start_tags(proof: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what tells the weights that a training starts from; nothing where they are drawn at random."""
+    start = proof.get("init_from")
+    if not start:
+        return {}
+    return {START: start["address"], f"{START}.sha256": start["sha256"], f"{START}.run": start["run"] or "none"}
+
+
+def _check_start(store: Store, tags: Mapping[str, str]) -> None:
+    """Makes sure that all trainings of a sweep or an evaluation start from the same weights.
+
+    Raises:
+        UserError: others lie at the address since it began.
+    """
+    from mlflow.exceptions import MlflowException  # late: a quick start
+
+    if START not in tags or (parent := tags.get("mlflow.parentRunId")) is None:
+        return
+    try:
+        then = store.client.get_run(parent).data.tags
+    except MlflowException:  # a server that is away
+        return
+    if then.get(START) == tags[START] and then[f"{START}.sha256"] != tags[f"{START}.sha256"]:
+        raise UserError(
+            f"model.init_from: at {tags[START]} lie other weights than when run {parent} began, whose trainings all "
+            "start from the same; give the id of the run that made them, or a copy of the file under another name"
+        )
+
+
 def path_names(cfg: DictConfig, store: Store) -> dict[str, str]:
     """Returns names for the full paths in a config, which those who are told the names can't read."""
-    return paths.names(cfg, store.folder, _salt(store.folder / "salt"))
+    return paths.names(cfg, store.folder, key_of(store.folder))
 
 
 def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
@@ -147,8 +178,13 @@ def pseudonyms(folder: Path, dataset_name: str, groups: Any) -> list[str]:
     Raises:
         UserError: the key is empty or too short to keep anything secret.
     """
-    salt = _salt(folder / "salt")
+    salt = key_of(folder)
     return [hmac.new(salt, f"{dataset_name}/{group}".encode(), hashlib.sha256).hexdigest()[:16] for group in groups]
+
+
+def key_of(folder: Path) -> bytes:
+    """Returns the output folder's key, made if there is none; see :func:`pseudonyms`."""
+    return _salt(folder / "salt")
 
 
 def _salt(path: Path) -> bytes:

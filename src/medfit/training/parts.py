@@ -1,9 +1,10 @@
 """All that a training needs, built from a config."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from medfit.config.instantiate import build, load_dataset
 from medfit.config.node_key import NodeKey
+from medfit.config.schema import own
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.dataset import Dataset
@@ -21,7 +23,11 @@ from medfit.data.inputs import Shape
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
-from medfit.tasks.regime import Training
+from medfit.tasks.regime import Training, WithHeadRate
+from medfit.training import source_patients
+from medfit.training.initial_weights import InitialWeights
+from medfit.training.start import Start, start_of
+from medfit.training.started import tell
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,23 @@ class Parts:
         task: With its model, untrained.
         regime: How to train.
         leaks: What the leak scan found, a line each.
+        source: The weights that the task's model started from; None for those that are drawn at random.
     """
 
     datamodule: DataModule
     task: Task
     regime: Training
     leaks: Sequence[str] = ()
+    source: InitialWeights | None = None
 
 
-def prepare(cfg: DictConfig) -> Parts:
-    """Builds everything, and so finds every mistake that shows before training."""
+def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
+    """Builds everything, and so finds every mistake that shows before training.
+
+    Args:
+        cfg: As :func:`medfit.config.compose.compose` gives it.
+        trained: Whether the weights of a training are to be loaded into the task, which then starts from no others.
+    """
     quiet()
     dataset = load_dataset(cfg)
     fits = get_object(cfg.task._target_).fits
@@ -55,11 +68,20 @@ def prepare(cfg: DictConfig) -> Parts:
     with in_memory(lambda: f"what this asks for does not fit in memory; lower {sizes(cfg, 'the size of the model')}"):
         prepared = _prepared(dataset, *(NodeKey(key, _values(cfg[key])) for key in ("preprocessing", "split")))
         datamodule = DataModule(prepared, cfg.regime.batch_size, cfg.seed, plain=cfg.regime.speed == "plain")
-        task = make_task(cfg, datamodule.input_shape, dataset.target_names, partial(datamodule.arrays, "train"))
-    proof = datamodule.proof
+        start = None if trained else start_of(cfg, dataset)
+        arrays = partial(datamodule.arrays, "train")
+        task = make_task(cfg, datamodule.input_shape, dataset.target_names, arrays, start)
+    datamodule.proof = proof = dict(datamodule.proof)  # others of these data may start otherwise
+    if start is not None:
+        proof |= start.facts
+        tell(start.facts)
     found = leaks.check(dataset, datamodule.rows, proof["assignment_sha256"], cfg.dataset.get("strict", False))
+    source = start.weights if start is not None else None
+    if source is not None:
+        more = source_patients.check(source, dataset, datamodule.rows, cfg.dataset.get("strict", False))
+        found = leaks.Scan([*found.findings, *more.findings], [*found.notes, *more.notes])
     proof["leaks"], proof["leak_scan"] = list(found.findings), {"not_looked_at": list(found.notes)}
-    return Parts(datamodule, task, task.regime, found.findings)
+    return Parts(datamodule, task, task.regime, found.findings, source)
 
 
 _PREPARED: dict[tuple[Any, ...], Prepared] = {}
@@ -85,6 +107,7 @@ def make_task(
     input_shape: Shape,
     target_names: Sequence[str],
     train_arrays: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    start: Start | None = None,
 ) -> Task:
     """Returns the config's task with its model, untrained.
 
@@ -94,15 +117,26 @@ def make_task(
         target_names: The data set's.
         train_arrays: Gives ``x`` and ``y`` of the training split; None where weights are to be loaded, that hold what
             was learnt from them.
+        start: Builds the model from others' weights; None for weights drawn at random.
     """
     task: Task = build(cfg.task)(
-        model=build(cfg.model),
-        regime=build(cfg.regime),
+        model=start or build(own(cfg.model, "model")),
+        regime=_regime(cfg),
         input_shape=input_shape,
         target_names=target_names,
         train_arrays=train_arrays,
     )
     return task
+
+
+def _regime(cfg: DictConfig) -> Training:
+    """Returns how to train; an optimiser's rate for the last layer is no argument of its class."""
+    node, head_lr = copy.deepcopy(cfg.regime), None
+    if "optimizer" in node:
+        head_lr, node.optimizer = node.optimizer.get("head_lr"), own(node.optimizer, "regime.optimizer")
+    made: Any = build(node)
+    regime: Training = made if head_lr is None else replace(made, optimizer=WithHeadRate(made.optimizer, head_lr))
+    return regime
 
 
 def sizes(cfg: DictConfig, first: str) -> str:
@@ -119,5 +153,6 @@ def quiet() -> None:
         ".*Checkpoint directory.*",
         ".*`isinstance.*LeafSpec.*",
         ".*GPU available.*",
+        ".*in eval mode at the start of training.*",  # as frozen normalisation is
     ):
         warnings.filterwarnings("ignore", message)

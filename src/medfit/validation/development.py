@@ -101,7 +101,7 @@ def prepared(model: FinishedModel, store: Store) -> Parts:
         UserError: they are not there any more, or have changed.
     """
     try:
-        made = parts.prepare(restored(model.cfg, store.folder))
+        made = parts.prepare(restored(model.cfg, store.folder), trained=True)
     except UserError as error:
         raise UserError(f"the development's data can't be read any more ({error})") from error
     then = model.about["data_sha256"], model.about["split_sha256"]
