@@ -24,6 +24,8 @@ from medfit.errors import UserError, blame, suggest
 NOT_OF_A_TRAINING = (
     "sweep.",
     "tracking.",
+    "train.",
+    "regime.checkpoint_every_min",
     "evaluate.",
     "sample.",
     "explain.",

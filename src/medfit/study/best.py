@@ -97,7 +97,9 @@ def as_yaml(cfg: DictConfig, study: optuna.Study) -> str:
 
 def own_overrides(cfg: DictConfig) -> list[str]:
     """Returns the command line's overrides that bear on a single training."""
-    sections = ("sweep", "tracking", "output_dir", "evaluate", "sample", "explain", "compare", "report", "inspect")
+    sections = (
+        "sweep", "tracking", "output_dir", "train", "evaluate", "sample", "explain", "compare", "report", "inspect",
+    )  # fmt: skip
     return [
         line for line in cfg.overrides if line.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] not in sections
     ]

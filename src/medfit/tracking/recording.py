@@ -23,6 +23,10 @@ from medfit.tracking.store import Store
 from medfit.tracking.tracked_data import TrackedData
 
 SHORTEST_SALT, SALT_TRIES = 16, 100
+OTHERS = (  # sections of a config that say nothing of how a model is trained
+    "choices", "overrides", "experiment", "best", "sweep", "tracking", "output_dir", "train", "evaluate", "sample",
+    "explain", "compare", "inspect", "report", "predict", "register", "serve", "validate", "export",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,29 +97,16 @@ def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
 
 def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
     """Yields config paths and values; each, given back as an override, means the same again."""
+    for path, value in of_a_training(cfg):
+        if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
+            yield path, value
+
+
+def of_a_training(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yields the config paths, and their values, that bear on a single training, targets too."""
     for section in cfg:
-        if section not in (
-            "choices",
-            "overrides",
-            "experiment",
-            "best",
-            "sweep",
-            "tracking",
-            "output_dir",
-            "evaluate",
-            "sample",
-            "explain",
-            "compare",
-            "inspect",
-            "report",
-            "predict",
-            "register",
-            "serve",
-            "validate",
-        ):
-            for path, value in leaves(cfg[section], str(section)):
-                if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
-                    yield path, value
+        if section not in OTHERS:
+            yield from leaves(cfg[section], str(section))
 
 
 def prediction_files(
