@@ -90,7 +90,7 @@ class _Epochs(L.LightningModule):
         """Returns the task's state."""
         return self.task.state_dict(*args, **kwargs)
 
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Gives the task a state."""
         return self.task.load_state_dict(*args, **kwargs)
 

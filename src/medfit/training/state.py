@@ -79,7 +79,7 @@ def _restore_loop(trainer: L.Trainer, state: State) -> None:
 def random_states() -> State:
     """Returns where all generators are that trainings share; batches have generators of their own."""
     version, numbers, gauss = random.getstate()
-    kind, words, *rest = np.random.get_state()  # type: ignore[misc]
+    kind, words, *rest = np.random.get_state()
     states: State = {
         "python": [version, torch.tensor(numbers), gauss],
         "numpy": [kind, torch.from_numpy(np.asarray(words).astype(np.int64)), *rest],
