@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import bench_checkpoints
 import bench_commands
 import bench_sweep_rows
 import bench_tracking
@@ -28,6 +29,7 @@ ROWS: dict[str, Row] = {
     "workers": bench_sweep_rows.parallel,
     "tracking": bench_tracking.short,
     "tracking-long": bench_tracking.long,
+    "checkpoints": bench_checkpoints.row,
     "help": bench_commands.usage,
     "mistake": bench_commands.mistakes,
     "start": bench_commands.starts,

@@ -1,7 +1,7 @@
-"""The fault benchmark: sweeps to which something happens, and whether they go on as if nothing had.
+"""The fault benchmark: sweeps and trainings to which something happens, and whether they go on as if nothing had.
 
-``make chaos ARGS="--rounds 100 --seed 0"``. Each round is a sweep in a folder of its own; its number and the seed
-determine what happens to it.
+``make chaos ARGS="--rounds 100 --seed 0"``. Each round is a sweep or a training in a folder of its own; its number and
+the seed determine what happens to it.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from chaos_faults import KINDS, MOUNTED, kind_of
 from chaos_places import Places, can_mount
 from chaos_round import NUM_TRIALS, Round, kill_all
 from chaos_table import COLUMNS, Outcome, rows, write
+from chaos_trainings import TRAININGS
 
 RESULTS = Path(__file__).with_name("results") / "chaos.md"
 ABOUT = {kind: (fault.__doc__ or "").strip().rstrip(".") for kind, fault in KINDS.items()}
@@ -55,8 +56,11 @@ def play(number: int, seed: int, places: Places) -> Outcome:
     with this.stack:
         try:
             KINDS[outcome.kind](this, places)
-            this.finish()
-            examine(this, outcome)
+            if outcome.kind in TRAININGS:
+                outcome.problems += this.problems
+            else:
+                this.finish()
+                examine(this, outcome)
         except Exception as error:
             outcome.problems += [*this.problems, f"{type(error).__name__}: {error}"]
         finally:
@@ -96,7 +100,7 @@ def _tell(outcome: Outcome, seed: int) -> None:
 def _show(table: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
     from medfit.terminal.console import say, show_table
 
-    show_table("Sweeps to which something happens", COLUMNS, [list(row) for row in table])
+    show_table("Sweeps and trainings to which something happens", COLUMNS, [list(row) for row in table])
     for note in notes:
         say(note)
 

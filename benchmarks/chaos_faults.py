@@ -9,6 +9,7 @@ from collections.abc import Callable
 import psutil
 from chaos_places import Places, fill, small_disk
 from chaos_round import NUM_TRIALS, Round, kill_all, tree, workers
+from chaos_trainings import TRAININGS
 
 PATIENCE_S = 15  # for a sweep to end whose store is away
 INTERRUPTED = (0, 130, -signal.SIGINT)  # the last: Python itself had not started yet
@@ -118,6 +119,7 @@ KINDS: dict[str, Callable[[Round, Places], None]] = {
     "server-away": server_away,
     "disk-fills": disk_fills,
     "two-sweeps": two_sweeps,
+    **TRAININGS,
     "everything": everything,
 }
 MOUNTED = "disk-fills"

@@ -65,8 +65,8 @@ class Round:
             *self.settings,
         ]
 
-    def start(self) -> psutil.Popen:
-        """Starts the command, beside those that run."""
+    def start(self, *arguments: str) -> psutil.Popen:
+        """Starts the sweep's command, or another one, beside those that run."""
         if not self.logs:
             self._furnish()
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
@@ -74,7 +74,7 @@ class Round:
         path = self.folder / f"{len(self.logs) + 1}.log"
         with path.open("w") as log:
             process = psutil.Popen(
-                [sys.executable, "-m", "medfit", "sweep", *self.overrides],
+                [sys.executable, "-m", "medfit", *(arguments or ("sweep", *self.overrides))],
                 env={**os.environ, **own},
                 cwd=HERE.parent,
                 stdout=log,

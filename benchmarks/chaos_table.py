@@ -8,12 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 COLUMNS = ["fault", "rounds", "restarts", "trials", "repeated", "failed checks", "seconds a round"]
-HEAD = """# Sweeps to which something happens
+HEAD = """# Sweeps and trainings to which something happens
 
 Each round is a sweep of {num_trials} short trials by two worker processes, hit by a fault at a random moment; then the
 same command is run again until it ends well. Afterwards every place of the study must be done once; every trial that
 had ended before the fault must still be there, unchanged; trials and MLflow runs must agree (states, scores, params,
 files); both databases must be sound; and no process, no running trial and no unsent write may be left.
+
+Some rounds are a training of a random family, by a random loop, hit up to three times and begun again with
+`train.resume=auto`. Its weights and all points of its curves must be those, to the last digit, of the same training to
+which nothing happened; there must be one run, but for hits before the first state was written, and no state left.
 
 """
 TAIL = """

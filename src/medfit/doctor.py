@@ -11,6 +11,7 @@ from medfit.study import checkup, repair, storage
 from medfit.terminal.console import say, show_table
 from medfit.tracking import moved
 from medfit.tracking.store import Store
+from medfit.training import interrupted
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
 RUNNING = COLUMNS.index("running")
@@ -35,6 +36,9 @@ def main(cfg: DictConfig) -> None:
     if rows:
         show_table("Studies", COLUMNS, rows)
     say(f"Runs      {closed} that nobody worked on were ended; {elsewhere} run on other machines")
+    left, removed = interrupted.tidy(store)
+    if left or removed:
+        say(f"States    {left} of trainings that can go on; {removed} that no run needs were removed")
     if kept := store.kept():
         say(f"Kept      {kept} runs wait for the tracking server")
     _conclude(mended, found, wrong)

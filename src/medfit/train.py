@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from torch import Tensor
 
 from medfit.data.inputs import in_words
@@ -16,9 +17,24 @@ from medfit.errors import in_memory
 from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
-from medfit.training import run_plots, unvalidated
+from medfit.training import interrupted, run_plots, unvalidated
+from medfit.training.checkpoints import Checkpoints
+from medfit.training.origin import Origin
+from medfit.training.own_state import OwnState
 from medfit.training.parts import Parts, prepare, sizes
-from medfit.training.trainer import BestWeights, fit, make_trainer, prediction_files, predictions
+from medfit.training.trainer import BestWeights, DivergedError, fit, make_trainer, prediction_files, predictions
+
+
+@dataclass(frozen=True)
+class Train:
+    """What ``medfit train`` begins with.
+
+    Args:
+        resume: The id of an interrupted training's run, which goes on; ``auto`` for the newest of the same config, data
+            and code; None to begin anew.
+    """
+
+    resume: str | None = None
 
 
 def train(
@@ -28,6 +44,7 @@ def train(
     splits: Sequence[str] = ("val",),
     on_scores: Callable[[dict[str, float]], None] | None = None,
     whole: bool = True,
+    resume: str | None = None,
 ) -> dict[str, float]:
     """Trains one model, tracks it, and returns its best epoch's scores by name, as ``val/auroc``.
 
@@ -38,36 +55,50 @@ def train(
         splits: What is scored afterwards, if it has samples; ``test`` belongs to :mod:`medfit.evaluate` alone.
         on_scores: Is given the scores when all else is stored and the run still open; what it raises fails the run.
         whole: Whether the finished model is logged and plots are drawn, as far as the config asks for them.
+        resume: As :class:`Train` takes it; trials, folds and an evaluation's seeds go on by themselves.
 
     Raises:
-        UserError: the config's parts don't fit together (nothing is stored then), or the loss diverged.
+        UserError: the config's parts don't fit together, or the training to go on with does not fit (nothing is stored
+            then), or the loss diverged.
         KeyboardInterrupt: the user stopped it; the run is KILLED.
     """
-    parts = prepare(cfg)
-    logger = RunLogger()
+    parts, tags = prepare(cfg), {"kind": "run", **(tags or {})}
+    origin = Origin(cfg, parts)
+    found = interrupted.find(origin, tags, resume)
+    logger, checkpoints = RunLogger(), Checkpoints(parts.datamodule.order, parts.regime.checkpoint_every_min)
     best = BestWeights(parts.task, parts.datamodule.validates)
     splits = [split for split in splits if len(parts.datamodule.rows[split])]
-    trainer = make_trainer(parts, [best, *callbacks], logger)
-    with recording.start_run(
-        cfg, parts.datamodule.dataset, parts.datamodule.proof, {"kind": "run", **(tags or {})}
-    ) as run:
+    trainer = make_trainer(parts, [best, *callbacks], logger, checkpoints)
+    continued = found.run_id if found and found.continues else None
+    data = parts.datamodule
+    with recording.start_run(cfg, data.dataset, data.proof, tags, continued) as run:
         logger.run = run
-        started = time.perf_counter()
-        _fit(cfg, trainer, parts)
-        seconds = time.perf_counter() - started
+        state = OwnState(run, origin)
+        state.begin(checkpoints, found)
+        del found  # it takes as much memory as the training
+        seconds = _fit(cfg, trainer, parts, checkpoints, state)
         parts.task.load_state_dict(best.weights)
         outputs = predictions(parts, trainer, splits)
-        scores = {
-            f"{split}/{name}": value for split in splits for name, value in parts.task.scores(*outputs[split]).items()
-        }
-        last = {name: value for name, value in scores.items() if name.startswith("val/")}
-        run.log_metrics(last, trainer.current_epoch)  # the best weights', after the curve
-        once = {name: value for name, value in scores.items() if name not in last}
-        run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": trainer.current_epoch}, 0)
+        scores = _scored(parts, outputs, run, trainer.current_epoch, seconds)
         _keep(cfg, run, parts, outputs, best.weights, whole)
         if on_scores:
             run.flush()
             on_scores(scores)
+    state.remove()
+    return scores
+
+
+def _scored(
+    parts: Parts, outputs: Mapping[str, tuple[Any, ...]], run: Run, num_epochs: int, seconds: float
+) -> dict[str, float]:
+    """Returns the scores of a training's predictions, and logs them."""
+    scores = {
+        f"{split}/{name}": value for split in outputs for name, value in parts.task.scores(*outputs[split]).items()
+    }
+    last = {name: value for name, value in scores.items() if name.startswith("val/")}
+    run.log_metrics(last, num_epochs)  # the best weights', after the curve
+    once = {name: value for name, value in scores.items() if name not in last}
+    run.log_metrics({**once, "fit_duration_s": seconds, "num_epochs": num_epochs}, 0)
     return scores
 
 
@@ -107,8 +138,14 @@ def main(cfg: DictConfig) -> None:
     from medfit.terminal.console import say, show_table  # late: a quick start
     from medfit.terminal.epoch_bar import EpochBar
 
+    cfg, resume = _without_resume(cfg)
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
-        scores = train(cfg, callbacks=[bar])
+        try:
+            scores = train(cfg, callbacks=[bar], resume=resume)
+        except KeyboardInterrupt:
+            if interrupted.has_state(cfg, bar.run_id):
+                say(f"Run {bar.run_id} is interrupted; {interrupted.how_to_go_on(cfg, bar.run_id)}")
+            raise
     if scores:
         rows = [[name, f"{value:.4f}"] for name, value in scores.items()]
         show_table("Scores of the best epoch", ["metric", "value"], rows)
@@ -117,13 +154,28 @@ def main(cfg: DictConfig) -> None:
     say(f"{f'Run {bar.run_id}. ' if bar.run_id else ''}Compare runs with: medfit ui")
 
 
-def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts) -> None:
+def _without_resume(cfg: DictConfig) -> tuple[DictConfig, str | None]:
+    """Returns a config as it was before a training was interrupted, and what is to go on: the run keeps its config."""
+    plain = cfg.copy()
+    with open_dict(plain):
+        plain.train.resume = None
+        plain.overrides = [line for line in cfg.overrides if not line.lstrip("+").startswith("train.resume=")]
+    return plain, cfg.train.resume
+
+
+def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts, checkpoints: Checkpoints, state: OwnState) -> float:
+    """Trains, and returns the seconds that it took, those before it was interrupted included."""
     shape = in_words(parts.datamodule.input_shape)
     told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
+    started = time.perf_counter()
     try:
         with in_memory(lambda: told + sizes(cfg, "regime.batch_size")):
             fit(trainer, parts)
+    except DivergedError:  # as it would again
+        state.remove()
+        raise
     except SystemExit as stop:  # Lightning's way to tell of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     if trainer.interrupted:
         raise KeyboardInterrupt
+    return checkpoints.earlier_s + time.perf_counter() - started

@@ -75,6 +75,26 @@ def test_a_trial_reports_each_epoch(compose):
     assert scores["val/cross_entropy"] == pytest.approx(min(report[3] for report in told))
 
 
+def test_a_trial_that_goes_on_in_another_ones_place_has_all_of_its_reports(compose, runs, output_dir):
+    cfg = compose(*SMALL, "regime.epochs=4", "regime.checkpoint_every_min=1e-4")
+    plan, reports = TrialPlan(cfg, read_space(cfg), "none"), []
+
+    def fault(unit, done, of, score):
+        reports.append(done)
+        if len(reports) == 3:
+            raise RuntimeError("CUDA error")
+
+    study = optuna.create_study()
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        run_trial(study.ask(), plan, fault)
+    study.enqueue_trial(study.trials[0].params)
+    run_trial(study.ask(), plan, fault)
+    assert len(study.trials[1].user_attrs["curve"]) == 4
+    assert reports[3:] == [3, 4]
+    assert [run.info.status for run in runs("trial")] == ["FAILED", "FINISHED"]
+    assert not (output_dir / "states").exists()
+
+
 @pytest.mark.slow
 def test_a_trial_of_folds_reports_each_epoch_with_its_fold(compose):
     _, told = reports_of(compose(*FOLDS, "regime.epochs=2"))

@@ -33,6 +33,7 @@ AREAS = (  # classes in here, and below
     "medfit.serve",
     "medfit.sweep",
     "medfit.tasks",
+    "medfit.train",
     "medfit.tracking.recording",
     "medfit.validate",
     "medfit.workers",

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+OF_A_TRAINING = ("seed", "split", "dataset", "model", "preprocessing", "task", "regime")  # all else is of commands
 OWN_NODES = ("regime.trainer.", "regime.callbacks.")  # paths below which users name the keys, and the targets
 WORD = re.compile(r"(?i)(?!(null|true|false|nan|inf)$|[-\d_e]+$)[\w/-]+", re.ASCII)  # no quotes needed
 NAME = re.compile(r"[\w-]+", re.ASCII)

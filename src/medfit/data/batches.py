@@ -1,8 +1,9 @@
 """Batches: which samples, in which order, and how they come to the model."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ class Shuffled:
     def __init__(self, num_samples: int, batch_size: int, seed: int) -> None:
         self.num_samples, self.batch_size = num_samples, max(1, min(batch_size, num_samples))
         self._orders, self._seeds = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+        self._began = self._drawn()  # where the generators were before they drew the last epoch
+        self._skip = 0  # batches of the next epoch that are done
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
@@ -34,9 +37,24 @@ class Shuffled:
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         """Returns the places of each batch, and a seed."""
+        self._began, skip, self._skip = self._drawn(), self._skip, 0
         order, _ = (torch.randperm(self.num_samples, generator=self._orders) for _ in range(2))  # as RandomSampler does
         seeds = torch.randint(2**62, (len(self),), generator=self._seeds).tolist()
-        return zip(order.split(self.batch_size), seeds, strict=False)
+        return islice(zip(order.split(self.batch_size), seeds, strict=False), skip, None)
+
+    def state_dict(self, done: int = 0) -> dict[str, Any]:
+        """Returns where the order is: between two epochs, or after some batches of one."""
+        orders, seeds = self._began if done else self._drawn()
+        return {"orders": orders, "seeds": seeds, "done": done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where an order was: the next epoch is the one of these generators, without the batches done."""
+        self._orders.set_state(state["orders"])
+        self._seeds.set_state(state["seeds"])
+        self._skip = int(state["done"])
+
+    def _drawn(self) -> tuple[Tensor, Tensor]:
+        return self._orders.get_state(), self._seeds.get_state()
 
 
 class InOrder:

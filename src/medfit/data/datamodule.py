@@ -52,6 +52,7 @@ class DataModule(L.LightningDataModule):
     Attributes:
         fitted: What the training rows taught the preprocessing.
         input_shape: Of one sample's ``x``.
+        order: Of the training batches.
     """
 
     def __init__(self, prepared: Prepared, batch_size: int | None, seed: int, plain: bool = False) -> None:
@@ -60,7 +61,8 @@ class DataModule(L.LightningDataModule):
         self.rows, self.proof, self.fitted = prepared.rows, prepared.proof, prepared.fitted
         data = self.data.training(self.rows["train"])
         self.batch_size, self.plain = batch_size or len(data), plain
-        self.train_batches = Batches(data, Shuffled(len(data), self.batch_size, seed), plain)
+        self.order = Shuffled(len(data), self.batch_size, seed)
+        self.train_batches = Batches(data, self.order, plain)
 
     @property
     def validates(self) -> bool:

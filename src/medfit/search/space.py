@@ -18,11 +18,10 @@ from optuna.distributions import (
 
 from medfit.config import folders, schema
 from medfit.config.compose import change
-from medfit.config.overrides import as_override, leaves, plain
+from medfit.config.overrides import OF_A_TRAINING, as_override, leaves, plain
 from medfit.errors import UserError, blame, suggest
 
-OF_A_TRAINING = ("seed", "split", "dataset", "model", "preprocessing", "task", "regime")  # all else is of commands
-NOT_IN_ITS_RESULT = {"dataset.strict"}
+NOT_IN_ITS_RESULT = {"dataset.strict", "regime.checkpoint_every_min"}
 NOT_COMPARABLE = ("dataset", "task", "sweep")  # groups whose choices give scores that don't compare
 NOT_COMPARABLE_PATHS = ("task.monitor", "task.mode", "split.")
 RANGE = {"low", "high", "log", "step"}

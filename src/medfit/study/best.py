@@ -11,11 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from medfit.config import folders, typed
-from medfit.config.overrides import as_override, parsed, plain
+from medfit.config.overrides import OF_A_TRAINING, as_override, parsed, plain
 from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.objectives import feasible, objective_names
-from medfit.search.space import OF_A_TRAINING
 from medfit.search.values import set_values
 from medfit.study.trial_plan import halved
 from medfit.terminal.console import say, show_table

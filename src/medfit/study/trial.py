@@ -61,10 +61,13 @@ class TrialCallback(Callback):
         self.trial.set_user_attr("run_id", run.id)
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Notes the run of a trial that is one training."""
+        """Notes the run of a trial that is one training, and what it reached before it was interrupted."""
         if not self.sweep.folds:
             assert isinstance(trainer.logger, RunLogger)
             self.start(trainer.logger.run)
+            if len(self.names) == 1:
+                for epoch, score in self.run.history.get(self.names[0], ()):
+                    self.trial.report(score, epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Reports the epoch's score."""

@@ -113,6 +113,14 @@ class Adversarial(Generative):
                 parameter.requires_grad_(True)
             self.average.update_parameters(self.model.generator)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the number of steps, which says whose turn it is."""
+        checkpoint["num_steps"] = self._num_steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on with the turns."""
+        self._num_steps = checkpoint["num_steps"]
+
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         """Takes a step of one player, whose gradients alone it leaves."""
         self.manual_backward(loss)

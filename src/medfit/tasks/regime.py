@@ -37,6 +37,8 @@ class Training:
         fused: Whether an optimiser updates all weights by one kernel; None leaves it to ``speed``.
         channels_last: Whether weights of 2D convolutions lie by pixel in memory; None leaves it to ``speed``.
         compile: Whether the model is compiled, which takes a minute or so at first; None leaves it to ``speed``.
+        checkpoint_every_min: Minutes from one writing of a training's whole state to the next, so that it can go on
+            after it was interrupted; 0 for none.
         trainer: Further arguments of :class:`lightning.Trainer`, as ``fast_dev_run``.
         callbacks: More of Lightning's callbacks, by names of one's own.
     """
@@ -53,6 +55,7 @@ class Training:
     fused: bool | None = None
     channels_last: bool | None = None
     compile: bool | None = None
+    checkpoint_every_min: NonNegative = 5.0
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
 

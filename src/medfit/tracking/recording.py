@@ -15,7 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit.config.overrides import OWN_NODES, leaves, without_passwords
+from medfit.config.overrides import OF_A_TRAINING, OWN_NODES, leaves, without_passwords
 from medfit.errors import UserError, interruption
 from medfit.tracking import failures, paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
@@ -126,29 +126,16 @@ def experiment_name(cfg: DictConfig, dataset: TrackedData) -> str:
 
 def params(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
     """Yields config paths and values; each, given back as an override, means the same again."""
+    for path, value in of_a_training(cfg):
+        if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
+            yield path, value
+
+
+def of_a_training(cfg: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yields the config paths, and their values, that bear on a single training, targets too."""
     for section in cfg:
-        if section not in (
-            "choices",
-            "overrides",
-            "experiment",
-            "best",
-            "sweep",
-            "tracking",
-            "output_dir",
-            "evaluate",
-            "sample",
-            "explain",
-            "compare",
-            "inspect",
-            "report",
-            "predict",
-            "register",
-            "serve",
-            "validate",
-        ):
-            for path, value in leaves(cfg[section], str(section)):
-                if path.startswith(OWN_NODES) or not path.rpartition(".")[2].startswith("_"):
-                    yield path, value
+        if section in OF_A_TRAINING:
+            yield from leaves(cfg[section], str(section))
 
 
 def prediction_files(

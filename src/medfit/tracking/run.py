@@ -5,6 +5,7 @@ import math
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import count
@@ -44,6 +45,7 @@ class Run:
         self.others_go_on = False  # set where this process leaves a run that other processes work on
         self._keys: dict[str, str] = {}  # names of metrics by what MLflow calls them
         self._points: list[list[Any]] = []
+        self._had: Counter[tuple[str, int]] = Counter()  # points and images that the store has of a run that goes on
         self._writer = BackgroundWriter()
         self._flushed = time.monotonic()
 
@@ -59,9 +61,41 @@ class Run:
             if math.isfinite(value):
                 key = self._key(name)
                 self.history.setdefault(key, []).append((step, float(value)))
-                self._points.append([key, float(value), now, step])
+                self._add(key, float(value), now, step)
         if time.monotonic() - self._flushed > FLUSH_S:
             self._send_points()
+
+    def curves(self) -> dict[str, Any]:
+        """Returns all that was logged of metrics so far, for :meth:`go_on`."""
+        points = {key: [list(point) for point in points] for key, points in self.history.items()}
+        return {"points": points, "names": dict(self._keys)}
+
+    def go_on(self, curves: Mapping[str, Any], continued: bool) -> None:
+        """Takes up the curves of a training that was interrupted; no point and no image is there twice.
+
+        Args:
+            curves: What :meth:`curves` gave then; empty where it begins again.
+            continued: Whether it was this run's own, so that the store has some of them, and perhaps some of what is
+                still to come: the store can't take back what was logged after the training's state was kept.
+        """
+        if continued:
+            self._had.update(self.store.logged(self.id))
+        self._keys.update(curves.get("names", {}))
+        for key, points in curves.get("points", {}).items():
+            self.history[key] = [(step, value) for step, value in points]
+            for step, value in self.history[key]:
+                self._add(key, value, now_ms(), step)
+
+    def _add(self, key: str, value: float, time_ms: int, step: int) -> None:
+        if not self._has(key, step):
+            self._points.append([key, value, time_ms, step])
+
+    def _has(self, key: str, step: int) -> bool:
+        """Tells whether the store has a point or an image from before; one that it has is asked for once."""
+        found = self._had.get((key, step), 0) > 0
+        if found:
+            self._had[key, step] -= 1
+        return found
 
     def _key(self, name: str) -> str:
         """Returns a metric's name in signs that MLflow takes, which no other metric of this run has."""
@@ -126,10 +160,12 @@ class Run:
 
     def log_image(self, name: str, image: np.ndarray, step: int) -> None:
         """Logs an image of a step, which MLflow shows with a slider over the steps."""
+        if self._has(stem := f"images/{name.replace('/', '~')}", step):
+            return
         from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image  # late: a quick start
 
         # not by client.log_image, which names a file anew each time: an image sent twice would be there twice
-        path = f"images/{name.replace('/', '~')}+step+{step}+timestamp+{now_ms()}+{uuid.uuid4()}"
+        path = f"{stem}+step+{step}+timestamp+{now_ms()}+{uuid.uuid4()}"
         whole = convert_to_pil_image(image)
         self.log_files({f"{path}.png": whole, f"{path}+compressed.webp": compress_image_size(whole)})
         self.set_tag("mlflow.loggedImages", "True")

@@ -1,6 +1,7 @@
 """The MLflow store and its runs: below :mod:`medfit.tracking.run`, and with it the only place that writes to MLflow."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000  # runs in an answer
 RUNNING = "attributes.status = 'RUNNING'"
+FAILURE = "failure"  # the tag that tells why a run failed
 PROCESS = "medfit.process"  # the tag that tells which process works on a run
 
 
@@ -158,11 +160,23 @@ class Store:
             try:
                 self.client.set_tag(run_id, PROCESS, process.identity())  # first: nobody takes it for abandoned
                 self.client.update_run(run_id, status="RUNNING")
-                return self.client.get_run(run_id)
+                found = self.client.get_run(run_id)
+                if FAILURE in found.data.tags:  # of what it goes on after
+                    self.client.delete_tag(run_id, FAILURE)
+                return found
             except trouble() as error:
                 if refused(error):
                     return None
                 raise
+
+    def logged(self, run_id: str) -> Counter[tuple[str, int]]:
+        """Returns how often a run has a point or an image (as ``images/<name>``) of each step."""
+        with self._guarded():
+            names = self.client.get_run(run_id).data.metrics
+            points = [(key, point.step) for key in names for point in self.client.get_metric_history(run_id, key)]
+            images = {file.path for file in self.client.list_artifacts(run_id, "images") if file.path.endswith(".png")}
+        stems = [path.split("+") for path in images]
+        return Counter(points) + Counter((stem[0], int(stem[2])) for stem in stems if stem[1:2] == ["step"])
 
     def make_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Makes a run that this process works on; returns its id."""
@@ -184,7 +198,7 @@ class Store:
         """Ends a run that nobody works on any more as FINISHED, FAILED or KILLED; a server is told no error's words."""
         if failure:
             told = failure if self.local else failures.outline(failure)
-            self.write(run_id, "tag", ["failure", told[: failures.LONGEST]])
+            self.write(run_id, "tag", [FAILURE, told[: failures.LONGEST]])
         self.write(run_id, "end", [status, now_ms()])
 
     def write(self, run_id: str, operation: str, payload: list[Any], files: Path = Path()) -> None:

@@ -18,7 +18,9 @@ from medfit.data.datamodule import DataModule
 from medfit.data.inputs import each
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
+from medfit.training.checkpoints import Checkpoints
 from medfit.training.optimizer_steps import OptimizerSteps
+from medfit.training.state import random_states
 
 
 def suits(regime: Training, callbacks: Iterable[Callback]) -> bool:
@@ -39,18 +41,23 @@ class FastTrainer(L.Trainer):
     Args:
         accumulate: Batches whose gradients are averaged for a step.
         clip: Largest norm of the gradient; None for no limit.
+        checkpoints: Asks for the training's state within an epoch, too; one of the callbacks.
         **kwargs: Lightning's.
     """
 
-    def __init__(self, accumulate: int = 1, clip: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, accumulate: int = 1, clip: float | None = None, checkpoints: Checkpoints | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.accumulate, self.clip = accumulate, clip
+        self.accumulate, self.clip, self.checkpoints = accumulate, clip, checkpoints
         self._num_batches = 0
 
     def fit(self, model: Task, datamodule: DataModule) -> None:  # type: ignore[override]
         """Trains a task."""
         self._num_batches = len(datamodule.train_batches)
-        super().fit(_Epochs(model, datamodule, self.accumulate, self.clip), range(1))
+        checkpoints = self.checkpoints or Checkpoints(datamodule.order, every_min=0)
+        checkpoints.within_epochs = True
+        super().fit(_Epochs(model, datamodule, self.accumulate, self.clip, checkpoints), range(1))
 
     @property
     def estimated_stepping_batches(self) -> int:
@@ -61,10 +68,14 @@ class FastTrainer(L.Trainer):
 class _Epochs(L.LightningModule):
     """A task, trained for an epoch by what Lightning takes for a step, whose own costs are paid once."""
 
-    def __init__(self, task: Task, data: DataModule, accumulate: int, clip: float | None) -> None:
+    def __init__(
+        self, task: Task, data: DataModule, accumulate: int, clip: float | None, checkpoints: Checkpoints
+    ) -> None:
         super().__init__()
         self.task, self.data, self.accumulate, self.clip = task, data, accumulate, clip
+        self.checkpoints = checkpoints
         self.automatic_optimization = False
+        self._done = 0  # batches of this epoch that have made their steps
 
     def __getattr__(self, name: str) -> Any:
         """Lets callbacks, which are given this module, ask it what they would ask the task."""
@@ -78,6 +89,25 @@ class _Epochs(L.LightningModule):
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Returns the task's state."""
         return self.task.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Gives the task a state."""
+        return self.task.load_state_dict(*args, **kwargs)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the schedule, and what an epoch has logged so far, to what the task keeps."""
+        self.task.on_save_checkpoint(checkpoint)
+        schedule = self._schedule["scheduler"].state_dict() if self._schedule else None
+        checkpoint["fast"] = {"schedule": schedule, "logged": self._logged.state_dict(), "done": self._done}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up what was kept."""
+        self.task.on_load_checkpoint(checkpoint)
+        kept = checkpoint["fast"]
+        if self._schedule:
+            self._schedule["scheduler"].load_state_dict(kept["schedule"])
+        self._logged.load_state_dict(kept["logged"], self.device)
+        self._done = kept["done"]
 
     def configure_optimizers(self) -> Any:
         """Returns the task's optimisers; this loop itself moves on their schedule."""
@@ -101,11 +131,13 @@ class _Epochs(L.LightningModule):
     def training_step(self, _: Any, number: int) -> None:
         """Trains for an epoch, validates, and hands the scores to the callbacks and the logger."""
         self._train()
+        random = random_states() if self.checkpoints.active else None
         if self.data.validates:
             self.task.eval()
             with torch.inference_mode():
-                self._validate()
+                self._validate(random)
             self.task.train()
+        self._done = 0
         scores = self._logged.collect()
         values = torch.tensor(list(scores.values()), dtype=torch.float32).unbind()
         self.trainer.callback_metrics.update(zip(scores, values, strict=True))
@@ -121,17 +153,30 @@ class _Epochs(L.LightningModule):
             scheduler.step(*[self.trainer.callback_metrics[self._schedule["monitor"]]] if follows else [])
 
     def _train(self) -> None:
+        """Trains with the batches that are left of an epoch: all, unless it was interrupted."""
         steps, task = self._steps, self.task
-        for number, batch in enumerate(self._on_device(self.data.train_batches, self.data.data.augment)):
+        made = self._on_device(self.data.train_batches, self.data.data.augment)
+        for number, batch in enumerate(made, start=self._done):
             loss: Any = task.training_step(batch, number)
             if steps is not None:
                 steps.take(loss)
+            if self.checkpoints.due and not (steps and steps.waiting):
+                self._done = number + 1
+                self.checkpoints.write(self.trainer, self._done)
         if steps is not None:
             steps.end()
+        self._done = len(self.data.train_batches)
 
-    def _validate(self) -> None:
+    def _validate(self, random: Any) -> None:
+        """Validates.
+
+        Args:
+            random: Where generators were before; None where an interruption need not wait for the training's state.
+        """
         self.task.on_validation_epoch_start()
         for number, batch in enumerate(self._on_device(self.data.batches("val"))):
+            if self.checkpoints.stopping and random is not None:
+                self.checkpoints.write(self.trainer, self._done, random)
             self.task.validation_step(batch, number)
         self.task.on_validation_epoch_end()
 
@@ -183,6 +228,19 @@ class _Means:
             means[name] = sum(number * size for number, size in zip(numbers, sizes, strict=True)) / sum(sizes)
         self._values, self._sizes = {}, {}
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the values, by name, and the samples that each is of."""
+        values = {
+            name: torch.stack(kept) if isinstance(kept[0], Tensor) else kept for name, kept in self._values.items()
+        }
+        return {"values": values, "sizes": self._sizes}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Goes on with the values of an epoch that was interrupted."""
+        kept = state["values"].items()
+        self._values = {name: list(v.to(device).unbind()) if isinstance(v, Tensor) else v for name, v in kept}
+        self._sizes = state["sizes"]
 
 
 def _follows_batches(callback: Callback) -> bool:

@@ -18,6 +18,9 @@ class OptimizerSteps:
         accumulate: Losses whose gradients are averaged for a step.
         clip: Largest norm of the gradient; None for no limit.
         before: Is called before each step, with the optimiser: the task's ``on_before_optimizer_step``.
+
+    Attributes:
+        waiting: Losses that are in the gradients and have made no step.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class OptimizerSteps:
         self.optimizer, self.scaler, self.schedule = optimizer, scaler, schedule
         self.accumulate, self.clip, self.before = accumulate, clip, before
         self._params = [param for group in optimizer.param_groups for param in group["params"]]
-        self._waiting = 0  # losses that are in the gradients and have made no step
+        self.waiting = 0
         optimizer.zero_grad()
 
     def take(self, loss: Tensor) -> None:
@@ -40,13 +43,13 @@ class OptimizerSteps:
         if self.accumulate > 1:
             loss = loss / self.accumulate
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()
-        self._waiting += 1
-        if self._waiting == self.accumulate:
+        self.waiting += 1
+        if self.waiting == self.accumulate:
             self._step()
 
     def end(self) -> None:
         """Takes a step with what is left of an epoch."""
-        if self._waiting:
+        if self.waiting:
             self._step()
 
     def _step(self) -> None:
@@ -66,4 +69,4 @@ class OptimizerSteps:
         torch.clear_autocast_cache()  # it holds the weights of before the step, in lower precision
         if self.schedule is not None:
             self.schedule.step()
-        self._waiting = 0
+        self.waiting = 0

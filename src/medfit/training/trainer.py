@@ -19,6 +19,7 @@ from medfit.tasks.regime import Training
 from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.training import fast, unvalidated
+from medfit.training.checkpoints import Checkpoints
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
 
@@ -39,13 +40,19 @@ class DivergedError(UserError):
     """The loss is no longer a number."""
 
 
-def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logger | None = None) -> L.Trainer:
+def make_trainer(
+    parts: Parts,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> L.Trainer:
     """Returns Lightning's trainer, or the one with the fast loop where nothing needs a step.
 
     Args:
         parts: What is trained.
         callbacks: More than the regime's and medfit's own.
         logger: Takes what the task logs; None for none.
+        checkpoints: Writes the training's state; None for none.
 
     Raises:
         UserError: the regime has an argument that the trainer refuses, asks for several devices, or for what needs a
@@ -55,6 +62,8 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
     if not validates:
         unvalidated.check(regime)
     own: list[Callback] = [Acceleration(task), _StopIfDivergedError()]
+    if checkpoints is not None:  # first: the others begin with what was kept of them
+        own.insert(0, checkpoints)
     if regime.patience and validates:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
     arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
@@ -66,7 +75,7 @@ def make_trainer(parts: Parts, callbacks: Sequence[Callback] = (), logger: Logge
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You passed `Trainer.accelerator='cpu', precision=")  # refused below
             if fast.suits(regime, callbacks):
-                trainer = fast.FastTrainer(regime.accumulate, regime.gradient_clip, **arguments)
+                trainer = fast.FastTrainer(regime.accumulate, regime.gradient_clip, checkpoints, **arguments)
             else:
                 clip, steps = regime.gradient_clip, regime.accumulate
                 trainer = L.Trainer(gradient_clip_val=clip, accumulate_grad_batches=steps, **arguments)
@@ -137,6 +146,14 @@ class BestWeights(Callback):
         """Keeps the last weights where nothing tells which were the best."""
         if not self.validates:
             self._keep()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a training that is interrupted has reached."""
+        return {"weights": self.weights, "score": self._score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.weights, self._score = state_dict["weights"], state_dict["score"]
 
     def _keep(self) -> None:
         self.weights = {

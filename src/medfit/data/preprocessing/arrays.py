@@ -135,6 +135,8 @@ class Rows:
     def batches(self, plan: Iterable[tuple[Tensor, int]]) -> Iterator[tuple[Any, ...]]:
         """Yields the samples of all batches; those of several small batches are gathered at once, and cut apart."""
         batches = [places for places, _ in plan]
+        if not batches:  # all of an epoch's were done before it was interrupted
+            return
         at_once = max(1, MOST_GATHERED // max(1, len(batches[0]) * self.arrays.num_values))
         for start in range(0, len(batches), at_once):
             block = batches[start : start + at_once]
