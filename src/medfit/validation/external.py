@@ -23,7 +23,7 @@ from medfit.tracking import recording
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 from medfit.validation import data, development, evidence, predictions, voxels
-from medfit.validation.comparison import Comparing
+from medfit.validation.comparators import Comparing
 from medfit.validation.data import NewData
 
 WHERE = "validate.model"
