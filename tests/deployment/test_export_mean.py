@@ -105,7 +105,7 @@ def test_where_data_are_gone_made_up_rows_check_it(of_table, tmp_path):
 
 
 def test_what_one_training_needs_the_file_needs(of_table, table, tmp_path):
-    mean = of_table(("model=mlp", "preprocessing.missing=knn"), ("model=linear",))
+    mean = of_table(("model=mlp", "preprocessing.missing=knn", "tracking.patients_in_models=true"), ("model=linear",))
     path = tmp_path / "m.pt2"
     export.write_model(mean, "torch_export", path, tmp_path)
     assert said(path)["inputs"][0]["needed"] == ["age"]

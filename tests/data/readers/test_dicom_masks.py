@@ -122,7 +122,9 @@ def test_a_structure_that_a_file_lacks_is_named(tmp_path, case):
     mask = seg(tmp_path / "case.dcm", OBLIQUE)
     classes = {"liver": 1, "tumor": 2}
     message = told(case, mask, classes)
-    assert message.startswith("case.dcm: has no structure 'tumor'") and "it has: Liver, Tumour" in message
+    assert (
+        message.startswith("case: its mask case.dcm: has no structure 'tumor'") and "it has: Liver, Tumour" in message
+    )
     assert masked(case, mask, classes, may_lack=True).mask.max() == 1
 
 
