@@ -97,7 +97,7 @@ def test_each_choice_is_inside_the_file(compose, tmp_path, options, form):
     run = FORMATS[form].open(path)
     blank = 0
     for part in (new.iloc[:1], new.iloc[1:4], new.iloc[4:21]):
-        inputs, output = of_rows(model, exportable.network, part)
+        inputs, output = of_rows(model, exportable.cells, part)
         assert difference(run(inputs), output) < 1e-5
         blank += int(output.isnan().sum())
     assert (blank > 0) == (options.get("missing") in ("drop", "knn"))
