@@ -68,6 +68,13 @@ def network(compose):
     return made
 
 
+def single(**attributes):
+    """A model of one training."""
+    model = SimpleNamespace(**attributes)
+    model.singles = [model]
+    return model
+
+
 @pytest.fixture
 def opened(tmp_path):
     """Writes a file and opens it again."""
@@ -125,7 +132,7 @@ def test_several_inputs_keep_their_names(opened, form):
             return x["record"] + x["image"].mean(dim=(1, 2, 3), keepdim=False)[:, None]
 
     about = {"input_shape": {"image": (1, 4, 4), "record": (3,)}, "task": "regression"}
-    model = SimpleNamespace(task=Both(), fitted=None, about=about)
+    model = single(task=Both(), fitted=None, about=about)
     exportable = of_model(model)
     x = {"image": torch.randn(5, 1, 4, 4), "record": torch.randn(5, 3)}
     inputs, expected = export_samples.of_prepared(model, exportable, x)
@@ -138,7 +145,7 @@ def test_a_network_that_asks_its_samples_is_refused():
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
-    model = SimpleNamespace(task=Asks(), fitted=None, about={"input_shape": (2,), "task": "regression"})
+    model = single(task=Asks(), fitted=None, about={"input_shape": (2,), "task": "regression"})
     with pytest.raises(UserError, match=r"^export: the network can't be put in one file: "):
         traced(of_model(model))
 
