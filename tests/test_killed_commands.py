@@ -153,6 +153,8 @@ def test_a_sweep_goes_on_with_the_fold_of_its_trial(command, output_dir, tmp_pat
     last = [run for run in runs(output_dir, "trial")[1] if run.info.status == "FINISHED"]
     assert [run.data.metrics for run in last] == [run.data.metrics for run in runs(whole, "trial")[1]]
     assert [run.data.tags["fold"] for run in resumed(output_dir, "fold")] == ["1"]
+    finished = [run for run in runs(output_dir, "fold")[1] if run.info.status == "FINISHED"]
+    assert [run.data.tags["mlflow.parentRunId"] for run in finished] == [last[0].info.run_id] * 2
 
 
 @pytest.mark.slow
