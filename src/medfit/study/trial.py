@@ -71,7 +71,7 @@ class TrialCallback(Callback):
         else:
             self.start(trainer.logger.run)
             if len(self.names) == 1:
-                for epoch, score in self.run.history.get(self.names[0], ()):
+                for epoch, score in self.run.points(self.names[0]):
                     self.trial.report(score, epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
