@@ -115,6 +115,14 @@ def test_auto_takes_the_newest_interrupted_run_of_the_same_config(interrupted, c
     assert len(runs(client)) == 2
 
 
+def test_what_a_kill_left_of_a_state_that_was_being_written_is_removed_at_the_end(interrupted, output_dir):
+    cfg, run_id = interrupted
+    path = state_of(output_dir)
+    (path.parent / f".{path.name}.abcd").write_bytes(b"")
+    train(cfg, resume=run_id)
+    assert not path.parent.exists()
+
+
 def test_auto_begins_a_run_again_whose_state_is_cut_short(interrupted, client, output_dir, capsys):
     cfg, run_id = interrupted
     path = state_of(output_dir)
@@ -323,8 +331,9 @@ def test_doctor_keeps_the_states_that_a_run_needs_and_removes_the_others(interru
     interrupt(cfg)
     (other,) = [one for one in path.parent.iterdir() if one != path]
     client.update_run(other.stem.rpartition("-")[2], status="FINISHED")
+    (path.parent / f".{path.name}.abcd").write_bytes(b"")  # as a kill leaves a state that is being written
     doctor.main(cfg)
-    assert "States    1 of trainings that can go on; 1 that no run needs were removed" in capsys.readouterr().out
+    assert "States    1 of trainings that can go on; 2 that no run needs were removed" in capsys.readouterr().out
     assert state_of(output_dir) == path
 
 

@@ -1,11 +1,13 @@
 import math
 from pathlib import Path
 from statistics import mean, stdev
+from types import SimpleNamespace
 
 import optuna
 import pandas as pd
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -14,10 +16,12 @@ from medfit.errors import UserError
 from medfit.search import trials
 from medfit.search.space import read_space
 from medfit.study import best, repair, trial
-from medfit.study.trial import run_trial
+from medfit.study.trial import TrialCallback, run_trial
 from medfit.study.trial_plan import TrialPlan, halved
 from medfit.tasks.classification import Binary
 from medfit.tracking import recording
+from medfit.tracking.lightning_logger import RunLogger
+from medfit.tracking.run import create_run
 from medfit.tracking.store import Store
 from medfit.train import train
 from medfit.training.parts import prepare
@@ -96,6 +100,18 @@ def test_a_trial_that_goes_on_in_another_ones_place_has_all_of_its_reports(compo
 
 
 @pytest.mark.slow
+def test_a_trial_that_goes_on_has_its_reports_of_before_by_any_name_of_its_objective(compose):
+    logger, name = RunLogger(), "val/dice/liver (left)"
+    logger.run = create_run(Store(compose()), "any", "one", {"kind": "trial"})
+    for epoch, score in enumerate([0.25, 0.5]):
+        logger.run.log_metrics({"val/dice/liver [left]": 1.0, name: score}, epoch)
+    own = optuna.create_study().ask()
+    callback = TrialCallback(own, OmegaConf.create({"objective": name, "folds": None}), lambda *_: None)
+    callback.on_fit_start(SimpleNamespace(logger=logger), None)
+    own.storage.flush()
+    assert own.study.get_trials()[0].intermediate_values == {0: 0.25, 1: 0.5}
+
+
 def test_a_trial_of_folds_reports_each_epoch_with_its_fold(compose):
     _, told = reports_of(compose(*FOLDS, "regime.epochs=2"))
     folds = [f"fold {fold}/3 epoch" for fold in (1, 2, 3)]

@@ -68,6 +68,13 @@ def test_what_only_code_of_the_file_could_read_is_not_written(path):
     assert path.read_bytes() == before
 
 
+def test_a_state_is_removed_with_what_a_kill_left_of_another_write_of_it(path):
+    (path.parent / f".{path.name}.abcd").write_bytes(MAGIC)
+    (other := path.with_name("key-other.state")).write_bytes(MAGIC)
+    state_file.remove(path)
+    assert list(path.parent.iterdir()) == [other]
+
+
 def test_a_state_stays_where_there_is_no_room_for_the_next(path, monkeypatch):
     before = path.read_bytes()
 

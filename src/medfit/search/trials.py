@@ -7,6 +7,7 @@ takes the next one, and a trial that repeats another takes that one's. A trial k
 - ``given``: that all its values are; ``point``: number of the starting point that it has
 - ``worker``: the process that runs it, ``run_id``: its MLflow run
 - ``failure``: why it failed; ``cut_off``: through no fault of its own
+- ``folds``: those that are finished
 - ``curve``: what it reported; ``pruned``: that it was stopped early; ``scores``: what it reached, the last to be noted
 - ``surplus``: that it came too late to be needed, beside other processes
 """

@@ -15,12 +15,14 @@ from medfit.search import objectives
 from medfit.search.objectives import objective_names
 from medfit.search.values import suggest_config
 from medfit.study.cached_study import CachedStudy
+from medfit.study.finished_folds import FinishedFolds
 from medfit.study.reports import ReportBuffer
 from medfit.study.trial_plan import Report, TrialPlan, halved, of_fold
 from medfit.tracking import recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
 from medfit.train import train
+from medfit.training.origin import Origin
 from medfit.training.parts import prepare
 
 Scores = dict[str, float]
@@ -54,6 +56,7 @@ class TrialCallback(Callback):
         if not sweep.folds:  # whose few reports are stored at once
             self.trial.storage = ReportBuffer(trial.storage)  # type: ignore[assignment]
         self.names, self.unit, self.pruned = objective_names(sweep), "epoch", False
+        self.run_of_fold = ""  # the id of the latest
 
     def start(self, run: Run) -> None:
         """Notes the run, so that trial and run can be matched."""
@@ -61,12 +64,14 @@ class TrialCallback(Callback):
         self.trial.set_user_attr("run_id", run.id)
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Notes the run of a trial that is one training, and what it reached before it was interrupted."""
-        if not self.sweep.folds:
-            assert isinstance(trainer.logger, RunLogger)
+        """Notes the training's run; of a trial that is one training, also what it reached before it was interrupted."""
+        assert isinstance(trainer.logger, RunLogger)
+        if self.sweep.folds:
+            self.run_of_fold = trainer.logger.run.id
+        else:
             self.start(trainer.logger.run)
             if len(self.names) == 1:
-                for epoch, score in self.run.history.get(self.names[0], ()):
+                for epoch, score in self.run.points(self.names[0]):
                     self.trial.report(score, epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
@@ -102,9 +107,13 @@ def _train_folds(cfg: DictConfig, callback: TrialCallback, tags: Mapping[str, st
     found: list[Scores] = []
     with recording.start_run(cfg, dataset, proof, tags) as run:
         callback.start(run)
+        finished = FinishedFolds(callback.trial, run, f"{Origin(cfg, parts).key} of {num_folds}")
         for fold in range(num_folds):
             callback.unit = f"fold {fold + 1}/{num_folds} epoch"
-            found.append(_train_fold(cfg, fold, callback, {**tags, "mlflow.parentRunId": run.id}))
+            if (scores := finished.take(fold)) is None:
+                scores = _train_fold(cfg, fold, callback, {**tags, "mlflow.parentRunId": run.id})
+                finished.note(fold, callback.run_of_fold, scores)
+            found.append(scores)
             if _ends_early(callback, found):
                 break
         by_name = {name: [one[name] for one in found] for name in found[0]}

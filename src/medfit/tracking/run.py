@@ -65,6 +65,10 @@ class Run:
         if time.monotonic() - self._flushed > FLUSH_S:
             self._send_points()
 
+    def points(self, name: str) -> list[tuple[int, float]]:
+        """Returns what was logged of a metric so far, by the name that it was logged with: its steps and values."""
+        return self.history.get(self._key(name), [])
+
     def curves(self) -> dict[str, Any]:
         """Returns all that was logged of metrics so far, for :meth:`go_on`."""
         points = {key: [list(point) for point in points] for key, points in self.history.items()}

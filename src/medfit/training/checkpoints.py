@@ -12,9 +12,8 @@ from medfit.terminal.console import say
 from medfit.training import state, state_file
 from medfit.training.state import State
 from medfit.training.state_file import StateError
-from medfit.training.stopping import Signals
+from medfit.training.stopping import Signals, grace_s
 
-GRACE_S = 60.0  # of a training, in which an interruption loses so little that nothing is written
 KEPT_S = 30.0  # from one state to the next that is kept in memory, where none can be taken within an epoch
 
 Keep = Callable[[memoryview, int], None]  # a packed state, and the epoch that it is in
@@ -57,7 +56,7 @@ class Checkpoints(Callback):
     @property
     def active(self) -> bool:
         """Whether the training has lasted long enough for an interruption to wait for its state."""
-        return self.keep is not None and self.every_s > 0 and self._clock() >= self._started + self._grace
+        return self.keep is not None and self._clock() >= self._started + self._grace
 
     @property
     def due(self) -> bool:
@@ -66,7 +65,7 @@ class Checkpoints(Callback):
 
     @property
     def _grace(self) -> float:
-        return min(GRACE_S, self.every_s)
+        return grace_s(self.every_s / 60)
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Takes up the state that was kept, and looks at the clock."""

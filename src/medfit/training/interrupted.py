@@ -96,15 +96,15 @@ def _path(cfg: DictConfig, run_id: str) -> Path | None:
 
 def tidy(store: Store) -> tuple[int, int]:
     """Removes the states of runs that are finished or were deleted; returns how many are left, and were removed."""
-    left = removed = 0
-    for path in (store.folder / FOLDER).glob("*.state"):
-        needed = True
+    left, removed, folder = 0, 0, store.folder / FOLDER
+    for path in (*folder.glob("*.state"), *folder.glob(".*.state.*")):  # the latter were being written at a kill
+        whole, needed = path.suffix == ".state", True
         with suppress(UserError):  # a run that is not found, as a server may be away
-            run = store.find(path.stem.rpartition("-")[2], "train.resume")
-            needed = not _over(run)
+            run = store.find(path.name.partition(".state")[0].rpartition("-")[2], "train.resume")
+            needed = not _over(run) if whole else run.info.status == "RUNNING"
         if not needed:
             path.unlink(missing_ok=True)
-        left, removed = left + needed, removed + (not needed)
+        left, removed = left + (whole and needed), removed + (not needed)
     return left, removed
 
 

@@ -49,7 +49,7 @@ class OwnState:
         """Removes the state, which nothing needs any more."""
         if not self._exists:
             return
-        self.path.unlink(missing_ok=True)
+        state_file.remove(self.path)
         with suppress(OSError):  # others' states are in there
             self.path.parent.rmdir()
 
@@ -58,7 +58,7 @@ class OwnState:
         if found.state is not None:
             self._write(found.state.header["epoch"], state_file.packed(found.state.body))
         if found.state is None or self.path.exists():
-            found.path.unlink(missing_ok=True)
+            state_file.remove(found.path)
 
     def _keep(self, content: memoryview, epoch: int) -> None:
         self._write(epoch, content)

@@ -80,6 +80,12 @@ def write_packed(path: Path, header: Mapping[str, Any], content: memoryview) -> 
     _keep_name(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Removes a state, and what is left of those that were being written when their process was killed."""
+    for one in (path, *path.parent.glob(f".{path.name}.*")):
+        one.unlink(missing_ok=True)
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Returns what a state is of, without reading all of it.
 

@@ -1,11 +1,22 @@
 """Interruptions that wait until a training's state is written."""
 
+import math
 import signal
 import threading
 from types import FrameType
 from typing import Any, Protocol
 
+GRACE_S = 60.0  # of a training, in which an interruption loses so little that nothing is written
 HEARD = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C, a system's end, and a scheduler's word that the time is nearly up
+
+
+def grace_s(every_min: float) -> float:
+    """Returns after how many seconds of a training an interruption waits for its state.
+
+    Args:
+        every_min: Minutes from one state to the next; 0 for none, for which nothing waits.
+    """
+    return min(GRACE_S, 60 * every_min) if every_min > 0 else math.inf
 
 
 class Waiting(Protocol):

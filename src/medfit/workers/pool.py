@@ -26,6 +26,8 @@ from medfit.workers.worker_handle import WorkerHandle
 
 TICK_S = 0.2  # between two looks at the workers
 REFRESH_S = 2.0  # between two looks at the study
+WRITE_S = 5.0  # for a training's state to be written, once its worker is to end
+WRITE_TICK_S = 0.02  # between two looks at workers that are to end
 PAUSE_S = 5.0  # before a store that is away is tried again
 HANDED_BACK = Reason("its end could not be written at once", "again")
 MOST_IDLE_DEATHS = 3  # of workers that had no trial, before something else must be wrong
@@ -79,6 +81,7 @@ class Pool:
 
     def __exit__(self, *_: Any) -> None:
         try:
+            self._let_write()
             for handle in self.handles:
                 handle.kill()
             fork_server.dismiss()
@@ -88,6 +91,13 @@ class Pool:
         finally:
             self.folder.cleanup()
             self.stop.__exit__()
+
+    def _let_write(self) -> None:
+        """Waits a few seconds for the states of trainings that are cut off; a further signal ends that."""
+        count, until = self.stop.count, time.monotonic() + WRITE_S
+        asked = [handle for handle in self.handles if handle.interrupt()]
+        while self.stop.count == count and time.monotonic() < until and any(handle.alive for handle in asked):
+            time.sleep(WRITE_TICK_S)
 
     def run(self) -> None:
         """Gives trials to free workers until there are enough."""

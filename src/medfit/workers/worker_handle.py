@@ -13,6 +13,7 @@ from medfit.study.trial_plan import TrialPlan
 from medfit.terminal.console import say
 from medfit.terminal.progress import WorkerState
 from medfit.tracking import process
+from medfit.training.stopping import grace_s
 from medfit.workers import fork_server, worker_process
 from medfit.workers.devices import Device
 
@@ -31,7 +32,7 @@ class WorkerHandle:
 
     def __init__(self, plan: TrialPlan, study: str, device: Device, folder: str) -> None:
         self._arguments = plan, study, device, folder
-        self.sweep = plan.cfg.sweep
+        self.sweep, self._grace_s = plan.cfg.sweep, grace_s(plan.cfg.regime.checkpoint_every_min)
         self.start()
 
     def start(self) -> None:
@@ -97,6 +98,14 @@ class WorkerHandle:
         name = signal.Signals(-code).name
         hint = "; perhaps the machine was short of memory" if name == "SIGKILL" else ""
         return Reason(f"its process was ended by {name}{hint}", "attempt")
+
+    def interrupt(self) -> bool:
+        """Asks the process to end once its training's state is written; tells whether that is worth waiting for."""
+        trained_s = time.monotonic() - self._since if self.busy and self.state.trial is not None else 0.0
+        if trained_s < self._grace_s:
+            return False
+        self._process.terminate()
+        return True
 
     def kill(self) -> None:
         """Ends the process at once, and those that it started."""

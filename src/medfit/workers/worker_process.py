@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ from medfit.terminal.console import console
 from medfit.workers.devices import Device
 
 NEXT = "next"  # the supervisor's word for: take a trial
+ENDED = 128 + signal.SIGTERM  # the status of a process that ended as it was asked to
 REPORT_S = 0.1  # between two reports of a worker
 
 
@@ -54,6 +56,8 @@ def main(connection: Connection, plan: TrialPlan, name: str, device: Device, fol
             send("away", str(error))
         except UserError as error:
             send("refused", str(error))
+        except KeyboardInterrupt as interruption:  # SIGTERM while it trained, whose state is written by now
+            raise SystemExit(ENDED) from interruption
 
 
 class _Lines(io.TextIOBase):
