@@ -13,6 +13,7 @@ from medfit.again import checkout, differences, outcome, training
 from medfit.again.recorded import WHERE, Recorded, read
 from medfit.config import folders
 from medfit.config.instantiate import build
+from medfit.config.stored import read_config
 from medfit.errors import UserError
 from medfit.terminal.console import say, show_table
 from medfit.tracking.store import Store, address
@@ -85,7 +86,7 @@ def _trained(
     code = "today's code" if own else f"its own code (commit {recorded.commit[:12]}{changes})"
     say(f"Run {recorded.id} again, with {code}.")
     asked = {
-        "config": _config(cfg, store, recorded),
+        "config": _config(cfg, store, recorded, own),
         "tags": _tags(recorded, code),
         "threads": recorded.environment.get("threads"),
     }
@@ -97,9 +98,9 @@ def _trained(
         return str(process.answer()["run"]), causes
 
 
-def _config(cfg: DictConfig, store: Store, recorded: Recorded) -> str:
-    """Returns the recorded config, as YAML, with the store that is there today."""
-    own: Any = OmegaConf.create(recorded.config)
+def _config(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> str:
+    """Returns the recorded config, as YAML, with the store of today, and if here with the names of classes of today."""
+    own: Any = read_config(recorded.config) if here else OmegaConf.create(recorded.config)
     own.output_dir, own.tracking.uri = str(store.folder), address(cfg)
     return OmegaConf.to_yaml(own)
 

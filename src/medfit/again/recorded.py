@@ -75,7 +75,7 @@ def read(store: Store, run_id: str) -> Recorded:
         facts = {name: _file(store, run_id, f"data/{name}.json", folder) for name in ("schema", "split")}
     config = read_config(files["config.yaml"])  # it checks what a config may call
     if OmegaConf.select(config, "sweep.folds") and run.data.tags["kind"] == "trial":
-        raise UserError(f"{WHERE}: run {run_id} is a trial of several folds, not one training; {INSTEAD['fold']}")
+        raise UserError(f"{WHERE}: run {run_id} is a trial of several folds, not one training: type medfit sweep again")
     known = paths.known(store.folder)
     return Recorded(
         run,
