@@ -128,6 +128,14 @@ def test_missing_data_are_one_line(trained, compose, tmp_path, client):
     assert "\n" not in str(told.value) and newest(client).info.run_id == run.info.run_id
 
 
+def test_changes_that_a_server_keeps_do_not_run(project, trained, compose, monkeypatch):
+    (project / "src" / "medfit" / "own.py").write_text("")
+    run = trained()
+    monkeypatch.setattr("medfit.tracking.store.is_local", lambda uri: False)
+    with pytest.raises(UserError, match=r"changes to its commit \(code.diff\), which do not run here"):
+        again(compose, run)
+
+
 @pytest.mark.slow
 def test_code_that_needs_what_is_not_installed_is_one_line(project, trained, compose, client):
     parts = project / "src" / "medfit" / "training" / "parts.py"
