@@ -1,8 +1,9 @@
 # medfit: `make sweep` and `make test` do all the set-up themselves. `make help` lists the rest.
 # EXPERIMENT=<folder of experiments/>   ARGS="<Hydra overrides>" (for test: pytest's options)
-# MODEL=<run id, or models:/name@alias>
+# MODEL=<run id, or models:/name@alias>   RUN=<run id>
 EXPERIMENT ?=
 MODEL ?=
+RUN ?=
 ARGS ?=
 
 PYTHON := $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -11,7 +12,7 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup inspect sweep train evaluate compare explain sample predict validate export register serve report doctor ui dashboard chaos coverage noise bench mutants test lint clean
+.PHONY: help setup inspect sweep train evaluate compare explain sample predict validate export register serve rerun report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -53,6 +54,9 @@ register: .venv/.ready  ## give a finished model a name and a card (ARGS="<run i
 
 serve: .venv/.ready  ## answer requests with a model, on this machine only (MODEL=models:/masses@champion)
 	@$(MEDFIT) serve $(MODEL) $(ARGS)
+
+rerun: .venv/.ready  ## train a finished run again with its own code, and compare the scores (RUN=<run id>)
+	@$(MEDFIT) rerun $(RUN) $(ARGS)
 
 report: .venv/.ready  ## write an experiment's page of results
 	@$(MEDFIT) report $(OVERRIDES)

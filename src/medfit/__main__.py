@@ -30,14 +30,15 @@ COMMANDS = {
     "register": "give a finished model a name in MLflow's registry, and a card",
     "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
+    "rerun": "train a finished run again, with the code that it had, and tell whether its scores come back",
     "report": "write an experiment's page of results",
     "doctor": "end what a killed process left running, send what was kept, and see that studies and runs agree",
     "ui": "browse the runs with MLflow, on this machine only",
     "dashboard": "watch a sweep with Optuna's pages, on this machine only",
 }
 NAMED = {"compare": "compare.runs=[{}]"} | {  # what runs given by themselves mean
-    command: f"{command}.{'run' if command == 'explain' else 'model'}={{}}"
-    for command in ("explain", "predict", "validate", "export", "register", "serve")
+    command: f"{command}.{'run' if command in ('explain', 'rerun') else 'model'}={{}}"
+    for command in ("explain", "predict", "validate", "export", "register", "serve", "rerun")
 }
 SHORT = {  # settings that a command takes without its name before them
     "predict": ("data", "out", "id"),
@@ -45,6 +46,7 @@ SHORT = {  # settings that a command takes without its name before them
     "export": ("format", "out"),
     "register": ("name", "alias", "purpose"),
     "serve": ("port",),
+    "rerun": ("here", "tolerance"),
 }
 
 

@@ -29,6 +29,7 @@ AREAS = (  # classes in here, and below
     "medfit.predict",
     "medfit.register",
     "medfit.report",
+    "medfit.rerun",
     "medfit.sample",
     "medfit.serve",
     "medfit.sweep",

@@ -13,17 +13,21 @@ from typing import Any
 from medfit.config.folders import ROOT
 
 CODE = ["*.py", "*.yaml", "*.toml", "constraints.txt", "Makefile"]  # never data, which may be any other text
+DIFF = ["--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"]  # as git apply takes it
 
 
 @functools.cache
 def code() -> dict[str, str]:
-    """Returns ``commit``, ``dirty`` (true or false) and ``diff`` (of code and configs, new files included)."""
+    """Returns ``commit``, ``dirty`` (true or false) and ``diff`` (of code and configs, new files included).
+
+    The diff's paths begin at the project's folder, whatever the user's settings of git are.
+    """
     commit = _git("rev-parse", "HEAD").strip()
     if not commit:
         return {"commit": "unknown", "dirty": "unknown", "diff": ""}
-    diff = _git("diff", "HEAD", "--", *CODE)
+    diff = _git("diff", *DIFF, "--relative", "HEAD", "--", *CODE)
     for path in _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines():
-        diff += _git("diff", "--no-index", "--", os.devnull, path)
+        diff += _git("diff", *DIFF, "--no-index", "--", os.devnull, path)
     dirty = bool(_git("status", "--porcelain").strip())
     return {"commit": commit, "dirty": str(dirty).lower(), "diff": diff}
 
@@ -67,6 +71,9 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
+        "cpu": _cpu(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "torch_build": hashlib.sha256(torch.__config__.show().encode()).hexdigest()[:12],
         "cpu_count": psutil.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": torch.get_num_threads(),
@@ -74,6 +81,15 @@ def _environment() -> dict[str, Any]:
         "cuda": torch.version.cuda if cuda else None,
         "versions": dict(sorted({m["Name"]: m["Version"] for m in (d.metadata for d in distributions())}.items())),
     }
+
+
+def _cpu() -> str:
+    """Returns the processor's name; nothing where it is not told."""
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name")), "")
 
 
 def _git(*arguments: str) -> str:

@@ -1,0 +1,206 @@
+"""A training of a project of its own, a copy of this one in a new repository, and the same training again."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pytest
+
+from medfit import rerun as rerun_module
+from medfit.__main__ import main
+from medfit.config import folders
+from medfit.errors import UserError
+from medfit.rerun import rerun
+from medfit.sweep import sweep
+from medfit.tracking import provenance
+from medfit.train import train
+from small_data import target, write_table
+
+SOURCE = Path(rerun_module.__file__).parents[2]
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    root = (tmp_path / "project").resolve()
+    shutil.copytree(SOURCE / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(SOURCE / "conf", root / "conf")
+    git(tmp_path, "init", "-q", str(root))
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "first")
+    for module in (folders, provenance):
+        monkeypatch.setattr(module, "ROOT", root)
+    provenance.code.cache_clear()
+    yield root
+    provenance.code.cache_clear()
+
+
+@pytest.fixture
+def trained(project, compose, client, tmp_path):
+    """Trains on a small table, and returns the run."""
+
+    def of(*overrides):
+        own = [*write_table(tmp_path), *target("ill"), "model=mlp", "model.dropout=0.3", "regime=smoke"]
+        train(compose(*own, *overrides))
+        return newest(client)
+
+    return of
+
+
+def newest(client):
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(ids, order_by=["attributes.start_time DESC"])[0]
+
+
+def artifact(run, name):
+    return Path(urlsplit(run.info.artifact_uri).path) / name
+
+
+def again(compose, run, *overrides):
+    return rerun(compose(f"rerun.run={run.info.run_id}", *overrides))
+
+
+def temporary():
+    return sorted(path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("medfit-rerun-*"))
+
+
+def test_a_training_again_gives_equal_digits_and_is_linked(project, trained, client, output_dir, capsys):
+    line = project / "src" / "medfit" / "models" / "mlp.py"
+    then = line.read_text()
+    line.write_text(f"{then}\n# changed before the training\n")
+    run = trained()
+    line.write_text("raise SystemExit('this is not the code that the run had')\n")
+    here, before = git(project, "status", "--porcelain"), temporary()
+    assert main(["rerun", run.info.run_id, f"output_dir={output_dir}"]) == 0
+    shown = capsys.readouterr().out
+    new = newest(client)
+    assert new.info.run_id != run.info.run_id and new.info.status == "FINISHED"
+    assert {k: v for k, v in new.data.metrics.items() if not k.endswith("_s")} == {
+        k: v for k, v in run.data.metrics.items() if not k.endswith("_s")
+    }
+    assert "val/auroc" in new.data.metrics
+    assert new.data.params == run.data.params
+    assert new.data.tags["rerun.of"] == run.info.run_id and new.data.tags["kind"] == "run"
+    assert run.info.run_id in new.data.tags["mlflow.note.content"]
+    assert new.data.tags["mlflow.source.git.commit"] == run.data.tags["mlflow.source.git.commit"]
+    assert artifact(new, "code.diff").read_text() == artifact(run, "code.diff").read_text()
+    assert shown.index("Nothing that both record differs") < shown.index("Then and now")
+    assert "numbers are the same to the last digit." in shown and "differs by" not in shown
+    assert git(project, "status", "--porcelain") == here
+    assert temporary() == before and len(git(project, "worktree", "list").splitlines()) == 1
+
+
+def test_changed_packages_rows_and_code_are_each_named(project, trained, compose, tmp_path, capsys):
+    run = trained()
+    facts = artifact(run, "environment.json")
+    environment = json.loads(facts.read_text())
+    environment["versions"]["torch"] = "1.0"
+    facts.write_text(json.dumps(environment))
+    table = pd.read_csv(tmp_path / "clinic.csv")
+    table.loc[0, "age"] += 30
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    (project / "conf" / "model" / "mlp.yaml").write_text("# other\n")
+    _, numbers, causes = again(compose, run, "rerun.here=true")
+    assert set(causes) == {"installed versions", "data", "code"}
+    assert causes["installed versions"].startswith("torch 1.0 -> ")
+    assert causes["code"] == "conf/model/mlp.yaml"
+    assert any(not number.same for number in numbers)
+    assert "Differs from then: data: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_missing_data_are_one_line(trained, compose, tmp_path, client):
+    run = trained()
+    (tmp_path / "clinic.csv").unlink()
+    with pytest.raises(UserError, match="clinic") as told:
+        again(compose, run)
+    assert "\n" not in str(told.value) and newest(client).info.run_id == run.info.run_id
+
+
+def test_changes_that_a_server_keeps_do_not_run(project, trained, compose, monkeypatch):
+    (project / "src" / "medfit" / "own.py").write_text("")
+    run = trained()
+    monkeypatch.setattr("medfit.tracking.store.is_local", lambda uri: False)
+    with pytest.raises(UserError, match=r"changes to its commit \(code.diff\), which do not run here"):
+        again(compose, run)
+
+
+@pytest.mark.slow
+def test_code_that_needs_what_is_not_installed_is_one_line(project, trained, compose, client):
+    parts = project / "src" / "medfit" / "training" / "parts.py"
+    parts.write_text(f"import no_such_package\n{parts.read_text()}")
+    run = trained()
+    with pytest.raises(UserError, match=r"can't run with what is installed here: No module named 'no_such_package'$"):
+        again(compose, run)
+    assert newest(client).info.run_id == run.info.run_id
+
+
+@pytest.mark.slow
+def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose):
+    sweep(write_experiment("sweep: {num_trials: 1}", "regime=smoke"))
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    (trial,) = client.search_runs(ids, "tags.kind = 'trial'")
+    new, numbers, _ = again(compose, trial)
+    assert all(number.then == number.now for number in numbers) and len(numbers) > 5
+    assert client.get_run(new).data.tags["kind"] == "run"
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({}, "is of another program than medfit"),
+        ({"kind": "run"}, "is of another program than medfit"),
+        ({"mlflow.source.name": "medfit", "kind": "sweep"}, "is no single training .sweep.: give the id of one of its"),
+        ({"mlflow.source.name": "medfit", "kind": "evaluation"}, "type medfit evaluate again"),
+        ({"mlflow.source.name": "medfit", "kind": "seed"}, "test split, which medfit evaluate alone may open"),
+        ({"mlflow.source.name": "medfit", "kind": "fold"}, "it is a part of its trial"),
+        ({"mlflow.source.name": "medfit", "kind": "odd"}, "is no training"),
+        ({"mlflow.source.name": "medfit", "kind": "trial", "pruned": "true"}, "was stopped early"),
+        ({"mlflow.source.name": "medfit", "kind": "run"}, "came to no end"),
+    ],
+)
+def test_a_run_that_is_no_finished_training_is_one_line(compose, client, tags, told):
+    run = client.create_run(client.create_experiment("other"), tags=tags)
+    with pytest.raises(UserError, match=rf"rerun\.run: run {run.info.run_id} .*{told}"):
+        again(compose, run)
+
+
+def test_an_unknown_run_and_none_are_one_line(compose):
+    with pytest.raises(UserError, match=r"rerun\.run: there is no run 'abc'"):
+        rerun(compose("rerun.run=abc"))
+    with pytest.raises(UserError, match=r"rerun\.run is needed: medfit rerun <run id>"):
+        rerun(compose())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_training_and_removes_its_code(project, trained, client, output_dir, launch, number):
+    run = trained()
+    text = artifact(run, "config.yaml")
+    text.write_text(text.read_text().replace("epochs: 2", "epochs: 100000"))
+    before = temporary()
+    code = (
+        f"import sys; from pathlib import Path; from medfit.config import folders; from medfit.tracking import provenance\n"
+        f"folders.ROOT = provenance.ROOT = Path({str(project)!r})\n"
+        f"from medfit.__main__ import main; sys.exit(main(['rerun', {run.info.run_id!r}, 'output_dir={output_dir}']))"
+    )
+    process = launch([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    started = time.monotonic()
+    while newest(client).info.run_id == run.info.run_id and time.monotonic() - started < 120:
+        time.sleep(0.5)
+    time.sleep(1)
+    process.send_signal(number)
+    assert process.wait(90) == 130
+    assert newest(client).info.status == "KILLED"
+    assert temporary() == before and len(git(project, "worktree", "list").splitlines()) == 1
