@@ -11,7 +11,6 @@ from medfit.study import checkup, repair, storage
 from medfit.terminal.console import say, show_table
 from medfit.tracking import moved
 from medfit.tracking.store import Store
-from medfit.training import interrupted
 
 COLUMNS = ["study", "done", "waiting", "running", "ended now"]
 RUNNING = COLUMNS.index("running")
@@ -36,6 +35,8 @@ def main(cfg: DictConfig) -> None:
     if rows:
         show_table("Studies", COLUMNS, rows)
     say(f"Runs      {closed} that nobody worked on were ended; {elsewhere} run on other machines")
+    from medfit.training import interrupted  # late: states take torch to read, which a mistake is told without
+
     left, removed = interrupted.tidy(store)
     if left or removed:
         say(f"States    {left} of trainings that can go on; {removed} that no run needs were removed")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit.again import checkout, differences, outcome, training
+from medfit.again import causes, checkout, outcome, training
 from medfit.again.recorded import WHERE, Recorded, read
 from medfit.config import folders
 from medfit.config.instantiate import build
@@ -92,10 +92,10 @@ def _trained(
     }
     with training.started(project, asked) as process:
         now = process.answer()
-        causes = differences.found(recorded, now, changed)
-        _say(causes, differences.not_recorded(recorded, now))
+        found = causes.found(recorded, now, changed)
+        _say(found, causes.not_recorded(recorded, now))
         process.tell({"begin": True})
-        return str(process.answer()["run"]), causes
+        return str(process.answer()["run"]), found
 
 
 def _config(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> str:
@@ -115,11 +115,11 @@ def _tags(recorded: Recorded, code: str) -> dict[str, str]:
     }
 
 
-def _say(causes: Mapping[str, str], unknown: list[str]) -> None:
+def _say(found: Mapping[str, str], unknown: list[str]) -> None:
     """Says what differs, before anything is trained."""
-    for kind, words in causes.items():
+    for kind, words in found.items():
         say(f"Differs from then: {kind}: {words}")
-    if not causes:
+    if not found:
         say("Nothing that both record differs: installed versions, machine, data, split, first weights and code.")
     if unknown:
         say(f"Note: not recorded then, so not compared: {', '.join(unknown)}.")

@@ -44,7 +44,7 @@ def _train(asked: dict[str, Any], begin: threading.Event, answers: TextIO) -> No
 
     if Path(medfit.__file__).parent.resolve() != Path(asked["package"]):
         raise UserError(f"the code of the run is not what Python imports, but {medfit.__file__}")
-    import torch
+    import torch  # late: a mistake is told without it
     from omegaconf import OmegaConf
 
     cfg = OmegaConf.create(asked["config"])
@@ -52,7 +52,7 @@ def _train(asked: dict[str, Any], begin: threading.Event, answers: TextIO) -> No
         torch.set_num_threads(asked["threads"])
     _tell(answers, **_facts(cfg))
     begin.wait()
-    from medfit.terminal.epoch_bar import EpochBar
+    from medfit.terminal.epoch_bar import EpochBar  # late: training begins only when it is told to
     from medfit.train import train
 
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:

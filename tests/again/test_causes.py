@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from medfit.again import differences
+from medfit.again import causes
 from medfit.again.recorded import Recorded
 
 ENVIRONMENT = {
@@ -19,7 +19,7 @@ def differing(code=(), environment=None, **changed):
     run = SimpleNamespace(data=SimpleNamespace(tags=tags))
     recorded = Recorded(run, "", "", ENVIRONMENT, "d", "s")
     now = {"data": "d", "split": "s", "weights": "w", "environment": {**ENVIRONMENT, **(environment or {})}}
-    return differences.found(recorded, {**now, **changed}, code)
+    return causes.found(recorded, {**now, **changed}, code)
 
 
 def test_nothing_differs_where_all_is_the_same():
@@ -54,4 +54,4 @@ def test_many_differences_are_counted():
 def test_what_was_not_recorded_is_no_difference_and_is_named():
     now = {"environment": {**ENVIRONMENT, "vectors": "AVX2"}}
     old = Recorded(None, "", "", {key: ENVIRONMENT[key] for key in ("platform", "threads", "gpu", "python")}, "d", "s")
-    assert differences.not_recorded(old, now) == ["installed versions", "processor", "vector instructions"]
+    assert causes.not_recorded(old, now) == ["installed versions", "processor", "vector instructions"]
