@@ -57,9 +57,9 @@ def rerun(cfg: DictConfig) -> tuple[str, list[outcome.Number], dict[str, str]]:
             "can write to the server could have put code there; rerun.here=true trains with today's code"
         )
     with _code(recorded, asked.here) as (project, changed):
-        new, causes = _trained(cfg, store, recorded, project, changed)
+        new, found = _trained(cfg, store, recorded, project, changed)
     numbers = outcome.compared(recorded.run.data.metrics, store.find(new, WHERE).data.metrics, asked.tolerance)
-    return new, numbers, causes
+    return new, numbers, found
 
 
 @contextmanager
@@ -127,8 +127,8 @@ def _say(found: Mapping[str, str], unknown: list[str]) -> None:
 
 def main(cfg: DictConfig) -> None:
     """Trains again, and says number by number whether the result is the same."""
-    new, numbers, causes = rerun(cfg)
+    new, numbers, found = rerun(cfg)
     rows = [[n.name, *("–" if value is None else repr(value) for value in (n.then, n.now)), n.verdict] for n in numbers]
     show_table("Then and now", ["number", "then", "now", "is it the same?"], rows)
-    say(outcome.in_words(numbers, causes))
+    say(outcome.in_words(numbers, found))
     say(f"Run {new}, whose tag rerun.of names the other. Compare the two with: medfit ui")
