@@ -103,7 +103,7 @@ def test_another_task_takes_all_but_its_last_layer(compose, client):
 
 def test_no_model_is_kept_and_nothing_is_evaluated_or_explained(compose, client):
     cfg = compose(*PRETRAIN, "regime.epochs=1", "tracking.models=true")
-    assert withheld(prepare(cfg)) == "task=masked predicts no outcome; its weights are for model.init_from"
+    assert withheld(cfg, prepare(cfg)) == "task=masked predicts no outcome; its weights are for model.init_from"
     train(cfg)
     run = client.search_runs(["1"])[0]
     assert run.data.tags["no_model"].startswith("task=masked") and not client.search_logged_models(["1"])
