@@ -95,8 +95,7 @@ class Recordings(Series):
         **options: Unpack[Options],
     ) -> None:
         self.folder, reader, faults = Path(root).expanduser(), TableReader(**options), Faults(on_error)
-        asks = target is not None or reader.by_rule
-        if asks == bool(symbols) or (asks and labels is None):
+        if (asks := target is not None or reader.by_rule) == bool(symbols) or (asks and labels is None):
             raise UserError(NEEDED)
         self.annotator, windows = annotator, Windows(window_s, stride_s, symbols, before_s, after_s)
         asked = _labelled(reader, labels, header, target, [record, patient, split]) if labels else NOTHING

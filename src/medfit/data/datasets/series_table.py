@@ -71,11 +71,10 @@ class SeriesTable(Series):
         units: Mapping[str, str] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        file, reader = Path(path).expanduser(), TableReader(**options)
-        in_folder, by = file.is_dir(), series or patient or ""
-        _check_options(layout, time, in_folder, by, split and test_path)
+        file, reader, by = Path(path).expanduser(), TableReader(**options), series or patient or ""
+        _check_options(layout, time, file.is_dir(), by, split and test_path)
         read = partial(reader.read, header=header)
-        if in_folder:
+        if file.is_dir():
             _check_folder(layout, series, test_path)
             table, added, left = read_folder(file, labels, record, read)
             layout, by, exclude = "long", FILE, [*exclude, *added]
