@@ -89,6 +89,21 @@ def pick_images(folder: Path, rows: np.ndarray, place: Path) -> Path:
     return place / "new"
 
 
+def other_series(folder: Path) -> tuple[Path, np.ndarray]:
+    """A table of series of other patients, and their classes."""
+    x, y = signals(40, 40, 60, seed=7)
+    return write_wide(folder / "other.csv", x, y), y
+
+
+def other_images(folder: Path) -> tuple[Path, np.ndarray]:
+    """A folder of images of other patients, and their classes."""
+    rng = np.random.default_rng(7)
+    for number in range(40):
+        pixels = rng.integers(0, 100 + 60 * (number // 20), (12, 12)).astype(np.uint8)
+        write_flat(folder / "other" / "ab"[number // 20] / f"{number:02}.png", pixels)
+    return folder / "other", np.arange(40) // 20
+
+
 def write_masks(folder: Path, count: int, seed: int = 0) -> list[str]:
     """Grey images, and masks of what is bright in them; of two classes."""
     rng = np.random.default_rng(seed)

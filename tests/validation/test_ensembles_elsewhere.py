@@ -10,15 +10,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 import medfit
-from fake_images import write_flat
-from fake_series import signals, write_wide
 from image_packages import MASKS
 from medfit.config import instantiate
 from medfit.evaluate import evaluate
 from medfit.evaluation.divisions import divided
 from medfit.training.parts import prepare
 from medfit.validation import data, predictions
-from small_data import IMAGES, SERIES, write_masks
+from small_data import IMAGES, SERIES, other_images, other_series, write_masks
 
 NEW, TEST = "new patients", "development, test split"
 SEEDS = ["evaluate.num_seeds=2", "evaluate.num_resamples=100"]
@@ -138,19 +136,6 @@ def test_rows_that_one_training_leaves_out_are_scored_by_none(of_table, compose,
     assert len(predictions.Samples(model, new).rows) == 120
     model.singles[1].cfg.preprocessing.missing = "drop"
     assert predictions.Samples(model, new).rows.tolist() == list(range(4, 120))
-
-
-def other_series(folder):
-    x, y = signals(40, 40, 60, seed=7)
-    return write_wide(folder / "other.csv", x, y), y
-
-
-def other_images(folder):
-    rng = np.random.default_rng(7)
-    for number in range(40):
-        pixels = rng.integers(0, 100 + 60 * (number // 20), (12, 12)).astype(np.uint8)
-        write_flat(folder / "other" / "ab"[number // 20] / f"{number:02}.png", pixels)
-    return folder / "other", np.arange(40) // 20
 
 
 @pytest.mark.parametrize(

@@ -6,28 +6,13 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import medfit
-from fake_images import write_flat
-from fake_series import signals, write_wide
 from image_packages import MASKS
-from small_data import IMAGES, SERIES, write_masks
+from small_data import IMAGES, SERIES, other_images, other_series, write_masks
 
 SMALL = {
     "series": (SERIES, ["model=cnn1d", "model.widths=[4]", "model.kernel_sizes=[5]"]),
     "images": (IMAGES, ["model=resnet", "model.depth=10", "model.width=2"]),
 }
-
-
-def other_series(folder):
-    x, y = signals(40, 40, 60, seed=7)
-    return write_wide(folder / "other.csv", x, y), y
-
-
-def other_images(folder):
-    rng = np.random.default_rng(7)
-    for number in range(40):
-        pixels = rng.integers(0, 100 + 60 * (number // 20), (12, 12)).astype(np.uint8)
-        write_flat(folder / "other" / "ab"[number // 20] / f"{number:02}.png", pixels)
-    return folder / "other", np.arange(40) // 20
 
 
 @pytest.mark.parametrize(("kind", "other"), [("series", other_series), ("images", other_images)])
