@@ -82,9 +82,9 @@ def _play(this: Round, hit: Callable[[psutil.Popen], None]) -> None:
         stateless += not _states(this)
         hit(process)
         this.end(process, 0, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
-        if this.status == 0:
+        if this.status == 0 or _finished(this):  # hit, perhaps, as it went: nothing is left to go on with
             break
-    while this.status != 0 and this.restarts < MOST_KILLS:
+    while this.status != 0 and not _finished(this) and this.restarts < MOST_KILLS:
         this.restarts += 1
         this.end(this.start(*command, f"output_dir={this.output}", "train.resume=auto"), 0)
     this.problems += _differences(this, whole, stateless)
@@ -105,6 +105,10 @@ def _newer(this: Round, before: dict[Path, float]) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return any(path.stat().st_mtime > before.get(path, 0) for path in _states(this))
     return False
+
+
+def _finished(this: Round) -> bool:
+    return any(run.info.status == "FINISHED" for run in _runs(this.output))
 
 
 def _states(this: Round) -> list[Path]:
@@ -134,7 +138,7 @@ def _differences(this: Round, whole: Path, stateless: int) -> Iterator[str]:
     kept = [_weights(*where, torch) for where in ((whole, reference), (this.output, finished[0]))]
     if any(not torch.equal(value, kept[1][name]) for name, value in kept[0].items()):
         yield "its weights are others than those of the training that nothing happened to"
-    if left := _states(this):
+    if left := [path for path in _states(this) if finished[0].info.run_id not in path.name]:  # which `doctor` removes
         yield f"{len(left)} states are left"
     if alive := this.alive():
         yield f"{len(alive)} processes are left"

@@ -46,7 +46,8 @@ def test_other_requests_are_handed_on_whole():
     ("body", "told"),
     [
         (b"a,b\n1\n", "predict.data: 'the request', row 2: 2 columns were expected, 1 came (the last row"),
-        (b"a,a\n1,4711\n", "predict.data: 'the request' has two columns named 'a'"),
+        (b"a,b,a\n1,2,4711\n", "predict.data: 'the request' has one name for its columns 1 and 3; no header?"),
+        (b"4711,1,4711\n1,2,3\n", "predict.data: 'the request' has no header: its first row holds numbers"),
         (b'a,b\n1,"4711\n', "predict.data: 'the request' is cut off or has a stray quote"),
         (b"", "predict.data: 'the request' holds no rows"),
         (b"a\0b\n4711,1\n", "predict.data: 'the request' is binary"),

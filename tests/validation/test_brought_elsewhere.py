@@ -75,7 +75,7 @@ def test_rows_with_more_columns_and_other_lengths_get_the_number_that_predict_gi
     run = run_of(*SERIES.write(tmp_path), *SMALL)  # of 40 to 60 points
     x, y = signals(40, 8, 60, seed=7)
     x[3][1] = np.nan  # no channel II
-    table = pd.read_csv(write_wide(tmp_path / "other.csv", x, y))
+    table = pd.read_csv(write_wide(tmp_path / "other.csv", x, y)).copy()  # in one block
     table.insert(0, "age", np.arange(40))
     table["ward"] = "a"
     table.to_csv(tmp_path / "other.csv", index=False)

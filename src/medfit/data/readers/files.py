@@ -4,13 +4,14 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from medfit.data.readers.cells import MissingValues, Thousands, cleaned
+from medfit.data.readers.column_names import check_names
 from medfit.data.readers.leftovers import check_totals, without_nameless
 from medfit.errors import UserError, suggest
 from medfit.terminal.console import say
@@ -49,8 +50,8 @@ def read_table(
         words: Columns whose cells stay as they are written, as of identifiers with leading zeros.
 
     Raises:
-        UserError: the file is missing, empty, not of its format, cut off or ragged, names two columns alike, or ends
-            with a row of totals.
+        UserError: the file is missing, empty, not of its format, cut off or ragged, has no header, names two columns
+            alike, or ends with a row of totals.
     """
     suffix = _format_of(path)
     if suffix.startswith((".csv", ".tsv", ".txt")):
@@ -93,18 +94,9 @@ def cells_of(text: str, name: str) -> tuple[list[str], list[list[str]]]:
     if "\0" in text:
         raise UserError(f"dataset.path: '{name}' is binary, not a table in text")
     separator, names = _check_shape(Path(name), text)
-    _check_names(Path(name), names)
+    check_names(Path(name), names, own=False)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     return [name.strip() for name in names], [row for row in lines if row][1:]
-
-
-def _check_names(path: Path, names: Iterable[str]) -> None:
-    """Looks at the file's own header, as pandas renames the second of two columns."""
-    seen: set[str] = set()
-    for name in filter(None, (name.strip() for name in names)):
-        if name in seen:
-            raise UserError(f"dataset.path: '{path}' has two columns named '{name}'")
-        seen.add(name)
 
 
 def _read_text(
@@ -116,7 +108,7 @@ def _read_text(
     text = re.split(r"\r\n|\n|\r", text, maxsplit=skip_rows)[-1] if skip_rows else text
     separator, names = _check_shape(path, text)
     if header:
-        _check_names(path, names)
+        check_names(path, names)
     kept: dict[str, Any] = {"sep": separator, "header": "infer" if header else None, "skipinitialspace": True}
     kept |= {"keep_default_na": False, "na_values": [""]}
     as_written = {column: str for column in names if column.strip() in words}
@@ -201,7 +193,7 @@ def _read_binary(
 def _read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow.parquet import read_schema  # late: a quick start
 
-    _check_names(path, read_schema(path).names)
+    check_names(path, read_schema(path).names)
     table = pd.read_parquet(path)
     return table.reset_index(drop=all(name is None for name in table.index.names))  # a named index is a column
 
@@ -210,7 +202,7 @@ def _read_excel(path: Path, sheet: str | int | None, skip_rows: int, words: Coll
     with pd.ExcelFile(path) as book:
         name = _sheet(path, [str(name) for name in book.sheet_names], sheet)
         header = pd.read_excel(book, sheet_name=name, header=None, nrows=1, skiprows=skip_rows).to_numpy().ravel()
-        _check_names(path, [str(cell) for cell in header if not pd.isna(cell)])
+        check_names(path, [str(cell) for cell in header if not pd.isna(cell)])
         as_written = {cell: object for cell in header if str(cell).strip() in words}  # else pandas makes 7 of "007"
         return pd.read_excel(
             book, sheet_name=name, skiprows=skip_rows, keep_default_na=False, na_values=[""], dtype=as_written
