@@ -12,9 +12,11 @@ from optuna.trial import TrialState
 from medfit import sweep
 from medfit.config import folders
 from medfit.config.compose import compose as compose_config
+from medfit.deployment import best_trial
 from medfit.errors import UserError
 from medfit.search import trials
 from medfit.study import best
+from medfit.workers import fork_server
 
 SMALL = ["sweep=smoke", "regime=smoke", "regime.epochs=3"]
 
@@ -245,3 +247,25 @@ def test_of_a_sweeps_trials_the_best_has_plots_drawn_once(compose, client, worke
 def test_a_part_that_is_null_is_refused_with_the_way_to_choose_one(compose, part):
     with pytest.raises(UserError, match=f"^sweep.{part}: is needed; choose one by sweep/{part}=...$"):
         sweep.sweep(compose(f"sweep.{part}=null"))
+
+
+@pytest.mark.parametrize(("wanted", "count"), [("true", 1), ("false", 0)])
+def test_what_the_best_trial_takes_is_imported_while_trials_run(compose, wanted, count):
+    fork_server.dismiss()
+    cfg = compose("sweep.workers=1", f"tracking.models={wanted}")
+    with sweep._ready_to_finish(cfg):
+        assert fork_server._IDLE == []  # no worker takes it
+    idle = list(fork_server._IDLE)
+    assert len(idle) == count
+    with fork_server.helping() as helper:
+        helper.begin(eval, "'skops.io' in __import__('sys').modules")
+        assert helper.result() is bool(count) and idle == [helper] * count
+
+
+def test_a_helper_that_was_ended_meanwhile_is_done_without(compose, monkeypatch):
+    monkeypatch.setattr(best_trial, "import_ahead", os.abort)
+    with sweep._ready_to_finish(compose("sweep.workers=1", "tracking.models=true")):
+        pass
+    with fork_server.helping() as helper:
+        helper.begin(len, "ab")
+        assert helper.result() == 2

@@ -1,8 +1,8 @@
 """``medfit sweep``: Optuna searches the space, each trial a training like any other."""
 
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -130,7 +130,8 @@ def sweep(cfg: DictConfig, display: SweepDisplay | None = None) -> optuna.Study:
         repair.repair(study, cfg)
         repair.end_stale_runs(study, run.store)
         try:
-            build(cfg.sweep.engine).run(study, TrialPlan(cfg, space, run.id), display or SweepDisplay(SILENT))
+            with _ready_to_finish(cfg):
+                build(cfg.sweep.engine).run(study, TrialPlan(cfg, space, run.id), display or SweepDisplay(SILENT))
         except (KeyboardInterrupt, StoreError):
             run.others_go_on = _others_run(study)
             if run.store.local:  # where a trial may have been given back before its run was in use
@@ -209,6 +210,19 @@ def main(cfg: DictConfig) -> None:
     if len(trials.done(study)) < cfg.sweep.num_trials:
         say(f"The sweep ended: {Budget(study, cfg).over()}.")
     best.show(cfg, study)
+
+
+@contextmanager
+def _ready_to_finish(cfg: DictConfig) -> Iterator[None]:
+    """Lets a helper import meanwhile what the best trial's plots and model take, and be idle then."""
+    if cfg.sweep.workers == 0 or not (cfg.tracking.plots or cfg.tracking.models):
+        yield
+        return
+    with fork_server.helping(keep=True, new=True) as helper:
+        helper.begin(best_trial.import_ahead)
+        yield
+        with suppress(UserError):  # of a helper that was ended: another one does without
+            helper.result()
 
 
 def _others_run(study: optuna.Study) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 VALIDATION, MODEL = "predictions/val.csv", "model"
 WHERE = "sweep"  # for errors
+IMPORTED = ("medfit.deployment.packing", "medfit.training.run_plots", "mlflow.pyfunc", "mlflow.models", "skops.io")
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,12 @@ def _files(cfg: DictConfig, run: Run, folder: Path) -> Stored:
         plots=False,
         model=True,
     )
+
+
+def import_ahead() -> None:
+    """Imports what finishing a trial takes, which lasts some seconds."""
+    for name in IMPORTED:
+        import_module(name)
 
 
 def finish(cfg: DictConfig, found: Stored, folder: Path) -> Finished:

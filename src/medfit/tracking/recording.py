@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from medfit.config.overrides import OF_A_TRAINING, OWN_NODES, leaves, without_passwords
+from medfit.config.yaml_text import as_yaml
 from medfit.errors import UserError, interruption
 from medfit.tracking import failures, paths, provenance
 from medfit.tracking.run import Run, create_run, reopen_run
@@ -193,7 +194,7 @@ def _salt(path: Path) -> bytes:
 def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
     code, told = provenance.code(), paths.hidden(OmegaConf.to_container(cfg), names)
     facts: dict[str, Any] = {
-        "config.yaml": without_passwords(OmegaConf.to_yaml(OmegaConf.create(told))),
+        "config.yaml": without_passwords(as_yaml(told)),
         "environment.json": provenance.environment(),
     }
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})

@@ -105,13 +105,14 @@ def helper() -> Helper:
 
 
 @contextmanager
-def helping(keep: bool = False) -> Iterator[Helper]:
+def helping(keep: bool = False, new: bool = False) -> Iterator[Helper]:
     """Gives a helper for a while.
 
     Args:
         keep: Whether it is idle then, for the next one who needs a helper; else it ends.
+        new: Whether no idle one will do, as those are meant for others.
     """
-    found = helper()
+    found = Helper() if new else helper()
     try:
         yield found
     except BaseException:
