@@ -255,11 +255,11 @@ def _storable(choice: Any) -> Any:
 
 def _check_ends(cfg: DictConfig, space: Mapping[str, Entry]) -> None:
     for path, entry in space.items():
+        changed = cfg.copy()
         for end in _ends(entry.distribution):
-            changed = cfg.copy()
             OmegaConf.update(changed, path, plain(end))
             try:
-                schema.check(changed)
+                schema.check_sections(changed, [path])  # as each trial's config is
             except UserError as error:
                 raise UserError(f"sweep.space.{path}: {error}") from error
             if isinstance(end, float) and isinstance(OmegaConf.select(changed, path), int):
