@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from medfit import rerun as rerun_module
 from medfit.__main__ import main
 from medfit.config import folders
 from medfit.errors import UserError
-from medfit.rerun import rerun
+from medfit.evaluate import evaluate
+from medfit.rerun import DIFFERS, rerun
 from medfit.sweep import sweep
 from medfit.tracking import provenance
 from medfit.train import train
@@ -61,6 +63,21 @@ def trained(project, compose, client, tmp_path):
 def newest(client):
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(ids, order_by=["attributes.start_time DESC"])[0]
+
+
+@pytest.fixture
+def found(client):
+    """Returns the runs of a kind, the latest first."""
+
+    def of(kind):
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(ids, f"tags.kind = '{kind}'")
+
+    return of
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def artifact(run, name):
@@ -111,7 +128,9 @@ def test_changed_packages_rows_and_code_are_each_named(project, trained, compose
     table.loc[0, "age"] += 30
     table.to_csv(tmp_path / "clinic.csv", index=False)
     (project / "conf" / "model" / "mlp.yaml").write_text("# other\n")
-    _, numbers, causes = again(compose, run, "rerun.here=true")
+    done = again(compose, run, "rerun.here=true")
+    numbers, causes = done.numbers, done.causes
+    assert not done.same
     assert set(causes) == {"installed versions", "data", "code"}
     assert causes["installed versions"].startswith("torch 1.0 -> ")
     assert causes["code"] == "conf/model/mlp.yaml"
@@ -147,13 +166,80 @@ def test_code_that_needs_what_is_not_installed_is_one_line(project, trained, com
 
 
 @pytest.mark.slow
-def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose):
+def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose, found):
     sweep(write_experiment("sweep: {num_trials: 1}", "regime=smoke"))
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    (trial,) = client.search_runs(ids, "tags.kind = 'trial'")
-    new, numbers, _ = again(compose, trial)
-    assert all(number.then == number.now for number in numbers) and len(numbers) > 5
-    assert client.get_run(new).data.tags["kind"] == "run"
+    (trial,) = found("trial")
+    done = again(compose, trial)
+    assert all(number.then == number.now for number in done.numbers) and len(done.numbers) > 5
+    assert client.get_run(done.run).data.tags["kind"] == "run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sweep_again_gives_equal_trials_in_a_place_of_its_own(
+    project, write_experiment, found, output_dir, experiments, capsys, workers
+):
+    cfg = write_experiment(
+        "sweep: {num_trials: 2}", "regime=smoke", f"sweep.workers={workers}", "regime.batch_size=64", "split.val=0.3"
+    )
+    study = sweep(cfg)
+    (run,), before = found("sweep"), contents(experiments)
+    assert main(["rerun", run.info.run_id, f"output_dir={output_dir}"]) == 0
+    shown = capsys.readouterr().out
+    assert "numbers are the same to the last digit." in shown and f"trial 1: {cfg.task.monitor}" in shown
+    assert contents(experiments) == before and len(found("sweep")) == 1 and len(found("trial")) == 2
+    (link,) = found("rerun")
+    assert link.info.status == "FINISHED" and link.data.tags["rerun.same"] == "true"
+    assert link.data.tags["rerun.of"] == run.info.run_id
+    numbers = pd.read_csv(artifact(link, "numbers.csv"), dtype=str).set_index("number")
+    for trial in study.trials:
+        assert float(numbers.now[f"trial {trial.number}: {cfg.task.monitor}"]) == trial.value
+        assert float(numbers.now[f"trial {trial.number}: regime.optimizer.lr"]) == trial.params["regime.optimizer.lr"]
+    assert f"best trial: {cfg.task.monitor}" in numbers.index
+    store = output_dir / link.data.tags["rerun.folder"] / "mlflow.db"
+    new = MlflowClient(f"sqlite:///{store}").get_run(link.data.tags["rerun.run"])
+    assert new.data.tags["rerun.of"] == run.info.run_id and new.data.tags["kind"] == "sweep"
+    assert (output_dir / "reruns").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+def test_an_evaluation_again_gives_equal_scores_and_counts_as_an_opening(
+    project, trained, compose, found, output_dir, tmp_path, capsys
+):
+    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
+    evaluate(compose(*own))
+    (run,) = found("evaluation")
+    done = again(compose, run)
+    assert done.same and done.causes == {}
+    names = {number.name for number in done.numbers}
+    label = run.info.run_name
+    assert {f"{label}, fold 0, seed 1: auroc", "logistic, fold 0: auroc"} <= names
+    assert {f"{label}, patients_of test split, metric auroc: {end}" for end in ("estimate", "low", "high")} <= names
+    assert not any("opening" in name for name in names)
+    (link,) = found("rerun")
+    assert link.data.tags["test_opening"] == "2" and link.info.run_id == done.link
+    assert done.folder == output_dir / link.data.tags["rerun.folder"]
+    evaluate(compose(*own))
+    assert "evaluation number 3" in capsys.readouterr().out
+
+    table = pd.read_csv(tmp_path / "clinic.csv")
+    table.loc[:9, "age"] += 30
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    assert main(["rerun", run.info.run_id, f"output_dir={output_dir}", "here=true"]) == DIFFERS
+    shown = capsys.readouterr().out
+    assert "What differs, and so is the cause: data (the data set's fingerprint is another)." in shown
+    assert len(list((output_dir / "reruns").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_a_rerun_that_does_not_begin_leaves_nothing(project, write_experiment, trained, compose, found, tmp_path):
+    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100"]
+    evaluate(compose(*own))
+    (run,) = found("evaluation")
+    (tmp_path / "clinic.csv").unlink()
+    with pytest.raises(UserError, match="clinic"):
+        again(compose, run)
+    assert not found("rerun") and not list((tmp_path / "runs" / "reruns").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -161,11 +247,16 @@ def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose):
     [
         ({}, "is of another program than medfit"),
         ({"kind": "run"}, "is of another program than medfit"),
-        ({"mlflow.source.name": "medfit", "kind": "sweep"}, "is no single training .sweep.: give the id of one of its"),
-        ({"mlflow.source.name": "medfit", "kind": "evaluation"}, "type medfit evaluate again"),
-        ({"mlflow.source.name": "medfit", "kind": "seed"}, "test split, which medfit evaluate alone may open"),
-        ({"mlflow.source.name": "medfit", "kind": "fold"}, "it is a part of its trial"),
-        ({"mlflow.source.name": "medfit", "kind": "odd"}, "is no training"),
+        ({"mlflow.source.name": "medfit", "kind": "sweep"}, "came to no end"),
+        ({"mlflow.source.name": "medfit", "kind": "evaluation"}, "came to no end"),
+        (
+            {"mlflow.source.name": "medfit", "kind": "seed", "mlflow.parentRunId": "f00"},
+            r"test split, which an evaluation alone may open; give the id of its evaluation \(f00\)$",
+        ),
+        ({"mlflow.source.name": "medfit", "kind": "baseline"}, "it is a part of its evaluation; give the id of that$"),
+        ({"mlflow.source.name": "medfit", "kind": "fold"}, "it is a part of its trial; give the id of the sweep$"),
+        ({"mlflow.source.name": "medfit", "kind": "rerun"}, "it tells of another run that was done again"),
+        ({"mlflow.source.name": "medfit", "kind": "odd"}, "is no training, sweep or evaluation"),
         ({"mlflow.source.name": "medfit", "kind": "trial", "pruned": "true"}, "was stopped early"),
         ({"mlflow.source.name": "medfit", "kind": "run"}, "came to no end"),
     ],
