@@ -23,6 +23,7 @@ from medfit.config.compose import compose
 from medfit.errors import UserError
 from medfit.evaluate import evaluate, label
 from medfit.evaluation.divisions import scheme
+from medfit.reporting.formatting import plural
 from medfit.reporting.results import results
 from medfit.rerun import DIFFERS
 from medfit.terminal.console import say
@@ -143,7 +144,8 @@ def _since(name: str) -> str:
         return "nobody knows: they are in no commit"
     paths = _git("diff", "--name-only", commit, "--", *CHANGED, f"{own}/config.yaml").split()
     code = [path for path in paths if path.startswith(("src/", "conf/"))]
-    told = [path for path in paths if path not in code] + ([f"{len(code)} files of code and configs"] if code else [])
+    told = [path for path in paths if path not in code]
+    told += [f"{plural(len(code), 'file')} of code and configs"] if code else []
     return f"{commit}: {', '.join(told) or 'nothing'} changed"
 
 
@@ -156,7 +158,8 @@ def row(done: Compared) -> str:
     facts, wrong = provenance.environment(), len(done.differing)
     today = datetime.now(UTC).date().isoformat()
     commit = _git("rev-parse", "--short", "HEAD").strip() + (" and changes" if provenance.code()["diff"] else "")
-    machine = f"{facts['cpu'] or facts['processor']}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    threads = plural(torch.get_num_threads(), "thread")
+    machine = f"{facts['cpu'] or facts['processor']}, {threads}, torch {torch.__version__}"
     digits = f"{len(done.then) - wrong} of {len(done.then)}"
     because = _since(done.name) if wrong else "–"
     what = ", ".join(sorted({"best.yaml" if key.startswith("best.yaml ") else "results.csv" for key in done.then}))

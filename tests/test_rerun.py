@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 
 from medfit import rerun as rerun_module
 from medfit.__main__ import main
+from medfit.again.outcome import Number
 from medfit.config import folders
 from medfit.errors import UserError
 from medfit.evaluate import evaluate
-from medfit.rerun import DIFFERS, rerun
+from medfit.rerun import DIFFERS, Done, rerun
 from medfit.sweep import sweep
 from medfit.tracking import provenance
 from medfit.train import train
@@ -217,7 +218,8 @@ def test_an_evaluation_again_gives_equal_scores_and_counts_as_an_opening(
     assert {f"{label}, patients_of test split, metric auroc: {end}" for end in ("estimate", "low", "high")} <= names
     assert not any("opening" in name for name in names)
     (link,) = found("rerun")
-    assert link.data.tags["test_opening"] == "2" and link.info.run_id == done.link
+    new = MlflowClient(f"sqlite:///{done.folder / 'mlflow.db'}").get_run(done.run)
+    assert link.data.tags["test_opening"] == new.data.tags["test_opening"] == "2" and link.info.run_id == done.link
     assert done.folder == output_dir / link.data.tags["rerun.folder"]
     evaluate(compose(*own))
     assert "evaluation number 3" in capsys.readouterr().out
@@ -231,6 +233,18 @@ def test_an_evaluation_again_gives_equal_scores_and_counts_as_an_opening(
     assert len(list((output_dir / "reruns").iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("now", "folder", "status"),
+    [(0.5, None, 0), (0.5 + 1e-9, "own", 0), (0.6, None, 3), (0.6, "own", 3), ((), None, 3)],
+)
+def test_the_exit_status_tells_whether_numbers_differ(monkeypatch, output_dir, tmp_path, capsys, now, folder, status):
+    numbers = [Number("val/auroc", 0.5, now, 1e-6)] if now else []
+    done = Done("new", numbers, {}, *((tmp_path / folder, "link") if folder else ()))
+    monkeypatch.setattr(rerun_module, "rerun", lambda cfg: done)
+    assert main(["rerun", "f00", f"output_dir={output_dir}"]) == status
+    assert ("run link tells of it here" in capsys.readouterr().out) == bool(folder)
+
+
 @pytest.mark.slow
 def test_a_rerun_that_does_not_begin_leaves_nothing(project, write_experiment, trained, compose, found, tmp_path):
     own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100"]
@@ -242,42 +256,18 @@ def test_a_rerun_that_does_not_begin_leaves_nothing(project, write_experiment, t
     assert not found("rerun") and not list((tmp_path / "runs" / "reruns").iterdir())
 
 
-@pytest.mark.parametrize(
-    ("tags", "told"),
-    [
-        ({}, "is of another program than medfit"),
-        ({"kind": "run"}, "is of another program than medfit"),
-        ({"mlflow.source.name": "medfit", "kind": "sweep"}, "came to no end"),
-        ({"mlflow.source.name": "medfit", "kind": "evaluation"}, "came to no end"),
-        (
-            {"mlflow.source.name": "medfit", "kind": "seed", "mlflow.parentRunId": "f00"},
-            r"test split, which an evaluation alone may open; give the id of its evaluation \(f00\)$",
-        ),
-        ({"mlflow.source.name": "medfit", "kind": "baseline"}, "it is a part of its evaluation; give the id of that$"),
-        ({"mlflow.source.name": "medfit", "kind": "fold"}, "it is a part of its trial; give the id of the sweep$"),
-        ({"mlflow.source.name": "medfit", "kind": "rerun"}, "it tells of another run that was done again"),
-        ({"mlflow.source.name": "medfit", "kind": "odd"}, "is no training, sweep or evaluation"),
-        ({"mlflow.source.name": "medfit", "kind": "trial", "pruned": "true"}, "was stopped early"),
-        ({"mlflow.source.name": "medfit", "kind": "run"}, "came to no end"),
-    ],
-)
-def test_a_run_that_is_no_finished_training_is_one_line(compose, client, tags, told):
-    run = client.create_run(client.create_experiment("other"), tags=tags)
-    with pytest.raises(UserError, match=rf"rerun\.run: run {run.info.run_id} .*{told}"):
-        again(compose, run)
-
-
-def test_an_unknown_run_and_none_are_one_line(compose):
-    with pytest.raises(UserError, match=r"rerun\.run: there is no run 'abc'"):
-        rerun(compose("rerun.run=abc"))
-    with pytest.raises(UserError, match=r"rerun\.run is needed: medfit rerun <run id>"):
-        rerun(compose())
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_training_and_removes_its_code(project, trained, client, output_dir, launch, number):
-    run = trained()
+@pytest.mark.parametrize(
+    ("what", "number"), [("run", signal.SIGINT), ("run", signal.SIGTERM), ("sweep", signal.SIGINT)]
+)
+def test_an_interruption_ends_what_runs_and_removes_its_code(
+    project, trained, write_experiment, found, output_dir, launch, what, number
+):
+    if what == "run":
+        run, begun = trained(), lambda: len(found("run")) > 1
+    else:
+        sweep(write_experiment("sweep: {num_trials: 1}", "regime=smoke", "sweep.workers=1"))
+        (run,), begun = found("sweep"), lambda: list((output_dir / "reruns").glob("*/optuna.db"))
     text = artifact(run, "config.yaml")
     text.write_text(text.read_text().replace("epochs: 2", "epochs: 100000"))
     before = temporary()
@@ -288,10 +278,10 @@ def test_an_interruption_ends_the_training_and_removes_its_code(project, trained
     )
     process = launch([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     started = time.monotonic()
-    while newest(client).info.run_id == run.info.run_id and time.monotonic() - started < 120:
+    while not begun() and time.monotonic() - started < 120:
         time.sleep(0.5)
-    time.sleep(1)
+    time.sleep(1 if what == "run" else 5)
     process.send_signal(number)
     assert process.wait(90) == 130
-    assert newest(client).info.status == "KILLED"
+    assert (found("run") if what == "run" else found("rerun"))[0].info.status == "KILLED"
     assert temporary() == before and len(git(project, "worktree", "list").splitlines()) == 1

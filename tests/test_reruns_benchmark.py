@@ -110,4 +110,4 @@ def test_what_changed_since_is_told(tmp_path, monkeypatch):
     assert reruns._since("own").endswith(": nothing changed")
     for path in ("src/a.py", "constraints.txt"):
         (tmp_path / path).write_text("two\n")
-    assert reruns._since("own").endswith(": constraints.txt, 1 files of code and configs changed")
+    assert reruns._since("own").endswith(": constraints.txt, 1 file of code and configs changed")

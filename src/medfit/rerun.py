@@ -143,8 +143,7 @@ def _finished(
         done = Done(new.info.run_id, numbers, found)
         if told is None:
             return done
-        theirs.write(done.run, "tags", [list(tag) for tag in link.tags(recorded, there.here).items()])
-        told.set_tag("rerun.run", done.run)
+        link.join(told, theirs, done.run)
         link.log(told, numbers, found)
         return Done(done.run, numbers, found, there.folder, told.id)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medfit.again import results
+from medfit.again import stored_numbers
 from medfit.tracking.store import Store
 
 TRIALS = """number,state,value_val/auroc,duration,params_model.widths,params_regime.optimizer.lr
@@ -36,7 +36,7 @@ def stored(compose, client, tmp_path):
 
 
 def test_trials_have_their_values_to_the_last_digit(stored):
-    first, pruned, failed = results.trials_of(*stored(trials=TRIALS))
+    first, pruned, failed = stored_numbers.trials_of(*stored(trials=TRIALS))
     assert first.values == {"val/auroc": 0.12345678901234567}
     assert first.params == {"model.widths": "[64, 64]", "regime.optimizer.lr": 1e-05}
     assert (pruned.state, pruned.params) == ("PRUNED", {"model.widths": "[8]"})
@@ -45,12 +45,12 @@ def test_trials_have_their_values_to_the_last_digit(stored):
 
 @pytest.mark.parametrize(("column", "name"), [("value", "value"), ("values_val/dice", "val/dice"), ("values_0", "0")])
 def test_objectives_are_named_as_the_study_does(stored, column, name):
-    (trial,) = results.trials_of(*stored(trials=f"number,state,{column}\n0,COMPLETE,1\n"))
+    (trial,) = stored_numbers.trials_of(*stored(trials=f"number,state,{column}\n0,COMPLETE,1\n"))
     assert trial.values == {name: 1.0}
 
 
 def test_an_evaluation_has_each_score_estimate_and_end(stored):
-    assert results.of_evaluation(*stored(trainings=TRAININGS, scores=SCORES)) == {
+    assert stored_numbers.of_evaluation(*stored(trainings=TRAININGS, scores=SCORES)) == {
         "mlp, patients_of test split, metric auroc: estimate": 0.9,
         "mlp, patients_of test split, metric auroc: high": 0.95,
         "mlp, fold 0, seed 1: auroc": 0.9,
@@ -61,4 +61,4 @@ def test_an_evaluation_has_each_score_estimate_and_end(stored):
 
 
 def test_an_evaluation_of_a_generator_has_no_estimates(stored):
-    assert "mlp, fold 0, seed 1: auroc" in results.of_evaluation(*stored(trainings=TRAININGS))
+    assert "mlp, fold 0, seed 1: auroc" in stored_numbers.of_evaluation(*stored(trainings=TRAININGS))

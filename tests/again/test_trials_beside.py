@@ -1,7 +1,7 @@
 """Two studies' trials beside each other."""
 
-from medfit.again.results import Trial
-from medfit.again.trials import beside
+from medfit.again.stored_numbers import Trial
+from medfit.again.trials_beside import beside
 
 
 def trial(number, lr, value=None, state="COMPLETE"):

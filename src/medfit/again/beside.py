@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from medfit.again import results, trials
+from medfit.again import stored_numbers, trials_beside
 from medfit.again.outcome import Number, Value, compared
 from medfit.tracking.store import Store
 
@@ -24,13 +24,15 @@ def numbers(what: str, then: Stored, now: Stored, fixed: bool, tolerance: float)
     """
     if what == "sweep":
         best = compared(_best(then), _best(now), tolerance)
-        of_trials, others = trials.beside(results.trials_of(*then), results.trials_of(*now), fixed, tolerance)
+        of_trials, others = trials_beside.beside(
+            stored_numbers.trials_of(*then), stored_numbers.trials_of(*now), fixed, tolerance
+        )
         return [*best, *of_trials], others
     if what == "evaluation":
-        return compared(results.of_evaluation(*then), results.of_evaluation(*now), tolerance), []
-    return compared(results.of_training(then[1]), results.of_training(now[1]), tolerance), []
+        return compared(stored_numbers.of_evaluation(*then), stored_numbers.of_evaluation(*now), tolerance), []
+    return compared(stored_numbers.of_training(then[1]), stored_numbers.of_training(now[1]), tolerance), []
 
 
 def _best(stored: Stored) -> dict[str, Value]:
     """Returns the scores of a sweep's best trial, which the sweep's run has as its own."""
-    return {f"best trial: {name}": value for name, value in results.of_training(stored[1]).items()}
+    return {f"best trial: {name}": value for name, value in stored_numbers.of_training(stored[1]).items()}

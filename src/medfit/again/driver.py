@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -67,17 +68,20 @@ def _train(cfg: Any, tags: dict[str, str]) -> str | None:
 
 
 def _sweep(cfg: Any, tags: dict[str, str]) -> None:
-    from medfit.sweep import sweep  # the function: the command would write best.yaml
-    from medfit.terminal.progress import SweepDisplay
+    from medfit.terminal.progress import SweepDisplay  # late, as all of medfit
 
     with SweepDisplay() as display:
-        sweep(cfg, display)
+        _function("sweep")(cfg, display)
 
 
 def _evaluate(cfg: Any, tags: dict[str, str]) -> None:
-    from medfit.evaluate import evaluate  # the function: the command would write results.csv
+    _function("evaluate")(cfg)
 
-    evaluate(cfg)
+
+def _function(name: str) -> Callable[..., Any]:
+    """Returns the function that a command calls; the command itself would write best.yaml or results.csv."""
+    function: Callable[..., Any] = getattr(import_module(f"medfit.{name}"), name)
+    return function
 
 
 DOERS: dict[str, Callable[[Any, dict[str, str]], str | None]] = {

@@ -9,10 +9,12 @@ from medfit.again.outcome import Number
 from medfit.again.place import Place
 from medfit.again.recorded import Recorded
 from medfit.errors import interruption
+from medfit.terminal.console import say
 from medfit.tracking.run import Run
 from medfit.tracking.store import Store
 
 OF = "rerun.of"  # the new run's tag that names the old one
+OPENING = "test_opening"  # how many evaluations had scored the test patients, this one among them
 
 
 def tags(recorded: Recorded, here: bool) -> dict[str, str]:
@@ -44,7 +46,8 @@ def opened(store: Store, recorded: Recorded, there: Place) -> Iterator[Run]:
     experiment_id = recorded.run.info.experiment_id
     own = {"kind": "rerun", "rerun.what": recorded.what, "rerun.folder": str(there.folder.relative_to(store.folder))}
     if recorded.what == "evaluation":
-        own["test_opening"] = str(store.openings(experiment_id) + 1)
+        own[OPENING] = str(store.openings(experiment_id) + 1)
+        say(f"Note: this is opening number {own[OPENING]} of the experiment's test patients.")
     told = tags(recorded, there.here)
     run = Run(store, store.make_run(experiment_id, told["mlflow.runName"], {**told, **own}), experiment_id)
     try:
@@ -56,8 +59,22 @@ def opened(store: Store, recorded: Recorded, there: Place) -> Iterator[Run]:
     run.end("FINISHED")
 
 
+def join(told: Run, theirs: Store, new: str) -> None:
+    """Lets the new run and the one that tells of it name each other, and the new one the old.
+
+    Args:
+        told: The run that tells of it in the old run's store.
+        theirs: The store that has the new run.
+        new: The new run's id.
+    """
+    shared = (OF, OPENING, "mlflow.runName", "mlflow.note.content")
+    tags = told.store.find(told.id, OF).data.tags
+    theirs.write(new, "tags", [[key, tags[key]] for key in shared if key in tags])
+    told.set_tag("rerun.run", new)
+
+
 def log(told: Run, numbers: Sequence[Number], causes: Mapping[str, str]) -> None:
-    """Logs what came of a rerun: both runs' numbers, and what differs."""
+    """Logs what came of a rerun, in the run that tells of it: both runs' numbers, and what differs."""
     rows = [[number.name, number.then, number.now, number.verdict] for number in numbers]
     table = pd.DataFrame(rows, columns=["number", "then", "now", "verdict"], dtype=object)
     told.set_tag("rerun.same", str(bool(numbers) and all(number.same for number in numbers)).lower())

@@ -83,9 +83,7 @@ def made(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> Itera
             if (store.folder / name).exists():
                 shutil.copy2(store.folder / name, folder)
         config.output_dir, config.tracking.uri = str(folder), None
-        config.sweep.storage, config.sweep.engine = None, _local(config.sweep.engine)
-        if recorded.trial_threads:
-            config.sweep.threads = recorded.trial_threads
+        _stay_here(config.sweep, recorded.trial_threads)
         yield Place(config, recorded.what, here)
     finally:
         if not (folder / "mlflow.db").exists():
@@ -105,10 +103,20 @@ def _new_folder(parent: Path, name: str) -> Path:
     raise AssertionError
 
 
-def _local(engine: Any) -> Any:
-    """Returns the engine of this machine, in the package that an engine of then is in."""
-    package = str(engine["_target_"]).rpartition(".")[0].rpartition(".")[0]
-    return {"_target_": f"{package}.pool.Local"}
+def _stay_here(sweep: Any, threads: int | None) -> None:
+    """Lets a sweep's studies and workers be of this machine, with as many threads; a setting that it lacks stays away.
+
+    Args:
+        sweep: Its settings, of whatever version; they are changed.
+        threads: Of a worker; None for as many as the settings say.
+    """
+    if "storage" in sweep:
+        sweep.storage = None
+    if "engine" in sweep:  # that of this machine is in the same package, whatever its name was then
+        package = str(sweep.engine["_target_"]).rpartition(".")[0].rpartition(".")[0]
+        sweep.engine = {"_target_": f"{package}.pool.Local"}
+    if "threads" in sweep and threads:
+        sweep.threads = threads
 
 
 def _check_weights(config: Any, recorded: Recorded) -> None:

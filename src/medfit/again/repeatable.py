@@ -27,5 +27,6 @@ def not_fixed(recorded: Recorded) -> str:
 
 def _workers(config: Any) -> int:
     """Returns how many processes shared a study's trials, those of a cluster included."""
-    engine = config.sweep.engine
-    return int(config.sweep.workers or 1) * int(engine.get("num_actors") or engine.get("num_jobs") or 1)
+    engine = OmegaConf.select(config, "sweep.engine") or {}
+    of_one = OmegaConf.select(config, "sweep.workers") or 1
+    return int(of_one) * int(engine.get("num_actors") or engine.get("num_jobs") or 1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from medfit.again.outcome import Number, compared
-from medfit.again.results import Trial
+from medfit.again.stored_numbers import Trial
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
