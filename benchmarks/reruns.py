@@ -87,11 +87,11 @@ def again(name: str, overrides: Sequence[str] = ()) -> Compared:
     """
     with TemporaryDirectory(prefix="medfit-rerun-") as folder:
         own = [f"output_dir={folder}", "tracking.uri=null", "tracking.plots=false", "tracking.models=false"]
-        cfg = compose([f"experiment={name}/best", *overrides, *own])
-        comment, rows = {} if cfg.sweep.folds else _of_best(name), _of_results(name, cfg)
+        plain, cfg = (compose([f"experiment={name}/best", *lines]) for lines in ((), (*overrides, *own)))
+        comment, rows = {} if cfg.sweep.folds else _of_best(name), _of_results(name, plain)
         if not comment and not rows:
             raise UserError("best.yaml tells no score of one training, and results.csv has no evaluation of it")
-        now = _evaluated(cfg) if rows else {}
+        now = _evaluated(cfg, label(plain)) if rows else {}
         found = _validated(cfg) if rows else train(cfg, whole=False)
         now |= {f"best.yaml {metric}": f"{value:.4f}" for metric, value in found.items()}
     return Compared(name, {**comment, **rows}, now)
@@ -112,9 +112,10 @@ def _of_results(name: str, cfg: DictConfig) -> Values:
     return _values(table) if label(cfg) in set(table.model) else {}
 
 
-def _evaluated(cfg: DictConfig) -> Values:
+def _evaluated(cfg: DictConfig, name: str) -> Values:
+    """Returns the results of an evaluation, in which the network has a name without further overrides."""
     found = evaluate(cfg)
-    table = results(found.trainings, found.tables, found.opening)
+    table = results(found.trainings, found.tables, found.opening).replace({"model": {label(cfg): name}})
     return _values(table.map(lambda cell: f"{cell:.6g}" if isinstance(cell, float) else cell))
 
 
