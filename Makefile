@@ -12,11 +12,11 @@ MEDFIT := .venv/bin/medfit
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 OVERRIDES := $(if $(EXPERIMENT),experiment=$(EXPERIMENT)) $(ARGS)
 
-.PHONY: help setup inspect sweep train evaluate compare explain sample predict validate export register serve rerun report doctor ui dashboard chaos coverage noise bench mutants test lint clean
+.PHONY: help setup inspect sweep train evaluate compare explain sample predict validate export register serve rerun rerun-all report doctor ui dashboard chaos coverage noise bench mutants test lint clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 	@echo '  Variables: EXPERIMENT=<folder of experiments/>  ARGS="<Hydra overrides>"'
 
 inspect: .venv/.ready  ## show what a data set holds, a row a column (ARGS="dataset=table dataset.path=my.csv")
@@ -55,8 +55,11 @@ register: .venv/.ready  ## give a finished model a name and a card (ARGS="<run i
 serve: .venv/.ready  ## answer requests with a model, on this machine only (MODEL=models:/masses@champion)
 	@$(MEDFIT) serve $(MODEL) $(ARGS)
 
-rerun: .venv/.ready  ## train a finished run again with its own code, and compare the scores (RUN=<run id>)
+rerun: .venv/.ready  ## do a finished run again with its own code, and compare the numbers (RUN=<run id>)
 	@$(MEDFIT) rerun $(RUN) $(ARGS)
+
+rerun-all: .venv/.ready  ## train the experiments' best values again, and compare with what is committed (ARGS="--only heart_disease_diagnosis")
+	@.venv/bin/python benchmarks/reruns.py $(ARGS)
 
 report: .venv/.ready  ## write an experiment's page of results
 	@$(MEDFIT) report $(OVERRIDES)

@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from medfit import rerun as rerun_module
 from medfit.__main__ import main
+from medfit.again.outcome import Number
 from medfit.config import folders
 from medfit.errors import UserError
-from medfit.rerun import rerun
+from medfit.evaluate import evaluate
+from medfit.rerun import DIFFERS, Done, rerun
 from medfit.sweep import sweep
 from medfit.tracking import provenance
 from medfit.train import train
@@ -61,6 +64,21 @@ def trained(project, compose, client, tmp_path):
 def newest(client):
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(ids, order_by=["attributes.start_time DESC"])[0]
+
+
+@pytest.fixture
+def found(client):
+    """Returns the runs of a kind, the latest first."""
+
+    def of(kind):
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(ids, f"tags.kind = '{kind}'")
+
+    return of
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def artifact(run, name):
@@ -111,7 +129,9 @@ def test_changed_packages_rows_and_code_are_each_named(project, trained, compose
     table.loc[0, "age"] += 30
     table.to_csv(tmp_path / "clinic.csv", index=False)
     (project / "conf" / "model" / "mlp.yaml").write_text("# other\n")
-    _, numbers, causes = again(compose, run, "rerun.here=true")
+    done = again(compose, run, "rerun.here=true")
+    numbers, causes = done.numbers, done.causes
+    assert not done.same
     assert set(causes) == {"installed versions", "data", "code"}
     assert causes["installed versions"].startswith("torch 1.0 -> ")
     assert causes["code"] == "conf/model/mlp.yaml"
@@ -147,46 +167,107 @@ def test_code_that_needs_what_is_not_installed_is_one_line(project, trained, com
 
 
 @pytest.mark.slow
-def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose):
+def test_a_sweeps_trial_comes_back(project, write_experiment, client, compose, found):
     sweep(write_experiment("sweep: {num_trials: 1}", "regime=smoke"))
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    (trial,) = client.search_runs(ids, "tags.kind = 'trial'")
-    new, numbers, _ = again(compose, trial)
-    assert all(number.then == number.now for number in numbers) and len(numbers) > 5
-    assert client.get_run(new).data.tags["kind"] == "run"
-
-
-@pytest.mark.parametrize(
-    ("tags", "told"),
-    [
-        ({}, "is of another program than medfit"),
-        ({"kind": "run"}, "is of another program than medfit"),
-        ({"mlflow.source.name": "medfit", "kind": "sweep"}, "is no single training .sweep.: give the id of one of its"),
-        ({"mlflow.source.name": "medfit", "kind": "evaluation"}, "type medfit evaluate again"),
-        ({"mlflow.source.name": "medfit", "kind": "seed"}, "test split, which medfit evaluate alone may open"),
-        ({"mlflow.source.name": "medfit", "kind": "fold"}, "it is a part of its trial"),
-        ({"mlflow.source.name": "medfit", "kind": "odd"}, "is no training"),
-        ({"mlflow.source.name": "medfit", "kind": "trial", "pruned": "true"}, "was stopped early"),
-        ({"mlflow.source.name": "medfit", "kind": "run"}, "came to no end"),
-    ],
-)
-def test_a_run_that_is_no_finished_training_is_one_line(compose, client, tags, told):
-    run = client.create_run(client.create_experiment("other"), tags=tags)
-    with pytest.raises(UserError, match=rf"rerun\.run: run {run.info.run_id} .*{told}"):
-        again(compose, run)
-
-
-def test_an_unknown_run_and_none_are_one_line(compose):
-    with pytest.raises(UserError, match=r"rerun\.run: there is no run 'abc'"):
-        rerun(compose("rerun.run=abc"))
-    with pytest.raises(UserError, match=r"rerun\.run is needed: medfit rerun <run id>"):
-        rerun(compose())
+    (trial,) = found("trial")
+    done = again(compose, trial)
+    assert all(number.then == number.now for number in done.numbers) and len(done.numbers) > 5
+    assert client.get_run(done.run).data.tags["kind"] == "run"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_training_and_removes_its_code(project, trained, client, output_dir, launch, number):
-    run = trained()
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sweep_again_gives_equal_trials_in_a_place_of_its_own(
+    project, write_experiment, found, output_dir, experiments, capsys, workers
+):
+    cfg = write_experiment(
+        "sweep: {num_trials: 2}", "regime=smoke", f"sweep.workers={workers}", "regime.batch_size=64", "split.val=0.3"
+    )
+    study = sweep(cfg)
+    (run,), before = found("sweep"), contents(experiments)
+    assert main(["rerun", run.info.run_id, f"output_dir={output_dir}"]) == 0
+    shown = capsys.readouterr().out
+    assert "numbers are the same to the last digit." in shown and f"trial 1: {cfg.task.monitor}" in shown
+    assert contents(experiments) == before and len(found("sweep")) == 1 and len(found("trial")) == 2
+    (link,) = found("rerun")
+    assert link.info.status == "FINISHED" and link.data.tags["rerun.same"] == "true"
+    assert link.data.tags["rerun.of"] == run.info.run_id
+    numbers = pd.read_csv(artifact(link, "numbers.csv"), dtype=str).set_index("number")
+    for trial in study.trials:
+        assert float(numbers.now[f"trial {trial.number}: {cfg.task.monitor}"]) == trial.value
+        assert float(numbers.now[f"trial {trial.number}: regime.optimizer.lr"]) == trial.params["regime.optimizer.lr"]
+    assert f"best trial: {cfg.task.monitor}" in numbers.index
+    store = output_dir / link.data.tags["rerun.folder"] / "mlflow.db"
+    new = MlflowClient(f"sqlite:///{store}").get_run(link.data.tags["rerun.run"])
+    assert new.data.tags["rerun.of"] == run.info.run_id and new.data.tags["kind"] == "sweep"
+    assert (output_dir / "reruns").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+def test_an_evaluation_again_gives_equal_scores_and_counts_as_an_opening(
+    project, trained, compose, found, output_dir, tmp_path, capsys
+):
+    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
+    evaluate(compose(*own))
+    (run,) = found("evaluation")
+    done = again(compose, run)
+    assert done.same and done.causes == {}
+    names = {number.name for number in done.numbers}
+    label = run.info.run_name
+    assert {f"{label}, fold 0, seed 1: auroc", "logistic, fold 0: auroc"} <= names
+    assert {f"{label}, patients_of test split, metric auroc: {end}" for end in ("estimate", "low", "high")} <= names
+    assert not any("opening" in name for name in names)
+    (link,) = found("rerun")
+    new = MlflowClient(f"sqlite:///{done.folder / 'mlflow.db'}").get_run(done.run)
+    assert link.data.tags["test_opening"] == new.data.tags["test_opening"] == "2" and link.info.run_id == done.link
+    assert done.folder == output_dir / link.data.tags["rerun.folder"]
+    evaluate(compose(*own))
+    assert "evaluation number 3" in capsys.readouterr().out
+
+    table = pd.read_csv(tmp_path / "clinic.csv")
+    table.loc[:9, "age"] += 30
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    assert main(["rerun", run.info.run_id, f"output_dir={output_dir}", "here=true"]) == DIFFERS
+    shown = capsys.readouterr().out
+    assert "What differs, and so is the cause: data (the data set's fingerprint is another)." in shown
+    assert len(list((output_dir / "reruns").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("now", "folder", "status"),
+    [(0.5, None, 0), (0.5 + 1e-9, "own", 0), (0.6, None, 3), (0.6, "own", 3), ((), None, 3)],
+)
+def test_the_exit_status_tells_whether_numbers_differ(monkeypatch, output_dir, tmp_path, capsys, now, folder, status):
+    numbers = [Number("val/auroc", 0.5, now, 1e-6)] if now else []
+    done = Done("new", numbers, {}, *((tmp_path / folder, "link") if folder else ()))
+    monkeypatch.setattr(rerun_module, "rerun", lambda cfg: done)
+    assert main(["rerun", "f00", f"output_dir={output_dir}"]) == status
+    assert ("run link tells of it here" in capsys.readouterr().out) == bool(folder)
+
+
+@pytest.mark.slow
+def test_a_rerun_that_does_not_begin_leaves_nothing(project, write_experiment, trained, compose, found, tmp_path):
+    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100"]
+    evaluate(compose(*own))
+    (run,) = found("evaluation")
+    (tmp_path / "clinic.csv").unlink()
+    with pytest.raises(UserError, match="clinic"):
+        again(compose, run)
+    assert not found("rerun") and not list((tmp_path / "runs" / "reruns").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "number"), [("run", signal.SIGINT), ("run", signal.SIGTERM), ("sweep", signal.SIGINT)]
+)
+def test_an_interruption_ends_what_runs_and_removes_its_code(
+    project, trained, write_experiment, found, output_dir, launch, what, number
+):
+    if what == "run":
+        run, begun = trained(), lambda: len(found("run")) > 1
+    else:
+        sweep(write_experiment("sweep: {num_trials: 1}", "regime=smoke", "sweep.workers=1"))
+        (run,), begun = found("sweep"), lambda: list((output_dir / "reruns").glob("*/optuna.db"))
     text = artifact(run, "config.yaml")
     text.write_text(text.read_text().replace("epochs: 2", "epochs: 100000"))
     before = temporary()
@@ -197,10 +278,10 @@ def test_an_interruption_ends_the_training_and_removes_its_code(project, trained
     )
     process = launch([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     started = time.monotonic()
-    while newest(client).info.run_id == run.info.run_id and time.monotonic() - started < 120:
+    while not begun() and time.monotonic() - started < 120:
         time.sleep(0.5)
-    time.sleep(1)
+    time.sleep(1 if what == "run" else 5)
     process.send_signal(number)
     assert process.wait(90) == 130
-    assert newest(client).info.status == "KILLED"
+    assert (found("run") if what == "run" else found("rerun"))[0].info.status == "KILLED"
     assert temporary() == before and len(git(project, "worktree", "list").splitlines()) == 1

@@ -30,7 +30,7 @@ COMMANDS = {
     "register": "give a finished model a name in MLflow's registry, and a card",
     "serve": "answer requests with a finished model by MLflow's server, on this machine only",
     "sample": "write images that a finished run of a generator makes",
-    "rerun": "train a finished run again, with the code that it had, and tell whether its scores come back",
+    "rerun": "do a finished run again, with the code that it had, and tell whether its numbers come back",
     "report": "write an experiment's page of results",
     "doctor": "end what a killed process left running, send what was kept, and see that studies and runs agree",
     "ui": "browse the runs with MLflow, on this machine only",
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        The exit status: 0 done, 2 a user's mistake, 130 interrupted.
+        The exit status: 0 done, 2 a user's mistake, 3 a run that was done again has other numbers, 130 interrupted.
     """
     if argv is None:
         background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a script's, which SIGTERM alone interrupts
@@ -105,6 +105,7 @@ def _run(command: str, overrides: list[str]) -> int:
         fork_server.warm_up()
     if command in ("ui", "dashboard", "doctor"):  # mean all, not the default experiment's, where none is named
         overrides = ["experiment=", *overrides]
+    status = 0
     for combination in expand(overrides):
         # first, so that a mistake is told before anything long is imported
         cfg = _composed(combination, infer_task=command != "inspect")
@@ -112,8 +113,8 @@ def _run(command: str, overrides: list[str]) -> int:
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
-        module.main(cfg)
-    return 0
+        status = max(status, module.main(cfg) or 0)
+    return status
 
 
 def _composed(overrides: list[str], infer_task: bool) -> "DictConfig":

@@ -176,7 +176,7 @@ def _count_opening(run: Run, resumed: bool) -> int:
     """Returns how many evaluations of the experiment have opened the test split, and keeps it in the run."""
     if resumed:
         return int(run.store.client.get_run(run.id).data.tags["test_opening"])
-    opening = run.store.count(run.experiment_id, "evaluation")
+    opening = run.store.openings(run.experiment_id)
     run.set_tag("test_opening", str(opening))
     return opening
 

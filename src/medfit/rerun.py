@@ -1,22 +1,24 @@
-"""``medfit rerun``: a finished training again, with the code that it had, and whether its scores come back."""
+"""``medfit rerun``: a finished run again, with the code that it had, and whether its numbers come back."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from medfit.again import causes, checkout, outcome, training
+from medfit.again import beside, causes, checkout, link, outcome, own_process, place, repeatable
 from medfit.again.recorded import WHERE, Recorded, read
 from medfit.config import folders
 from medfit.config.instantiate import build
-from medfit.config.stored import read_config
 from medfit.errors import UserError
 from medfit.terminal.console import say, show_table
-from medfit.tracking.store import Store, address
+from medfit.tracking.store import Store
+
+DIFFERS = 3  # the exit status where a number is another; 1 is Python's own, of an error that nobody foresaw
+MOST_SHOWN = 40  # numbers of a sweep or an evaluation; a file has them all
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Rerun:
     """What is done again.
 
     Args:
-        run: The MLflow id of a finished training.
-        here: Whether today's code trains, not the run's own.
-        tolerance: How far apart, relatively, two scores may be that are the same but for rounding.
+        run: The MLflow id of a finished training, sweep or evaluation.
+        here: Whether today's code runs, not the run's own.
+        tolerance: How far apart, relatively, two numbers may be that are the same but for rounding.
     """
 
     run: str | None = None
@@ -34,17 +36,38 @@ class Rerun:
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 1e-6
 
 
-def rerun(cfg: DictConfig) -> tuple[str, list[outcome.Number], dict[str, str]]:
-    """Trains again, and says what differs before.
+@dataclass(frozen=True)
+class Done:
+    """What came of a rerun.
+
+    Args:
+        run: The new run's id.
+        numbers: Of both runs.
+        causes: What differs, in words, by its kind.
+        folder: The new run's output folder, if it has one of its own.
+        link: The id of the run that tells of it in the old run's store; None where the new run is there itself.
+    """
+
+    run: str
+    numbers: list[outcome.Number]
+    causes: dict[str, str]
+    folder: Path | None = None
+    link: str | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether there are numbers, and all are the same, but for rounding."""
+        return bool(self.numbers) and all(number.same for number in self.numbers)
+
+
+def rerun(cfg: DictConfig) -> Done:
+    """Does a run again, and says what differs before.
 
     Args:
         cfg: As :func:`medfit.config.compose.compose` gives it; it says where runs are kept.
 
-    Returns:
-        The new run's id, the numbers of both, and what differs, in words, by its kind.
-
     Raises:
-        UserError: there is no such training, or its code or its data are not there.
+        UserError: there is no such run, or its code or its data are not there.
     """
     asked: Rerun = build(cfg.rerun)
     if not asked.run:
@@ -54,17 +77,19 @@ def rerun(cfg: DictConfig) -> tuple[str, list[outcome.Number], dict[str, str]]:
     if recorded.diff and not store.local and not asked.here:
         raise UserError(
             f"{WHERE}: run {asked.run} had changes to its commit (code.diff), which do not run here: whoever "
-            "can write to the server could have put code there; rerun.here=true trains with today's code"
+            "can write to the server could have put code there; rerun.here=true takes today's code"
         )
-    with _code(recorded, asked.here) as (project, changed):
-        new, found = _trained(cfg, store, recorded, project, changed)
-    numbers = outcome.compared(recorded.run.data.metrics, store.find(new, WHERE).data.metrics, asked.tolerance)
-    return new, numbers, found
+    with (
+        place.made(cfg, store, recorded, asked.here) as there,
+        _code(recorded, asked.here) as (project, changed),
+        _ready(recorded, there, project, changed) as (process, found),
+    ):
+        return _finished(store, recorded, there, process, found, asked.tolerance)
 
 
 @contextmanager
 def _code(recorded: Recorded, here: bool) -> Iterator[tuple[Path, list[str]]]:
-    """Gives the project's folder whose code is to train, and what of it differs from the run's."""
+    """Gives the project's folder whose code is to run, and what of it differs from the run's."""
     if not here:
         with checkout.checked_out(recorded) as tree:
             yield tree, []
@@ -77,46 +102,54 @@ def _code(recorded: Recorded, here: bool) -> Iterator[tuple[Path, list[str]]]:
     yield folders.ROOT, changed
 
 
-def _trained(
-    cfg: DictConfig, store: Store, recorded: Recorded, project: Path, changed: list[str]
-) -> tuple[str, dict[str, str]]:
-    """Returns the id of the run of the training, and what differs; says the latter before it trains."""
-    own = project == folders.ROOT
-    changes = " and its changes" if recorded.diff else ""
-    code = "today's code" if own else f"its own code (commit {recorded.commit[:12]}{changes})"
-    say(f"Run {recorded.id} again, with {code}.")
+@contextmanager
+def _ready(
+    recorded: Recorded, there: place.Place, project: Path, changed: Sequence[str]
+) -> Iterator[tuple[own_process.Again, dict[str, str]]]:
+    """Gives the process that is ready to do a run again, and what differs, once it has said so."""
+    say(f"{recorded.what.capitalize()} {recorded.id} again, with {recorded.code(there.here)}.")
     asked = {
-        "config": _config(cfg, store, recorded, own),
-        "tags": _tags(recorded, code),
+        "what": recorded.what,
+        "config": OmegaConf.to_yaml(there.config),
+        "tags": {"kind": "run", **link.tags(recorded, there.here)},
         "threads": recorded.environment.get("threads"),
     }
-    with training.started(project, asked) as process:
+    with own_process.started(project, asked) as process:
         now = process.answer()
         found = causes.found(recorded, now, changed)
         _say(found, causes.not_recorded(recorded, now))
-        process.tell({"begin": True})
-        return str(process.answer()["run"]), found
+        if chance := repeatable.not_fixed(recorded):
+            say(f"Note: not everything can be equal: {chance}.")
+        yield process, found
 
 
-def _config(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> str:
-    """Returns the recorded config, as YAML, with the store of today, and if here with the names of classes of today."""
-    own: Any = read_config(recorded.config) if here else OmegaConf.create(recorded.config)
-    own.output_dir, own.tracking.uri = str(store.folder), address(cfg)
-    return OmegaConf.to_yaml(own)
-
-
-def _tags(recorded: Recorded, code: str) -> dict[str, str]:
-    name = recorded.run.info.run_name
-    return {
-        "kind": "run",
-        "rerun.of": recorded.id,
-        "mlflow.runName": f"{name} again",
-        "mlflow.note.content": f"Run {recorded.id} ({name}) again, with {code}.",
-    }
+def _finished(
+    store: Store,
+    recorded: Recorded,
+    there: place.Place,
+    process: own_process.Again,
+    found: dict[str, str],
+    tolerance: float,
+) -> Done:
+    """Lets the process do its work, and returns what came of it; a place of its own is told of in the old store."""
+    with link.opened(store, recorded, there) if there.own else nullcontext() as told:
+        theirs, new = there.new_run(process.finish())
+        chance = repeatable.not_fixed(recorded)
+        stored = (store, recorded.run), (theirs, new)
+        numbers, others = beside.numbers(recorded.what, *stored, not chance, tolerance)
+        if others:
+            say(f"Note: {len(others)} trials of then had values that none has now, and are not compared.")
+        found = found | ({"chance": chance} if chance else {})
+        done = Done(new.info.run_id, numbers, found)
+        if told is None:
+            return done
+        link.join(told, theirs, done.run)
+        link.log(told, numbers, found)
+        return Done(done.run, numbers, found, there.folder, told.id)
 
 
 def _say(found: Mapping[str, str], unknown: list[str]) -> None:
-    """Says what differs, before anything is trained."""
+    """Says what differs, before anything is done."""
     for kind, words in found.items():
         say(f"Differs from then: {kind}: {words}")
     if not found:
@@ -125,10 +158,21 @@ def _say(found: Mapping[str, str], unknown: list[str]) -> None:
         say(f"Note: not recorded then, so not compared: {', '.join(unknown)}.")
 
 
-def main(cfg: DictConfig) -> None:
-    """Trains again, and says number by number whether the result is the same."""
-    new, numbers, found = rerun(cfg)
-    rows = [[n.name, *("–" if value is None else repr(value) for value in (n.then, n.now)), n.verdict] for n in numbers]
+def main(cfg: DictConfig) -> int:
+    """Does a run again, and says number by number whether the result is the same.
+
+    Returns:
+        The exit status: 0 if it is, else 3.
+    """
+    done = rerun(cfg)
+    shown = outcome.first(done.numbers, MOST_SHOWN) if done.folder else done.numbers
+    rows = [[n.name, *("–" if value is None else str(value) for value in (n.then, n.now)), n.verdict] for n in shown]
     show_table("Then and now", ["number", "then", "now", "is it the same?"], rows)
-    say(outcome.in_words(numbers, found))
-    say(f"Run {new}, whose tag rerun.of names the other. Compare the two with: medfit ui")
+    if len(shown) < len(done.numbers):
+        say(f"{len(done.numbers) - len(shown)} numbers more, none of which is shown before one that differs.")
+    say(outcome.in_words(done.numbers, done.causes))
+    if done.folder:
+        say(f"Run {done.run} in {done.folder}; run {done.link} tells of it here, with all numbers in numbers.csv.")
+    else:
+        say(f"Run {done.run}, whose tag rerun.of names the other. Compare the two with: medfit ui")
+    return 0 if done.same else DIFFERS

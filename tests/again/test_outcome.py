@@ -51,4 +51,4 @@ def test_the_verdict_names_what_differs():
     assert outcome.in_words(other, one) == "1 of 2 numbers differ. What differs, and so is the cause: data (changed)."
     assert outcome.in_words(other, two).endswith("one or several of it the cause: data (changed); code (mlp.py).")
     assert "Nothing else that is compared differs" in outcome.in_words(other, {})
-    assert outcome.in_words([], one) == "Neither training has a score to compare."
+    assert outcome.in_words([], one) == "Neither run has a number to compare."

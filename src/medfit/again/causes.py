@@ -1,4 +1,4 @@
-"""What differs between a finished training and the same training now, that can change its numbers."""
+"""What differs between a finished run and the same run now, that can change its numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,8 +23,8 @@ def found(recorded: Recorded, now: Mapping[str, Any], code: Sequence[str]) -> di
     """Returns what differs, in words, by its kind.
 
     Args:
-        recorded: What the finished training recorded.
-        now: As :mod:`medfit.again.driver` tells it of this training.
+        recorded: What the finished run recorded.
+        now: As :mod:`medfit.again.driver` tells it of this run.
         code: What differs of the code, a few words each.
     """
     then, here = recorded.environment, now["environment"]

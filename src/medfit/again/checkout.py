@@ -15,8 +15,8 @@ from medfit.tracking import process
 from medfit.tracking.provenance import CODE
 
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
-HERE = "rerun.here=true trains with today's code"
-NO_PART = ("tests/", "benchmarks/")  # of what a training does
+HERE = "rerun.here=true takes today's code"
+NO_PART = ("tests/", "benchmarks/")  # of what a run does
 
 
 @contextmanager

@@ -38,6 +38,7 @@ class ReportData:
         results: As ``results.csv`` holds it; None without one.
         best: What ``best.yaml`` holds.
         evaluations: All of them, the latest first, those that did not end among them.
+        reruns: What tells of evaluations that were done again, which saw test patients, too.
         evaluation: The one to show in detail: the latest that ended, of the configuration that was asked for.
         latest: The run that tells of data, split and machine: the evaluation, else a sweep or a training.
         tables: Of the evaluation, by name.
@@ -63,6 +64,7 @@ class ReportData:
     results: pd.DataFrame | None = None
     best: str = ""
     evaluations: list[Record] = field(default_factory=list)
+    reruns: list[Record] = field(default_factory=list)
     evaluation: Record | None = None
     latest: Record | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -125,6 +127,7 @@ def collect(
         results=_results(folder / "results.csv"),
         best=(folder / "best.yaml").read_text() if (folder / "best.yaml").exists() else "",
         evaluations=records(store, experiment_id, {"kind": "evaluation"}),
+        reruns=records(store, experiment_id, {"kind": "rerun", "rerun.what": "evaluation"}),
         evaluation=evaluation,
         latest=latest,
         children=children,

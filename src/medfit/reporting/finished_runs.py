@@ -117,6 +117,6 @@ def in_a_fold(sweep: Record) -> bool:
 
 
 def finished(store: Store, experiment_id: str, kind: str) -> list[Record]:
-    """Returns an experiment's finished runs of a kind, the latest first."""
+    """Returns an experiment's finished runs of a kind, the latest first, without trainings that were done again."""
     found = records(store, experiment_id, {"kind": kind})
-    return [record for record in found if record.run.info.status == FINISHED]
+    return [record for record in found if record.run.info.status == FINISHED and "rerun.of" not in record.tags]

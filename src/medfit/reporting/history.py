@@ -35,9 +35,9 @@ def _elsewhere(line: str) -> bool:
 
 
 def openings(facts: ReportData) -> Rows:
-    """Returns each evaluation: every one saw the scores of test patients."""
+    """Returns each evaluation, those among them done again: every one saw the scores of test patients."""
     rows: Rows = [["opening", "day", "configuration", "scored on", "ended"]]
-    for record in reversed(facts.evaluations):
+    for record in sorted([*facts.evaluations, *facts.reruns], key=lambda record: record.run.info.start_time):
         opening = record.tags.get("test_opening")
         told = ordinal(int(opening)) if opening else "–"
         rows.append([told, record.day, record.name, _scored_on(record), record.run.info.status.lower()])

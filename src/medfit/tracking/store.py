@@ -106,6 +106,11 @@ class Store:
         """Returns how many runs of a kind an experiment has."""
         return len(self.runs_of(experiment_id, {"kind": kind}))
 
+    def openings(self, experiment_id: str) -> int:
+        """Returns how many evaluations have scored an experiment's test patients, those among them done again."""
+        again = self.runs_of(experiment_id, {"kind": "rerun", "rerun.what": "evaluation"})
+        return self.count(experiment_id, "evaluation") + len(again)
+
     def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
         """Returns an experiment's runs that have some tags, as they are here or as a server was told them."""
         told = paths.hidden(tag_filter, {} if self.local else paths.known(self.folder))

@@ -1,4 +1,4 @@
-"""A training in a process of its own, with code of its own."""
+"""What is done again, in a process of its own, with code of its own."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from medfit.config import folders
 from medfit.errors import UserError
 from medfit.tracking import process
 
-LONGEST_END_S = 60  # until a training that is interrupted has stored what it had
+LONGEST_END_S = 60  # until what is interrupted has stored what it had
 
 
-class Training:
-    """A training in a process of its own.
+class Again:
+    """What is done again in a process of its own.
 
     Args:
         child: The process, that :mod:`medfit.again.driver` runs in.
@@ -34,6 +34,12 @@ class Training:
             self._child.stdin.write(json.dumps(content) + "\n")
             self._child.stdin.flush()
 
+    def finish(self) -> str | None:
+        """Lets the process do its work; returns the id of the new run, if the process tells it."""
+        self.tell({"begin": True})
+        run: str | None = self.answer()["run"]
+        return run
+
     def answer(self) -> dict[str, Any]:
         """Returns what the process tells next.
 
@@ -47,7 +53,7 @@ class Training:
             status = self._child.wait()
             if status == 130:
                 raise KeyboardInterrupt
-            raise UserError(f"rerun: the training ended with status {status}; what it said stands above")
+            raise UserError(f"rerun: its process ended with status {status}; what it said stands above")
         told: dict[str, Any] = json.loads(line)
         if "error" in told:
             raise UserError(told["error"])
@@ -55,12 +61,12 @@ class Training:
 
 
 @contextmanager
-def started(project: Path, asked: Mapping[str, Any]) -> Iterator[Training]:
-    """Starts a training, which ends when this does: it is interrupted if it runs then.
+def started(project: Path, asked: Mapping[str, Any]) -> Iterator[Again]:
+    """Starts what is done again, which ends when this does: it is interrupted if it runs then.
 
     Args:
-        project: The folder whose code trains.
-        asked: What the training is told first, as :mod:`medfit.again.driver` takes it.
+        project: The folder whose code runs.
+        asked: What the process is told first, as :mod:`medfit.again.driver` takes it.
     """
     package = Path(__file__).parents[1] if project == folders.ROOT else project / "src" / "medfit"
     places = [str(package.parent), *(_moved(place, project) for place in sys.path)]
@@ -73,9 +79,9 @@ def started(project: Path, asked: Mapping[str, Any]) -> Iterator[Training]:
         start_new_session=True,  # Ctrl-C is told by the end of its input, once
     )
     try:
-        training = Training(child)
-        training.tell({"package": str(package.resolve()), **asked})
-        yield training
+        again = Again(child)
+        again.tell({"package": str(package.resolve()), **asked})
+        yield again
         child.wait()
     finally:
         with process.uninterrupted():
@@ -90,7 +96,7 @@ def _moved(place: str, project: Path) -> str:
 
 
 def _end(child: "subprocess.Popen[str]") -> None:
-    """Ends a training, and waits for its end."""
+    """Ends a process, and waits for its end."""
     assert child.stdin is not None and child.stdout is not None
     with suppress(BrokenPipeError):
         child.stdin.close()
