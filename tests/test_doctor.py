@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from mlflow import MlflowClient
@@ -10,6 +11,9 @@ from optuna.trial import TrialState
 
 import medfit
 from medfit import doctor, sweep
+from medfit.config import cache_place
+from medfit.data.cache_entry import Entry
+from medfit.data.disk_cache import DiskCache
 from medfit.errors import UserError
 from medfit.register import register
 from medfit.search import trials
@@ -201,3 +205,14 @@ def test_a_trial_and_a_run_that_disagree_are_told(compose, client, capsys):
     said = capsys.readouterr().out
     assert "trial 0 is COMPLETE, its runs ['FAILED']" in said
     assert "1 trials and runs disagree." in said
+
+
+def test_it_tells_how_large_the_cache_is_and_where_it_lies(compose, output_dir, capsys):
+    doctor.main(compose())
+    assert "Cache" not in capsys.readouterr().out
+    cache = DiskCache(cache_place.Place(output_dir / "cache", 10**9))
+    for number in range(3):
+        cache.kept(number, lambda: Entry({"x": np.zeros(2**18)}))
+    doctor.main(compose())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Cache 3 decoded files, 0.00586 GiB, in" in told and "which you may delete" in told

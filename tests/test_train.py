@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -174,8 +175,12 @@ def test_a_batch_that_does_not_fit_in_memory_says_what_to_lower(compose, client,
         raise error
 
     monkeypatch.setattr(Supervised, "training_step", step)
-    with pytest.raises(UserError, match=r"batch of 32 samples of 30 values .* lower regime.batch_size"):
-        train(compose("regime=smoke"))
+    told = (
+        "a batch of 32 samples of 30 values does not fit in memory; try in this order: regime.batch_size=16 with "
+        "regime.accumulate=2; lower the size of the model"
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(told)}$"):
+        train(compose("regime=smoke", "regime.accelerator=cpu"))
     assert [run.info.status for run in runs(client)] == ["FAILED"]
 
 
@@ -234,7 +239,9 @@ def test_a_batch_of_images_that_does_not_fit_names_the_size_to_lower(compose, mo
     monkeypatch.setattr(Supervised, "training_step", step)
     small = ["dataset.resolution_mm=8", "dataset.slab_slices=2", "model.widths=[4,8]", "regime.batch_size=4"]
     with pytest.raises(
-        UserError, match=r"lower regime\.batch_size or preprocessing\.size or preprocessing\.patch_size$"
+        UserError,
+        match=r"; regime\.gradient_checkpointing=true \(a third more time\); lower the size of the model or "
+        r"preprocessing\.size or preprocessing\.patch_size$",
     ):
         train(compose("dataset=mni_tissue", *small))
 

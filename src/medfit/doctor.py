@@ -6,6 +6,8 @@ import optuna
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 
+from medfit.config import cache_place
+from medfit.data import disk_cache
 from medfit.search import trials
 from medfit.study import checkup, repair, storage
 from medfit.terminal.console import say, show_table
@@ -40,6 +42,9 @@ def main(cfg: DictConfig) -> None:
     left, removed = interrupted.tidy(store)
     if left or removed:
         say(f"States    {left} of trainings that can go on; {removed} that no run needs were removed")
+    if (folder := cache_place.folder_of(cfg)).is_dir():
+        entries, size = disk_cache.usage(folder)
+        say(f"Cache     {entries} decoded files, {size / cache_place.GIB:.3g} GiB, in {folder}, which you may delete")
     if kept := store.kept():
         say(f"Kept      {kept} runs wait for the tracking server")
     _conclude(mended, found, wrong)

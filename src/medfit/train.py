@@ -11,17 +11,16 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, open_dict
 from torch import Tensor
 
-from medfit.data.inputs import in_words
 from medfit.deployment import logged
 from medfit.errors import in_memory
 from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
-from medfit.training import interrupted, run_plots, unvalidated
+from medfit.training import interrupted, run_plots, short_of_memory, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.origin import Origin
 from medfit.training.own_state import OwnState
-from medfit.training.parts import Parts, prepare, sizes
+from medfit.training.parts import Parts, prepare
 from medfit.training.trainer import BestWeights, DivergedError, fit, make_trainer, prediction_files, predictions
 
 
@@ -165,11 +164,9 @@ def _without_resume(cfg: DictConfig) -> tuple[DictConfig, str | None]:
 
 def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts, checkpoints: Checkpoints, state: OwnState) -> float:
     """Trains, and returns the seconds that it took, those before it was interrupted included."""
-    shape = in_words(parts.datamodule.input_shape)
-    told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
     started = time.perf_counter()
     try:
-        with in_memory(lambda: told + sizes(cfg, "regime.batch_size")):
+        with in_memory(lambda: short_of_memory.told(cfg, parts, trainer.strategy.root_device)):
             fit(trainer, parts)
     except DivergedError:  # as it would again
         state.remove()

@@ -152,11 +152,24 @@ def test_a_model_is_compiled_where_it_is_asked_for_or_pays(device, num_steps, op
     assert model.mode == mode
 
 
-@pytest.mark.parametrize(("options", "expected"), [({}, False), ({"channels_last": True}, True)])
-def test_weights_of_convolutions_lie_by_pixel_if_asked_for(options, expected):
-    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv3d(4, 4, 3))
-    prepare_model(model, regime(**options), torch.device("cpu"), 1)
-    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == expected
+@pytest.mark.parametrize(
+    ("device", "options", "flat", "solid"),
+    [
+        ("cpu", {}, False, False),
+        ("cpu", {"channels_last": True}, True, True),
+        ("cuda", {}, True, False),
+        ("cuda", {"channels_last": False}, False, False),
+        ("cuda", {"speed": "plain"}, False, False),
+    ],
+)
+def test_weights_of_convolutions_lie_by_pixel_if_asked_for_or_it_pays(device, options, flat, solid):
+    layers = nn.Conv2d(4, 4, 3), nn.ConvTranspose2d(4, 4, 3), nn.Conv3d(4, 4, 3), nn.ConvTranspose3d(4, 4, 3)
+    model = nn.Sequential(*layers)
+    before = [layer.weight.clone() for layer in layers]
+    prepare_model(model, regime(**options), torch.device(device), 1)
+    assert all(torch.equal(layer.weight, was) for layer, was in zip(layers, before, strict=True))
+    assert [layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in layers[:2]] == [flat] * 2
+    assert [layer.weight.is_contiguous(memory_format=torch.channels_last_3d) for layer in layers[2:]] == [solid] * 2
 
 
 @pytest.mark.parametrize(

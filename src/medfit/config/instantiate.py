@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from medfit.config import allowed
+from medfit.config import allowed, cache_place
 from medfit.config.node_key import NodeKey
 from medfit.errors import UserError
 
@@ -52,6 +52,7 @@ def _check_calls(node: Any) -> None:
 
 def load_dataset(cfg: DictConfig) -> Any:
     """Returns the config's data set, read once per process."""
+    cache_place.choose(cfg)
     own = {key: value for key, value in OmegaConf.to_container(cfg.dataset, resolve=True).items() if key != "strict"}  # type: ignore[union-attr]
     return _load_dataset(NodeKey("dataset", own))
 

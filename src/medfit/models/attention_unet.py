@@ -1,8 +1,10 @@
 """U-Net with attention gates, by MONAI."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from monai.networks import nets
+from monai.networks.blocks.convolutions import Convolution
+from monai.networks.nets.attentionunet import AttentionBlock, ConvBlock, UpConv
 from pydantic import Field
 
 from medfit.models.unet import Count, check_image, check_widths
@@ -20,6 +22,8 @@ class AttentionUNet(nets.AttentionUnet):
     Raises:
         ValueError: the input is no image, or its size can't be halved as often.
     """
+
+    checkpointed: ClassVar = (ConvBlock, UpConv, AttentionBlock, Convolution)
 
     def __init__(
         self,

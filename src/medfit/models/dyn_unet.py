@@ -1,9 +1,10 @@
 """The network of nnU-Net, by MONAI."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from monai.networks import nets
+from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetResBlock, UnetUpBlock
 from pydantic import Field
 
 from medfit.models.unet import Count, check_image, check_widths
@@ -26,6 +27,8 @@ class DynUNet(nets.DynUNet):
     Raises:
         ValueError: the input is no image, or its size can't be halved as often.
     """
+
+    checkpointed: ClassVar = (UnetBasicBlock, UnetResBlock, UnetUpBlock)
 
     def __init__(
         self,

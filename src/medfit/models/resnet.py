@@ -1,9 +1,10 @@
 """Residual networks for images in two and three dimensions, by MONAI."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float
 from monai.networks import nets
+from monai.networks.nets.resnet import ResNetBlock, ResNetBottleneck
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ class ResNet(nn.Module):
     Raises:
         ValueError: the input is no image.
     """
+
+    checkpointed: ClassVar = (ResNetBlock, ResNetBottleneck)
 
     def __init__(
         self,

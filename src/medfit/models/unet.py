@@ -1,9 +1,10 @@
 """U-Nets for images in two and three dimensions, by MONAI."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from monai.networks import nets
+from monai.networks.blocks.convolutions import Convolution, ResidualUnit
 from pydantic import Field
 
 Count = Annotated[int, Field(ge=1)]
@@ -59,6 +60,8 @@ class UNet(nets.UNet):
     Raises:
         ValueError: the input is no image, or its size can't be halved as often.
     """
+
+    checkpointed: ClassVar = (ResidualUnit, Convolution)
 
     def __init__(
         self,

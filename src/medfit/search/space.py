@@ -21,7 +21,7 @@ from medfit.config.compose import change
 from medfit.config.overrides import OF_A_TRAINING, as_override, leaves, plain
 from medfit.errors import UserError, blame, suggest
 
-NOT_IN_ITS_RESULT = {"dataset.strict", "regime.checkpoint_every_min"}
+NOT_IN_ITS_RESULT = {"dataset.strict", "regime.checkpoint_every_min", "regime.gradient_checkpointing"}
 NOT_COMPARABLE = ("dataset", "task", "sweep")  # groups whose choices give scores that don't compare
 NOT_COMPARABLE_PATHS = ("task.monitor", "task.mode", "split.")
 RANGE = {"low", "high", "log", "step"}

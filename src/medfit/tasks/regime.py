@@ -35,8 +35,11 @@ class Training:
         speed: ``auto`` takes what makes a training faster and leaves its results as they are, where it pays; ``plain``
             takes none of it but what is asked for, and gets batches from PyTorch's loader.
         fused: Whether an optimiser updates all weights by one kernel; None leaves it to ``speed``.
-        channels_last: Whether weights of 2D convolutions lie by pixel in memory; None leaves it to ``speed``.
+        channels_last: Whether weights of 2D and 3D convolutions lie by pixel in memory; None leaves those of 2D to
+            ``speed``.
         compile: Whether the model is compiled, which takes a minute or so at first; None leaves it to ``speed``.
+        gradient_checkpointing: Whether a network's blocks keep their inputs alone, and compute the rest again for the
+            gradient: less memory, more time, the same results.
         checkpoint_every_min: Minutes from one writing of a training's whole state to the next, so that it can go on
             after it was interrupted; 0 for none.
         trainer: Further arguments of :class:`lightning.Trainer`, as ``fast_dev_run``.
@@ -55,6 +58,7 @@ class Training:
     fused: bool | None = None
     channels_last: bool | None = None
     compile: bool | None = None
+    gradient_checkpointing: bool = False
     checkpoint_every_min: NonNegative = 5.0
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)

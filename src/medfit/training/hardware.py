@@ -87,14 +87,22 @@ def prepare_model(model: nn.Module, regime: Training, device: torch.device, num_
 
     Args:
         model: On the device.
-        regime: Its ``channels_last`` and ``compile``; None chooses where ``speed`` is auto.
+        regime: Its ``channels_last`` and ``compile``; None chooses where ``speed`` is auto, 3D convolutions left alone.
         device: It runs on.
         num_steps: Of the whole training, at most.
     """
     auto, gpu = regime.speed == "auto", device.type == "cuda"
     if regime.channels_last if regime.channels_last is not None else auto and gpu:
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if regime.compile if regime.compile is not None else auto and gpu and num_steps >= COMPILED_STEPS:
+        _by_pixel(model, torch.channels_last, nn.Conv2d, nn.ConvTranspose2d)
+    if regime.channels_last:
+        _by_pixel(model, torch.channels_last_3d, nn.Conv3d, nn.ConvTranspose3d)
+    pays = auto and gpu and num_steps >= COMPILED_STEPS and not regime.gradient_checkpointing
+    if regime.compile if regime.compile is not None else pays:
         model.compile(mode="reduce-overhead" if gpu else "default")  # on a GPU it replays graphs, too
+
+
+def _by_pixel(model: nn.Module, layout: torch.memory_format, *kinds: type[nn.Module]) -> None:
+    """Lets weights of some kinds of layers lie by pixel."""
+    for module in model.modules():
+        if isinstance(module, kinds):
+            module.to(memory_format=layout)  # type: ignore[call-overload]

@@ -18,7 +18,7 @@ from medfit.training.parts import Parts
 from medfit.training.state_file import StateError, StateFile
 from medfit.version import VERSION
 
-NO_RESULT = ("regime.checkpoint_every_min",)  # paths whose values change no result
+NO_RESULT = ("regime.checkpoint_every_min", "regime.gradient_checkpointing")  # paths whose values change no result
 MOST_TOLD = 3
 MEDFIT = "medfit's code"
 

@@ -24,7 +24,7 @@ from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
 from medfit.tasks.regime import Training, WithHeadRate
-from medfit.training import source_patients
+from medfit.training import recomputed, source_patients
 from medfit.training.initial_weights import InitialWeights
 from medfit.training.start import Start, start_of
 from medfit.training.started import tell
@@ -71,6 +71,8 @@ def prepare(cfg: DictConfig, trained: bool = False) -> Parts:
         start = None if trained else start_of(cfg, dataset)
         arrays = partial(datamodule.arrays, "train")
         task = make_task(cfg, datamodule.input_shape, dataset.target_names, arrays, start)
+    if task.regime.gradient_checkpointing:
+        recomputed.check(task, task.regime)
     datamodule.proof = proof = dict(datamodule.proof)  # others of these data may start otherwise
     if start is not None:
         proof |= start.facts

@@ -22,6 +22,7 @@ from medfit.training import fast, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
+from medfit.training.recomputed import recomputing
 
 ELSEWHERE = {  # arguments of the trainer that have a place of their own in the config
     "max_epochs": "regime.epochs",
@@ -90,7 +91,8 @@ def make_trainer(
 
 def fit(trainer: L.Trainer, parts: Parts) -> None:
     """Trains the task, in as many threads as suit it."""
-    with suiting_threads(parts.regime, parts.task, parts.datamodule.batch_size, parts.datamodule.input_shape):
+    data, task, regime = parts.datamodule, parts.task, parts.regime
+    with suiting_threads(regime, task, data.batch_size, data.input_shape), recomputing(task, regime):
         trainer.fit(parts.task, datamodule=parts.datamodule)
 
 

@@ -16,6 +16,7 @@ from medfit.data.image import Image
 from medfit.data.readers.dicom_files import has_image, header, is_dicom, read_dicom, read_series
 from medfit.data.readers.dicom_frames import num_frames
 from medfit.data.readers.image_files import as_image
+from medfit.data.readers.kept_raw import kept
 from medfit.errors import UserError
 from medfit.terminal.console import say
 
@@ -124,5 +125,6 @@ def _name(folder: Path, files: Sequence[Path]) -> str:
 
 def _read(files: Sequence[Path]) -> Image:
     first = files[0]
-    raw = read_dicom(first) if len(files) == 1 else read_series(files, _name(first.parent, files))
-    return as_image(raw)
+    if len(files) == 1:
+        return as_image(kept(files, "dicom", lambda: read_dicom(first)))
+    return as_image(kept(files, "series", lambda: read_series(files, _name(first.parent, files))))

@@ -36,7 +36,7 @@ class EdfRecords(Recordings):
             units = [reader.getPhysicalDimension(i).replace("µ", "u") for i in numbers]
         if not names:
             raise UserError(f"dataset: '{self.named(file)}' holds no signals")
-        return Header(file, self.named(file), names, rates, units)
+        return Header(file, self.named(file), names, rates, units, files=[file])
 
     def read(self, header: Header, channels: Sequence[int]) -> list[np.ndarray]:
         """Returns some channels' signals in their physical units."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medfit.data import disk_cache
+from medfit.data.cache_entry import Entry
 from medfit.data.datasets.faults import Faults
 from medfit.data.datasets.series_layouts import FEWEST_POINTS
 from medfit.data.datasets.windows import Mark, Windows, in_words
@@ -74,7 +76,7 @@ def cut(
     for row, header in enumerate(headers):
         with faults.of(header.name):
             its_marks = marks(header) if wanted.windows.symbols else ()
-            x, rate = signals(header, read, wanted)
+            x, rate = _kept_signals(header, read, wanted)
             spans, its_told = wanted.windows.spans(x.shape[1], rate, its_marks)
         if header.name in faults.reasons:
             continue
@@ -125,6 +127,21 @@ def signals(header: Header, read: Read, wanted: Wanted, check: Check = _check) -
         x[row] = signal[:length]
         x[row] *= factor(header.units[number], wanted.units[name]) or 1.0
     return x, rate
+
+
+def _kept_signals(header: Header, read: Read, wanted: Wanted) -> tuple[np.ndarray, float]:
+    """Returns what :func:`signals` does, from the disk where that was kept."""
+    if not header.files:
+        return signals(header, read, wanted)
+
+    def make() -> Entry:
+        x, rate = signals(header, read, wanted)
+        return Entry({"x": x}, {"rate_hz": rate})
+
+    its = [list(header.channels), list(header.rates_hz), list(header.units)]
+    asked = [list(wanted.channels), dict(wanted.units), wanted.resample_hz]
+    entry = disk_cache.of_files(header.files, [f"{read.__module__}.{read.__qualname__}", its, asked], make)
+    return entry.arrays["x"], entry.facts["rate_hz"]
 
 
 def resampled(signal: np.ndarray, old: float, new: float) -> np.ndarray:

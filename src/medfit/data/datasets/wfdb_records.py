@@ -45,7 +45,8 @@ class WfdbRecords(Recordings):
             raise UserError(f"dataset: '{self.named(file)}' describes {len(names)} of its {described.n_sig} signals")
         folder = self.named(file).rpartition("/")
         pieces = [f"{folder[0]}{folder[1]}{name}" for name in segments]
-        return Header(file, self.named(file), names, [float(record.fs)] * len(names), units, pieces)
+        rates_hz, files = [float(record.fs)] * len(names), _files(file, record)
+        return Header(file, self.named(file), names, rates_hz, units, pieces, files=files)
 
     def read(self, header: Header, channels: Sequence[int]) -> list[np.ndarray]:
         """Returns some channels' signals in their physical units."""
@@ -60,6 +61,14 @@ class WfdbRecords(Recordings):
             found = wfdb.rdann(str(header.file.with_suffix("")), self.annotator)
         rate = found.fs or header.rates_hz[0]
         return [Mark(sample / rate, symbol) for sample, symbol in zip(found.sample, found.symbol, strict=True)]
+
+
+def _files(file: Path, record: Any) -> list[Path]:
+    """Returns all files that a record's signals are read from: its own, and those of its segments."""
+    segments = [one for one in getattr(record, "segments", None) or () if one is not None]
+    names = {name for one in (record, *segments) for name in getattr(one, "file_name", None) or ()}
+    names |= {f"{one.record_name}.hea" for one in segments}
+    return [file, *(file.parent / name for name in sorted(names - {"", "~"}))]  # ~ is a gap
 
 
 def _check_segments(record: Any, described: Any) -> None:

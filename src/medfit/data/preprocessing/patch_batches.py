@@ -1,5 +1,6 @@
 """Images with masks as a training takes them: patches to learn from, whole images to score."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from math import prod
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medfit.data import disk_cache
+from medfit.data.cache_entry import Entry
 from medfit.data.dataset import ImageDataset
-from medfit.data.image import RESIDENT_SHARE
+from medfit.data.image import RESIDENT_SHARE, Image
 from medfit.data.preprocessing.augmentation import Augmentation
 from medfit.data.preprocessing.fitted_patches import FittedPatches
 from medfit.data.preprocessing.patch_places import pad, random_marked
@@ -57,6 +60,7 @@ class Patches:
         import psutil  # late: a quick start
 
         self.source, self.fitted, self.kept = source, fitted, dict[int, ImageAndMask]()
+        self._contents = dict[int, str]()  # hashes of images as they were read
         self._native = dict[int, Tensor]()  # masks as they were read, of images that are resampled
         self._room = RESIDENT_SHARE * psutil.virtual_memory().available
         self._patients = np.unique(source.dataset.groups, return_inverse=True)[1]
@@ -69,14 +73,32 @@ class Patches:
     def image_and_mask(self, row: int) -> ImageAndMask:
         """Returns a prepared image and its mask."""
         if row not in self.kept:
-            x, mask = self.fitted.image_and_mask(self.source.dataset.image(row))
-            assert mask is not None
-            case = x, mask
+            case = self._prepared(row)
             if (needed := sum(part.nbytes for part in case)) > self._room:
                 return case
             self._room -= needed
             self.kept[row] = case
         return self.kept[row]
+
+    def _prepared(self, row: int) -> ImageAndMask:
+        """Returns a prepared image and its mask, from the disk where it was prepared before."""
+        cache = disk_cache.current()
+        if cache is None or type(self.fitted) is not FittedPatches:  # of the code of others nobody can say what it is
+            return self._made(row)
+
+        def make() -> Entry:
+            x, mask = self._made(row)
+            return Entry({"x": x.numpy(), "mask": mask.numpy()})
+
+        if row not in self._contents:
+            self._contents[row] = _digest(self.source.dataset.image(row))
+        arrays = cache.kept(["prepared", self._contents[row], self.fitted.values()], make).arrays
+        return torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["mask"])
+
+    def _made(self, row: int) -> ImageAndMask:
+        x, mask = self.fitted.image_and_mask(self.source.dataset.image(row))
+        assert mask is not None
+        return x, mask
 
     def native_mask(self, row: int) -> Tensor:
         """Returns the mask of an image as it was read, whatever grid the network sees: scores are of this one."""
@@ -212,3 +234,13 @@ class _Evaluation(_Images):
         """Returns how many images of a size go through the network together: one of a volume, or of a large image."""
         window = self.patches.source.patch_size
         return max(1, MOST_WINDOWS * prod(window) // prod(size)) if len(size) == len(window) == 2 else 1
+
+
+def _digest(image: Image) -> str:
+    """Returns a hash of all that an image holds."""
+    digest = hashlib.blake2b(digest_size=20)
+    for array in (image.x, image.mask):
+        if array is not None:
+            digest.update(f"{array.shape} {array.dtype.str} {image.spacing_mm}".encode())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -41,6 +41,7 @@ def read_header(file: Path, name: str) -> Header:
             [_unit(channel) for channel in channels],
             patient=str(head.get("PatientID") or "").strip(),
             notes=[NOT_READ] if len(head.WaveformSequence) > 1 else [],
+            files=[file],
         )
 
 

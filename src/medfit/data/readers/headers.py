@@ -27,6 +27,7 @@ class Header:
         pieces: Names of the recordings that this one is put together from.
         patient: Whose it is, as the file says; nothing where the format does not say. Never to be shown.
         notes: What is to be said of it, beside how many recordings it is true of.
+        files: All that its signals are read from; none where that is not known.
     """
 
     file: Path
@@ -37,6 +38,7 @@ class Header:
     pieces: Sequence[str] = ()
     patient: str = field(default="", repr=False)
     notes: Sequence[str] = ()
+    files: Sequence[Path] = ()
 
     def place(self, channel: str) -> int:
         """Returns a channel's number.

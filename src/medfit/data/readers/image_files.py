@@ -10,6 +10,7 @@ import numpy as np
 from medfit.data.image import Image
 from medfit.data.readers import dicom_files, flat_files, itk_files
 from medfit.data.readers.dicom_masks import read_structures
+from medfit.data.readers.kept_raw import kept
 from medfit.data.readers.mask_numbers import Numbers, indexed, united
 from medfit.data.readers.nifti_files import read_nifti
 from medfit.data.readers.raw_images import RawImage, check_same_place
@@ -161,17 +162,18 @@ def _check_upright(mask: Path, image: Path, size: Sequence[int]) -> None:
 
 def _read(path: Path) -> RawImage:
     if path.is_dir():
-        return dicom_files.read_series(dicom_files.dicom_files(path), path.name)
+        files = dicom_files.dicom_files(path)
+        return kept(files, "series", lambda: dicom_files.read_series(files, path.name))
     if suffix(path) in dicom_files.SUFFIXES:
         _check_there(path)
-        return dicom_files.read_dicom(path)
+        return kept([path], "dicom", lambda: dicom_files.read_dicom(path))
     return _read_plain(path)
 
 
 def _read_plain(path: Path, numbers: bool = False) -> RawImage:
     _check_there(path)
     if suffix(path) in NIFTI_SUFFIXES:
-        return read_nifti(path)
+        return kept([path], "nifti", lambda: read_nifti(path))
     if suffix(path) in itk_files.SUFFIXES:
         return itk_files.read_itk(path)
     return RawImage(flat_files.read_flat(path, numbers=numbers))
