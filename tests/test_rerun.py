@@ -207,15 +207,17 @@ def test_a_sweep_again_gives_equal_trials_in_a_place_of_its_own(
 def test_an_evaluation_again_gives_equal_scores_and_counts_as_an_opening(
     project, trained, compose, found, output_dir, tmp_path, capsys
 ):
-    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=2", "evaluate.num_resamples=100"]
+    own = [*write_table(tmp_path), *target("ill"), "regime=smoke", "evaluate.num_seeds=1", "evaluate.num_resamples=100"]
+    own += ["evaluate.num_folds=2", "evaluate.nested=true", "sweep.num_trials=1"]  # what folds are composed from
     evaluate(compose(*own))
     (run,) = found("evaluation")
     done = again(compose, run)
     assert done.same and done.causes == {}
+    assert len(found("seed")) == len(found("trial")) == 2 and len(found("evaluation")) == 1
     names = {number.name for number in done.numbers}
     label = run.info.run_name
-    assert {f"{label}, fold 0, seed 1: auroc", "logistic, fold 0: auroc"} <= names
-    assert {f"{label}, patients_of test split, metric auroc: {end}" for end in ("estimate", "low", "high")} <= names
+    assert {f"{label}, fold 1, seed 0: auroc", "logistic, fold 0: auroc"} <= names
+    assert {f"{label}, patients_of 2 folds, metric auroc: {end}" for end in ("estimate", "low", "high")} <= names
     assert not any("opening" in name for name in names)
     (link,) = found("rerun")
     new = MlflowClient(f"sqlite:///{done.folder / 'mlflow.db'}").get_run(done.run)

@@ -169,7 +169,7 @@ def main(cfg: DictConfig) -> int:
     rows = [[n.name, *("–" if value is None else str(value) for value in (n.then, n.now)), n.verdict] for n in shown]
     show_table("Then and now", ["number", "then", "now", "is it the same?"], rows)
     if len(shown) < len(done.numbers):
-        say(f"{len(done.numbers) - len(shown)} numbers more, none of which is shown before one that differs.")
+        say(f"{len(done.numbers) - len(shown)} more are not shown here, where those that differ have precedence.")
     say(outcome.in_words(done.numbers, done.causes))
     if done.folder:
         say(f"Run {done.run} in {done.folder}; run {done.link} tells of it here, with all numbers in numbers.csv.")

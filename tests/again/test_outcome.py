@@ -30,6 +30,23 @@ def test_a_number_that_one_has_not_is_told_and_no_same():
     ]
 
 
+def test_a_word_is_the_same_or_not():
+    assert told("adam", "adam") == "same" and told("adam", "sgd") == "differs" == told("adam", 0.5)
+    numbers = outcome.compared({"a": "adam", "b": "adam", "c": 0.5}, {"a": "adam", "b": "sgd", "c": "0.5"}, 1e-6)
+    assert [number.same for number in numbers] == [True, False, False]
+
+
+def test_the_first_numbers_are_those_that_differ_and_stay_in_order():
+    then = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    numbers = outcome.compared(then, {**then, "d": 5.0, "b": 0.0}, 1e-6)
+    assert [[number.name for number in outcome.first(numbers, most)] for most in (1, 2, 3, 9)] == [
+        ["b"],
+        ["b", "d"],
+        ["a", "b", "d"],
+        ["a", "b", "c", "d"],
+    ]
+
+
 def test_durations_are_no_result():
     assert outcome.compared({"fit_duration_s": 1.0, "val/loss": 2.0}, {"val/loss": 2.0}, 0)[0].name == "val/loss"
     assert len(outcome.compared({"fit_duration_s": 1.0}, {}, 0)) == 0

@@ -21,6 +21,7 @@ def made(compose, output_dir):
     def of(kind, threads=None, **settings):
         sweep = {"storage": "postgresql://server/studies", "engine": RAY, "threads": None}
         config = OmegaConf.create({"output_dir": "runs", "tracking": {"uri": "http://server"}, "sweep": sweep})
+        config.overrides = ["output_dir=runs", "sweep/engine=ray", "sweep.engine.num_actors=4", "model.dropout=0.3"]
         text = OmegaConf.to_yaml(OmegaConf.merge(config, settings))
         run = SimpleNamespace(info=SimpleNamespace(run_id="f00"), data=SimpleNamespace(tags={"kind": kind}))
         return place.made(cfg, Store(cfg), Recorded(run, text, "", {}, "d", "s", threads), False)
@@ -43,6 +44,14 @@ def test_a_sweep_again_has_a_folder_and_stores_of_its_own_on_this_machine(made, 
         assert two.folder == output_dir / "reruns" / "f00-2"
         assert one.config.tracking.uri is None and one.config.sweep.storage is None
         assert one.config.sweep.engine == {"_target_": "medfit.study.pool.Local"}
+        assert one.config.overrides == [
+            "model.dropout=0.3",
+            f"output_dir={one.folder}",
+            "tracking.uri=null",
+            "sweep.storage=null",
+            "sweep.threads=3",
+            "sweep/engine=local",
+        ]
         assert (one.config.sweep.threads, two.config.sweep.threads) == (3, None)
         assert (one.folder / "salt").read_text() == "0" * 64
         (two.folder / "mlflow.db").touch()

@@ -42,7 +42,7 @@ class Number:
         if self.then is None or self.now is None:
             return "not there then" if self.then is None else "not there now"
         if self.exact:
-            return "same to the last digit"
+            return "same" if isinstance(self.then, str) else "same to the last digit"
         if self.same:
             return f"same within {self.tolerance:g}"
         if isinstance(self.then, str) or isinstance(self.now, str):

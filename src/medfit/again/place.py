@@ -1,7 +1,7 @@
 """Where the runs of a rerun are kept: those of a sweep or an evaluation in a folder and stores of their own."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from medfit.again.recorded import WHERE, Recorded
+from medfit.config.overrides import as_override
 from medfit.config.stored import read_config
 from medfit.errors import UserError
 from medfit.tracking.store import Store, address
@@ -73,7 +74,7 @@ def made(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> Itera
     """
     config: Any = read_config(recorded.config) if here else OmegaConf.create(recorded.config)
     if recorded.what == "training":
-        config.output_dir, config.tracking.uri = str(store.folder), address(cfg)
+        _set(config, {"output_dir": str(store.folder), "tracking.uri": address(cfg)})
         yield Place(config, recorded.what, here)
         return
     _check_weights(config, recorded)
@@ -82,8 +83,9 @@ def made(cfg: DictConfig, store: Store, recorded: Recorded, here: bool) -> Itera
         for name in TAKEN:
             if (store.folder / name).exists():
                 shutil.copy2(store.folder / name, folder)
-        config.output_dir, config.tracking.uri = str(folder), None
-        _stay_here(config.sweep, recorded.trial_threads)
+        own = {"output_dir": str(folder), "tracking.uri": None}
+        _set(config, own | _of_this_machine(config.sweep, recorded.trial_threads))
+        _stay_here(config)
         yield Place(config, recorded.what, here)
     finally:
         if not (folder / "mlflow.db").exists():
@@ -103,20 +105,37 @@ def _new_folder(parent: Path, name: str) -> Path:
     raise AssertionError
 
 
-def _stay_here(sweep: Any, threads: int | None) -> None:
-    """Lets a sweep's studies and workers be of this machine, with as many threads; a setting that it lacks stays away.
+def _set(config: Any, values: Mapping[str, Any]) -> None:
+    """Sets values of a config, by their paths, as they are typed, too: the config of a fold is composed from that."""
+    keys = {path: f"{path}={as_override(value)}" for path, value in values.items()}
+    for path, value in values.items():
+        OmegaConf.update(config, path, value)
+    config.overrides = [*(line for line in config.get("overrides") or () if _key(line) not in keys), *keys.values()]
+
+
+def _of_this_machine(sweep: Any, threads: int | None) -> dict[str, Any]:
+    """Returns settings with which a sweep's studies are in its output folder; one that a sweep lacks stays away.
 
     Args:
-        sweep: Its settings, of whatever version; they are changed.
+        sweep: Its settings, of whatever version.
         threads: Of a worker; None for as many as the settings say.
     """
-    if "storage" in sweep:
-        sweep.storage = None
-    if "engine" in sweep:  # that of this machine is in the same package, whatever its name was then
-        package = str(sweep.engine["_target_"]).rpartition(".")[0].rpartition(".")[0]
-        sweep.engine = {"_target_": f"{package}.pool.Local"}
-    if "threads" in sweep and threads:
-        sweep.threads = threads
+    wanted = {"storage": None} | ({"threads": threads} if threads else {})
+    return {f"sweep.{name}": value for name, value in wanted.items() if name in sweep}
+
+
+def _stay_here(config: Any) -> None:
+    """Lets a sweep's workers be of this machine, whatever ran them."""
+    if "engine" not in config.sweep:
+        return
+    package = str(config.sweep.engine["_target_"]).rpartition(".")[0].rpartition(".")[0]  # its name of then
+    config.sweep.engine = {"_target_": f"{package}.pool.Local"}
+    others = [line for line in config.overrides if not _key(line).startswith(("sweep/engine", "sweep.engine"))]
+    config.overrides = [*others, "sweep/engine=local"]
+
+
+def _key(line: str) -> str:
+    return line.lstrip("+~").partition("=")[0]
 
 
 def _check_weights(config: Any, recorded: Recorded) -> None:
