@@ -262,6 +262,13 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(place, tmp_path):
     assert entries(place.folder) == []
 
 
+def test_what_is_made_of_no_file_is_not_kept(place):
+    make = Making()
+    of_files([], "how", make)
+    of_files([], "how", make)
+    assert make.times == 2
+
+
 def test_a_file_that_is_not_there_is_left_to_its_reader(place, tmp_path):
     def make():
         raise UserError("there is no such file")

@@ -18,6 +18,7 @@ from medfit.data.datasets.edf_records import EdfRecords
 from medfit.data.datasets.image_masks import ImageMasks
 from medfit.data.datasets.wfdb_records import WfdbRecords
 from medfit.data.preprocessing import patch_batches
+from medfit.data.preprocessing.fitted_patches import FittedPatches
 from medfit.data.preprocessing.patches import PatchPreprocessing
 from medfit.errors import UserError
 from medfit.train import train
@@ -160,6 +161,20 @@ def test_other_settings_prepare_anew(volumes, place):
     one = prepared(volumes, window=[0, 500]).image_and_mask(0)[0]
     other = prepared(volumes, window=[0, 300]).image_and_mask(0)[0]
     assert not torch.equal(one, other)
+
+
+def test_what_code_of_ones_own_prepares_is_not_kept(volumes, place):
+    class Own(FittedPatches):
+        pass
+
+    made = prepared(volumes)
+    made.fitted = Own(**made.fitted.values())
+    made.image_and_mask(0)
+    kept = len(list(place.folder.iterdir()))
+    made.fitted = FittedPatches(**made.fitted.values())
+    made.kept.clear()
+    made.image_and_mask(0)
+    assert (kept, len(list(place.folder.iterdir()))) == (16, 17)
 
 
 def test_series_in_dicom_are_decoded_once(tmp_path, place):
