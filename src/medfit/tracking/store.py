@@ -102,14 +102,10 @@ class Store:
         wanted = [f"tags.kind = {_quoted(kind)}" for kind in kinds]
         return [run for query in wanted for run in self._search(self._experiments(), query)]
 
-    def count(self, experiment_id: str, kind: str) -> int:
-        """Returns how many runs of a kind an experiment has."""
-        return len(self.runs_of(experiment_id, {"kind": kind}))
-
     def openings(self, experiment_id: str) -> int:
         """Returns how many evaluations have scored an experiment's test patients, those among them done again."""
-        again = self.runs_of(experiment_id, {"kind": "rerun", "rerun.what": "evaluation"})
-        return self.count(experiment_id, "evaluation") + len(again)
+        ways = ({"kind": "evaluation"}, {"kind": "rerun", "rerun.what": "evaluation"})
+        return sum(len(self.runs_of(experiment_id, tags)) for tags in ways)
 
     def runs_of(self, experiment_id: str, tag_filter: Mapping[str, str]) -> "list[mlflow.entities.Run]":
         """Returns an experiment's runs that have some tags, as they are here or as a server was told them."""
