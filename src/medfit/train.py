@@ -1,8 +1,10 @@
 """``medfit train``: a run is one function."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -11,17 +13,18 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, open_dict
 from torch import Tensor
 
-from medfit.data.inputs import in_words
 from medfit.deployment import logged
-from medfit.errors import in_memory
+from medfit.errors import UserError, in_memory
+from medfit.terminal.console import say
 from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
-from medfit.training import interrupted, run_plots, unvalidated
+from medfit.training import interrupted, rank_training, run_plots, several_devices, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.origin import Origin
 from medfit.training.own_state import OwnState
-from medfit.training.parts import Parts, prepare, sizes
+from medfit.training.parts import Parts, batch_told, prepare
+from medfit.training.rank_processes import all_devices
 from medfit.training.trainer import BestWeights, DivergedError, fit, make_trainer, prediction_files, predictions
 
 
@@ -58,8 +61,8 @@ def train(
         resume: As :class:`Train` takes it; trials, folds and an evaluation's seeds go on by themselves.
 
     Raises:
-        UserError: the config's parts don't fit together, or the training to go on with does not fit (nothing is stored
-            then), or the loss diverged.
+        UserError: the config's parts don't fit together, or the training to go on with does not fit, or one of a
+            sweep or an evaluation asks for several devices (nothing is stored then), or the loss diverged.
         KeyboardInterrupt: the user stopped it; the run is KILLED.
     """
     parts, tags = prepare(cfg), {"kind": "run", **(tags or {})}
@@ -69,6 +72,7 @@ def train(
     best = BestWeights(parts.task, parts.datamodule.validates)
     splits = [split for split in splits if len(parts.datamodule.rows[split])]
     trainer = make_trainer(parts, [best, *callbacks], logger, checkpoints)
+    _check_devices(trainer, tags)
     continued = found.run_id if found and found.continues else None
     data = parts.datamodule
     with recording.start_run(cfg, data.dataset, data.proof, tags, continued) as run:
@@ -76,9 +80,13 @@ def train(
         state = OwnState(run, origin)
         state.begin(checkpoints, found)
         del found  # it takes as much memory as the training
-        seconds = _fit(cfg, trainer, parts, checkpoints, state)
+        with all_devices(cfg, trainer, parts, partial(_give_up, run)):
+            if trainer.world_size > 1:
+                say(f"Note: {several_devices.in_words(trainer, parts)}.")
+                run.set_tag("devices", str(trainer.world_size))
+            seconds = _fit(cfg, trainer, parts, checkpoints, state)
         parts.task.load_state_dict(best.weights)
-        outputs = predictions(parts, trainer, splits)
+        outputs = predictions(parts, _scoring_trainer(trainer, parts), splits)
         scores = _scored(parts, outputs, run, trainer.current_epoch, seconds)
         _keep(cfg, run, parts, outputs, best.weights, whole)
         if on_scores:
@@ -133,12 +141,39 @@ def _taught(run: Run, parts: Parts) -> patients.Taught:
     )
 
 
+def _check_devices(trainer: L.Trainer, tags: Mapping[str, str]) -> None:
+    """Refuses several devices for one of many trainings.
+
+    Raises:
+        UserError: several are asked for.
+    """
+    if trainer.world_size > 1 and tags["kind"] in interrupted.PARTS:
+        raise UserError(
+            f"regime.trainer: several devices train together in medfit train alone; a {tags['kind']} of a sweep or an "
+            "evaluation takes one (regime.trainer.devices=1), and sweep.workers=4 trains four trials at a time"
+        )
+
+
+def _scoring_trainer(trainer: L.Trainer, parts: Parts) -> L.Trainer:
+    """Returns a trainer that predicts each sample once, on one device."""
+    return trainer if trainer.world_size == 1 else make_trainer(several_devices.one_device(parts, trainer))
+
+
+def _give_up(run: Run, error: UserError) -> None:
+    """Ends a run whose training can't end by itself."""
+    recording.end_badly(run, error)
+    print(f"medfit: {error}", file=sys.stderr)
+
+
 def main(cfg: DictConfig) -> None:
     """Trains one model and says how it went and where the results lie."""
-    from medfit.terminal.console import say, show_table  # late: a quick start
+    from medfit.terminal.console import show_table  # late: a quick start
     from medfit.terminal.epoch_bar import EpochBar
 
     cfg, resume = _without_resume(cfg)
+    if several_devices.own_rank(cfg.regime.trainer):  # of processes that srun or torchrun started
+        rank_training.train(cfg)
+        return
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         try:
             scores = train(cfg, callbacks=[bar], resume=resume)
@@ -165,11 +200,9 @@ def _without_resume(cfg: DictConfig) -> tuple[DictConfig, str | None]:
 
 def _fit(cfg: DictConfig, trainer: L.Trainer, parts: Parts, checkpoints: Checkpoints, state: OwnState) -> float:
     """Trains, and returns the seconds that it took, those before it was interrupted included."""
-    shape = in_words(parts.datamodule.input_shape)
-    told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
     started = time.perf_counter()
     try:
-        with in_memory(lambda: told + sizes(cfg, "regime.batch_size")):
+        with in_memory(lambda: batch_told(cfg, parts)):
             fit(trainer, parts)
     except DivergedError:  # as it would again
         state.remove()

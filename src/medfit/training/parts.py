@@ -19,7 +19,7 @@ from medfit.config.schema import own
 from medfit.data import leaks
 from medfit.data.datamodule import DataModule, Prepared
 from medfit.data.dataset import Dataset
-from medfit.data.inputs import Shape
+from medfit.data.inputs import Shape, in_words
 from medfit.errors import UserError, in_memory
 from medfit.evidence.targets.known import named
 from medfit.tasks.base import Task
@@ -144,6 +144,13 @@ def sizes(cfg: DictConfig, first: str) -> str:
     return " or ".join([first, *(f"preprocessing.{key}" for key in cfg.preprocessing if str(key).endswith("size"))])
 
 
+def batch_told(cfg: DictConfig, parts: Parts) -> str:
+    """Returns what is said where a batch does not fit in memory."""
+    shape = in_words(parts.datamodule.input_shape)
+    told = f"a batch of {parts.datamodule.batch_size} samples of {shape} values does not fit in memory; lower "
+    return told + sizes(cfg, "regime.batch_size")
+
+
 def quiet() -> None:
     """Keeps Lightning's advice, meant for developers, from the terminal."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
@@ -153,6 +160,7 @@ def quiet() -> None:
         ".*Checkpoint directory.*",
         ".*`isinstance.*LeafSpec.*",
         ".*GPU available.*",
+        r".*self\.log\('val/.*sync_dist=True.*",  # which all devices are told by the first
         ".*in eval mode at the start of training.*",  # as frozen normalisation is
     ):
         warnings.filterwarnings("ignore", message)

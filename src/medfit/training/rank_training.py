@@ -1,0 +1,31 @@
+"""What a device that is not the first does of a training."""
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from medfit.errors import in_memory
+from medfit.terminal.console import silent
+from medfit.tracking.lightning_logger import NoRunLogger
+from medfit.training import several_devices
+from medfit.training.checkpoints import Checkpoints
+from medfit.training.parts import batch_told, prepare
+from medfit.training.trainer import BestWeights, fit, make_trainer
+
+
+def train(cfg: DictConfig, ready: Callable[[], Any] = lambda: None) -> None:
+    """Trains this device's part; the first device stores, scores and tells.
+
+    Args:
+        cfg: The training's.
+        ready: Is called when all is prepared.
+    """
+    with silent():
+        parts = prepare(cfg)
+        checkpoints = Checkpoints(parts.datamodule.order, every_min=0)
+        best = BestWeights(parts.task, parts.datamodule.validates)
+        trainer = make_trainer(parts, [best], NoRunLogger(), checkpoints)
+        ready()
+        with several_devices.together(trainer, parts, cfg.seed), in_memory(lambda: batch_told(cfg, parts)):
+            fit(trainer, parts)
