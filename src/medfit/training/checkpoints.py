@@ -73,7 +73,8 @@ class Checkpoints(Callback):
             self.resumed = trainer.strategy.broadcast(self.resumed)
         if self.resumed is not None:
             state.restore(trainer, self.order, self.resumed)
-            self._random, self.resumed = self.resumed["random"], None
+            alone = trainer.world_size == 1  # else each device draws its own numbers, anew in each epoch
+            self._random, self.resumed = self.resumed["random"] if alone else None, None
         if self.keep is not None and self.every_s > 0:
             self._started = self._clock()
             self._next, self._next_in_memory = self._started + self.every_s, self._started + self._grace
