@@ -70,6 +70,7 @@ with own.RankProcesses({}, 2, lambda error: print(error, flush=True)):
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_for_a_dead_one_for_ever_is_ended(tmp_path):
     dies = tmp_path / "dies"
     dies.write_text("#!/bin/sh\necho ready\nsleep 0.5\necho it is broken >&2\nexit 3\n")

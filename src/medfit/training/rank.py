@@ -31,7 +31,9 @@ def main(folder: Path, rank: int) -> int:
 
         rank_training.train(pickle.loads((folder / "config.pkl").read_bytes()), lambda: os.write(ready, b"\n"))
     except BaseException as error:
-        (folder / REASON.format(rank)).write_text(_told(error))
+        written = folder / f"{rank}.tmp"
+        written.write_text(_told(error))
+        written.rename(folder / REASON.format(rank))  # is there as a whole
         raise
     return 0
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -23,11 +23,11 @@ from torch import distributed
 from medfit.errors import UserError, interruption
 from medfit.training.parts import Parts
 from medfit.training.rank import REASON
-from medfit.training.several_devices import started_by_others, together
+from medfit.training.several_devices import environment_kept, started_by_others, together
 
 LOOK_S = 0.2  # from one look at the processes to the next
 END_S = 30.0  # in which they end when all is trained
-SEEN_S = 5.0  # in which a process that ended, and so broke the others' talk, is seen to have ended
+SEEN_S = 10.0  # in which a process that ended, and so broke the others' talk, is seen to have ended
 STUCK_S = 20.0  # in which this process notices by itself that another one has ended; it may wait for it
 
 
@@ -45,6 +45,7 @@ class RankProcesses:
         self._cfg, self._count, self._give_up = cfg, count, give_up
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._over = threading.Event()
+        self._kept = ExitStack()
 
     def __enter__(self) -> "RankProcesses":
         """Starts them, and returns when all are ready.
@@ -52,8 +53,8 @@ class RankProcesses:
         Raises:
             UserError: one has ended.
         """
-        self._temporary = TemporaryDirectory(prefix="medfit-")
-        self._folder = Path(self._temporary.name)
+        self._kept.enter_context(environment_kept())
+        self._folder = Path(self._kept.enter_context(TemporaryDirectory(prefix="medfit-")))
         try:
             self._start()
             self._wait_until_ready()
@@ -128,12 +129,16 @@ class RankProcesses:
             os._exit(2)
 
     def _dead(self) -> int | None:
-        """Returns the number of a device whose process has failed."""
-        return next((rank for rank, child in self._children.items() if child.poll()), None)
+        """Returns the number of a device whose process has failed, or is about to end and has said why."""
+        told = (rank for rank, child in self._children.items() if child.poll() or self._reason(rank).exists())
+        return next(told, None)
+
+    def _reason(self, rank: int) -> Path:
+        return self._folder / REASON.format(rank)
 
     def _why(self, rank: int) -> UserError:
         """Returns why a process ended, in a line; what else it said is the error's cause."""
-        reason, status = self._folder / REASON.format(rank), self._children[rank].returncode
+        reason, status = self._reason(rank), self._children[rank].returncode
         said = (self._folder / f"rank{rank}.txt").read_text(errors="replace")
         if reason.exists():
             words = reason.read_text().splitlines()[0]
@@ -156,7 +161,7 @@ class RankProcesses:
             for pipe in (child.stdin, child.stdout):
                 assert pipe is not None
                 pipe.close()
-        self._temporary.cleanup()
+        self._kept.close()
 
     def _wait(self, seconds: float, until: Callable[[], bool]) -> None:
         """Waits for something, at most so long."""

@@ -18,10 +18,11 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.utilities.apply_func import apply_to_collection, move_data_to_device
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, distributed, nn
 
 from medfit.errors import UserError
@@ -137,16 +138,25 @@ def together(trainer: L.Trainer, parts: Parts, seed: int) -> Iterator[None]:
     if trainer.world_size == 1:
         yield
         return
-    before = {name: os.environ.get(name) for name in _PLACE}
     devices = SeveralDevices(trainer, parts, seed)
     trainer.callbacks.insert(0, devices)  # type: ignore[attr-defined]
     parts.task.devices = devices
+    with environment_kept():
+        try:
+            yield
+        finally:
+            parts.task.devices = OneDevice()
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """Leaves what the environment says of this process's place among others, and of its threads, as it was."""
+    before = {name: os.environ.get(name) for name in _PLACE}
     try:
         yield
     finally:
-        parts.task.devices = OneDevice()
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -173,7 +183,7 @@ def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
     """
     if trainer.world_size == 1:
         return
-    chosen = trainer.strategy
+    chosen: Any = trainer.strategy
     launcher: Any = chosen.launcher
     if type(chosen) is not DDPStrategy or launcher.is_interactive_compatible:
         raise UserError("regime.trainer: several devices need regime.trainer.strategy=ddp")
@@ -184,7 +194,7 @@ def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
             f"regime.trainer.num_nodes={chosen.num_nodes}: several machines need a process for each device, started "
             "by srun or torchrun"
         )
-    chosen.cluster_environment.validate_settings(num_devices=chosen.num_processes, num_nodes=chosen.num_nodes)  # type: ignore[union-attr]
+    chosen.cluster_environment.validate_settings(num_devices=chosen.num_processes, num_nodes=chosen.num_nodes)
 
 
 def asked(arguments: Mapping[str, Any]) -> bool:
