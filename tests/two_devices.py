@@ -7,7 +7,7 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 from lightning.pytorch.callbacks import Callback
 
 from medfit.errors import UserError
-from medfit.training import rank_training
+from medfit.train import main
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.parts import prepare
 from medfit.training.rank_processes import all_devices
@@ -84,4 +84,4 @@ def trained_on_two(cfg, monkeypatch, **options):
 
 def _second(cfg, place):
     os.environ.update(place, LOCAL_RANK="1")
-    rank_training.train(cfg)
+    main(cfg)

@@ -25,7 +25,15 @@ from medfit.training.origin import Origin
 from medfit.training.own_state import OwnState
 from medfit.training.parts import Parts, batch_told, prepare
 from medfit.training.rank_processes import all_devices
-from medfit.training.trainer import BestWeights, DivergedError, fit, make_trainer, prediction_files, predictions
+from medfit.training.trainer import (
+    BestWeights,
+    DivergedError,
+    check_alone,
+    fit,
+    make_trainer,
+    prediction_files,
+    predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,8 @@ def train(
     best = BestWeights(parts.task, parts.datamodule.validates)
     splits = [split for split in splits if len(parts.datamodule.rows[split])]
     trainer = make_trainer(parts, [best, *callbacks], logger, checkpoints)
-    _check_devices(trainer, tags)
+    if tags["kind"] in interrupted.PARTS:
+        check_alone(parts)
     continued = found.run_id if found and found.continues else None
     data = parts.datamodule
     with recording.start_run(cfg, data.dataset, data.proof, tags, continued) as run:
@@ -139,19 +148,6 @@ def _taught(run: Run, parts: Parts) -> patients.Taught:
     return patients.taught(
         run.store.folder, data.dataset.fingerprint(), groups, before, not source or before is not None
     )
-
-
-def _check_devices(trainer: L.Trainer, tags: Mapping[str, str]) -> None:
-    """Refuses several devices for one of many trainings.
-
-    Raises:
-        UserError: several are asked for.
-    """
-    if trainer.world_size > 1 and tags["kind"] in interrupted.PARTS:
-        raise UserError(
-            f"regime.trainer: several devices train together in medfit train alone; a {tags['kind']} of a sweep or an "
-            "evaluation takes one (regime.trainer.devices=1), and sweep.workers=4 trains four trials at a time"
-        )
 
 
 def _scoring_trainer(trainer: L.Trainer, parts: Parts) -> L.Trainer:

@@ -8,6 +8,8 @@ import torch
 
 from medfit.data.batches import Shuffled
 from medfit.errors import UserError
+from medfit.evaluate import evaluate
+from medfit.sweep import sweep
 from medfit.train import train
 from medfit.training import state_file
 from medfit.training.checkpoints import Checkpoints
@@ -218,10 +220,18 @@ def test_two_players_without_a_strategy_are_refused(compose):
         make_trainer(parts)
 
 
+ALONE = r"each training of a sweep or an evaluation takes one \(regime.trainer.devices=1\)"
+
+
+@pytest.mark.parametrize("command", [sweep, evaluate])
+def test_a_sweep_and_an_evaluation_take_one_device_and_begin_nothing(compose, client, command):
+    with pytest.raises(UserError, match=ALONE):
+        command(compose(*MLP, *TWO))
+    assert not [run for e in client.search_experiments() for run in client.search_runs([e.experiment_id])]
+
+
 @pytest.mark.parametrize("kind", ["trial", "fold", "seed"])
 def test_one_of_many_trainings_takes_one_device(compose, client, kind):
-    with pytest.raises(
-        UserError, match=rf"a {kind} of a sweep or an evaluation takes one \(regime.trainer.devices=1\)"
-    ):
+    with pytest.raises(UserError, match=ALONE):
         train(compose(*MLP, *TWO), tags={"kind": kind})
     assert not [run for e in client.search_experiments() for run in client.search_runs([e.experiment_id])]

@@ -204,7 +204,8 @@ def asked(arguments: Mapping[str, Any]) -> bool:
 
 def started_by_others(trainer: L.Trainer) -> bool:
     """Tells whether something else, as srun or torchrun, starts a process for each device."""
-    return bool(trainer.strategy.cluster_environment.creates_processes_externally)  # type: ignore[union-attr, attr-defined]
+    chosen: Any = trainer.strategy
+    return bool(chosen.cluster_environment.creates_processes_externally)
 
 
 def rank(trainer: L.Trainer) -> int:

@@ -87,6 +87,19 @@ def make_trainer(
     return trainer
 
 
+def check_alone(parts: Parts) -> None:
+    """Makes sure that one of many trainings, as a sweep's and an evaluation's are, is on one device.
+
+    Raises:
+        UserError: it is on several.
+    """
+    if several_devices.asked(parts.regime.trainer) and make_trainer(parts).world_size > 1:
+        raise UserError(
+            "regime.trainer: several devices train together in medfit train alone; each training of a sweep or an "
+            "evaluation takes one (regime.trainer.devices=1), and sweep.workers=4 trains four trials at a time"
+        )
+
+
 def fit(trainer: L.Trainer, parts: Parts) -> None:
     """Trains the task, in as many threads as suit it."""
     with suiting_threads(parts.regime, parts.task, parts.datamodule.batch_size, parts.datamodule.input_shape):
