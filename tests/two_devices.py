@@ -3,10 +3,12 @@
 import os
 import signal
 
+import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from lightning.pytorch.callbacks import Callback
 
 from medfit.errors import UserError
+from medfit.models.mlp import MLP
 from medfit.train import main
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.parts import prepare
@@ -39,6 +41,14 @@ class Dies(Callback):
         if self.how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         raise UserError("model: it is tired") if self.how == "refused" else ValueError("it is broken")
+
+
+class Idle(MLP):
+    """A network with a weight that nothing depends on."""
+
+    def __init__(self, input_shape, output_size):
+        super().__init__(input_shape, output_size)
+        self.idle = torch.nn.Parameter(torch.zeros(1))
 
 
 class Second:

@@ -19,7 +19,7 @@ from medfit.terminal.console import say
 from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
-from medfit.training import interrupted, rank_training, run_plots, several_devices, unvalidated
+from medfit.training import ddp, interrupted, rank_training, run_plots, several_devices, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.origin import Origin
 from medfit.training.own_state import OwnState
@@ -152,7 +152,7 @@ def _taught(run: Run, parts: Parts) -> patients.Taught:
 
 def _scoring_trainer(trainer: L.Trainer, parts: Parts) -> L.Trainer:
     """Returns a trainer that predicts each sample once, on one device."""
-    return trainer if trainer.world_size == 1 else make_trainer(several_devices.one_device(parts, trainer))
+    return trainer if trainer.world_size == 1 else make_trainer(ddp.one_device(parts, trainer))
 
 
 def _give_up(run: Run, error: UserError) -> None:
@@ -167,7 +167,7 @@ def main(cfg: DictConfig) -> None:
     from medfit.terminal.epoch_bar import EpochBar
 
     cfg, resume = _without_resume(cfg)
-    if several_devices.own_rank(cfg.regime.trainer):  # of processes that srun or torchrun started
+    if ddp.own_rank(cfg.regime.trainer):  # of processes that srun or torchrun started
         rank_training.train(cfg)
         return
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:

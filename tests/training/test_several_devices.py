@@ -13,8 +13,8 @@ from medfit.sweep import sweep
 from medfit.train import train
 from medfit.training import state_file
 from medfit.training.checkpoints import Checkpoints
+from medfit.training.ddp import one_device, own_rank
 from medfit.training.parts import prepare
-from medfit.training.several_devices import one_device
 from medfit.training.state_file import StateError
 from medfit.training.trainer import make_trainer
 from small_data import write_table
@@ -218,6 +218,37 @@ def test_two_players_without_a_strategy_are_refused(compose):
     parts = prepare(compose(*GAN, *TWO[:2]))
     with pytest.raises(UserError, match=r"a generator and a discriminator need regime.trainer.strategy=ddp"):
         make_trainer(parts)
+
+
+@pytest.mark.slow
+def test_a_weight_that_the_loss_does_not_depend_on_is_told_with_the_strategy_for_it(compose, monkeypatch):
+    cfg = compose(*MLP, *TWO, "regime.batch_size=50")
+    cfg.model = {"_target_": "two_devices.Idle", "_partial_": True}
+    with (
+        pytest.raises(UserError, match=r"regime.trainer.strategy=ddp_find_unused_parameters_true"),
+        Second(monkeypatch, cfg),
+    ):
+        trained(cfg)
+    cfg.regime.trainer.strategy = "ddp_find_unused_parameters_true"
+    trained_on_two(cfg, monkeypatch)
+
+
+@pytest.mark.slow
+def test_other_data_on_another_machine_are_refused(compose, monkeypatch):
+    cfg, other = compose(*MLP, *TWO), compose(*MLP, *TWO, "split.seed=7")
+    with (
+        pytest.raises(UserError, match=r"dataset: device 1 has other data, or another split of them"),
+        Second(monkeypatch, other),
+    ):
+        trained(cfg)
+
+
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "LOCAL_RANK"])
+def test_a_process_knows_its_number_from_whoever_started_it(monkeypatch, name):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv(name, "3")
+    assert own_rank({"devices": 2}) == 3 and own_rank({"num_nodes": 2}) == 3
+    assert own_rank({}) == own_rank({"devices": 1, "strategy": "ddp"}) == 0
 
 
 ALONE = r"each training of a sweep or an evaluation takes one \(regime.trainer.devices=1\)"

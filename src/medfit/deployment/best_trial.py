@@ -148,7 +148,7 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> Finished:
         folder: For the files.
     """
     from medfit.deployment import mlflow_files, packing  # late: a quick start
-    from medfit.training.several_devices import one_device
+    from medfit.training.ddp import one_device
     from medfit.training.trainer import make_trainer, predictions
 
     parts = _trained(cfg, found)

@@ -21,9 +21,10 @@ from omegaconf import DictConfig
 from torch import distributed
 
 from medfit.errors import UserError, interruption
+from medfit.training import ddp
 from medfit.training.parts import Parts
 from medfit.training.rank import REASON
-from medfit.training.several_devices import environment_kept, started_by_others, together
+from medfit.training.several_devices import environment_kept, together
 
 LOOK_S = 0.2  # from one look at the processes to the next
 END_S = 30.0  # in which they end when all is trained
@@ -182,7 +183,7 @@ def all_devices(
         parts: What is trained.
         give_up: See :class:`RankProcesses`.
     """
-    start = trainer.world_size > 1 and not started_by_others(trainer)
+    start = trainer.world_size > 1 and not ddp.started_by_others(trainer)
     with together(trainer, parts, cfg.seed):
         if not start:
             yield

@@ -9,33 +9,27 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import DDPStrategy
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, distributed, nn
 
 from medfit.errors import UserError
 from medfit.tasks.base import Task
 from medfit.tasks.devices import OneDevice
-from medfit.tasks.regime import Training
+from medfit.training import ddp
 from medfit.training.parts import Parts
 from medfit.training.stopping import HEARD
 
-ARGUMENTS = ("devices", "num_nodes", "strategy", "sync_batchnorm")  # of the trainer, that mean several devices
-UNUSED = "ddp_find_unused_parameters_true"
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_false", UNUSED)
-RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # where torchrun, SLURM and medfit tell a process its number
+UNFINISHED = "Expected to have finished reduction in the prior iteration"  # of torch, where a weight got no gradient
 _PLACE = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "OMP_NUM_THREADS")
 
 
@@ -51,7 +45,7 @@ class SeveralDevices(Callback, OneDevice):
     several = True
 
     def __init__(self, trainer: L.Trainer, parts: Parts, seed: int) -> None:
-        self.rank, self.count, self.seed = rank(trainer), trainer.world_size, seed
+        self.rank, self.count, self.seed = ddp.rank(trainer), trainer.world_size, seed
         self.strategy, self.data = trainer.strategy, parts.datamodule
         self._number = 0  # of the batch in its epoch
         self._ends: list[int] = []  # of what each validation batch gave
@@ -144,6 +138,13 @@ def together(trainer: L.Trainer, parts: Parts, seed: int) -> Iterator[None]:
     with environment_kept():
         try:
             yield
+        except RuntimeError as error:
+            if UNFINISHED in str(error):
+                raise UserError(
+                    "regime.trainer.strategy: the loss does not depend on all weights of the network; give "
+                    f"regime.trainer.strategy={ddp.UNUSED}, or leave the others out"
+                ) from error
+            raise
         finally:
             parts.task.devices = OneDevice()
             if distributed.is_initialized():
@@ -161,86 +162,6 @@ def environment_kept() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-def strategy(regime: Training, task: Task) -> str:
-    """Returns the trainer's strategy.
-
-    Raises:
-        UserError: several devices are asked for by one that medfit can't be sure of.
-    """
-    wanted = regime.trainer.get("strategy", "auto")
-    if asked(regime.trainer) and wanted not in STRATEGIES:
-        raise UserError(f"regime.trainer.strategy={wanted}: medfit trains on several devices by ddp alone")
-    return UNUSED if wanted == "ddp" and _two_players(task) else wanted
-
-
-def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
-    """Makes sure that a trainer of several devices can train.
-
-    Raises:
-        UserError: it can't.
-    """
-    if trainer.world_size == 1:
-        return
-    chosen: Any = trainer.strategy
-    launcher: Any = chosen.launcher
-    if type(chosen) is not DDPStrategy or launcher.is_interactive_compatible:
-        raise UserError("regime.trainer: several devices need regime.trainer.strategy=ddp")
-    if _two_players(task) and regime.trainer.get("strategy", "auto") == "auto":
-        raise UserError("regime.trainer: a generator and a discriminator need regime.trainer.strategy=ddp")
-    if chosen.num_nodes > 1 and not started_by_others(trainer):
-        raise UserError(
-            f"regime.trainer.num_nodes={chosen.num_nodes}: several machines need a process for each device, started "
-            "by srun or torchrun"
-        )
-    chosen.cluster_environment.validate_settings(num_devices=chosen.num_processes, num_nodes=chosen.num_nodes)
-
-
-def asked(arguments: Mapping[str, Any]) -> bool:
-    """Tells whether the trainer's arguments may mean several devices."""
-    return any(arguments.get(name) not in (1, None) for name in ("devices", "num_nodes"))
-
-
-def started_by_others(trainer: L.Trainer) -> bool:
-    """Tells whether something else, as srun or torchrun, starts a process for each device."""
-    chosen: Any = trainer.strategy
-    return bool(chosen.cluster_environment.creates_processes_externally)
-
-
-def rank(trainer: L.Trainer) -> int:
-    """Returns the number of this process among all, before Lightning has told it to its strategy."""
-    chosen: Any = trainer.strategy
-    if trainer.world_size == 1:
-        return 0
-    return int(chosen.node_rank * chosen.num_processes + chosen.local_rank)
-
-
-def own_rank(arguments: Mapping[str, Any]) -> int:
-    """Returns the number of this process among those that train together, as whoever started it says; else 0.
-
-    Args:
-        arguments: Of the trainer.
-    """
-    return int(next((os.environ[name] for name in RANKS if name in os.environ), 0)) if asked(arguments) else 0
-
-
-def one_device(parts: Parts, trainer: L.Trainer | None = None) -> Parts:
-    """Returns what is trained with a regime of one device, for predictions.
-
-    Args:
-        parts: What was trained.
-        trainer: That trained on several devices, the first of which is taken.
-    """
-    place = trainer.strategy.root_device.index if trainer is not None else None
-    arguments = {name: value for name, value in parts.regime.trainer.items() if name not in ARGUMENTS}
-    arguments |= {"devices": 1 if place is None else [place], "plugins": [LightningEnvironment()]}
-    return replace(parts, regime=replace(parts.regime, trainer=arguments))
-
-
-def _two_players(task: Task) -> bool:
-    """Tells whether a step leaves some of the weights alone: those of the other player."""
-    return not task.automatic_optimization
 
 
 def in_words(trainer: L.Trainer, parts: Parts) -> str:

@@ -18,7 +18,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 from medfit.tracking import recording
 from medfit.tracking.run import Run
-from medfit.training import fast, several_devices, unvalidated
+from medfit.training import ddp, fast, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
@@ -66,7 +66,7 @@ def make_trainer(
         own.insert(0, checkpoints)
     if regime.patience and validates:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
-    arguments = _arguments(regime) | {"strategy": several_devices.strategy(regime, task)}
+    arguments = _arguments(regime) | {"strategy": ddp.strategy(regime, task)}
     arguments |= {"callbacks": [*own, *regime.callbacks.values(), *callbacks], "logger": logger or False}
     if not validates:
         arguments["limit_val_batches"] = 0
@@ -79,7 +79,7 @@ def make_trainer(
             else:
                 clip, steps = regime.gradient_clip, regime.accumulate
                 trainer = L.Trainer(gradient_clip_val=clip, accumulate_grad_batches=steps, **arguments)
-            several_devices.check(trainer, regime, task)
+            ddp.check(trainer, regime, task)
     except (MisconfigurationException, RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
     if regime.precision in OF_GPUS and trainer.strategy.root_device.type == "cpu":
@@ -93,7 +93,7 @@ def check_alone(parts: Parts) -> None:
     Raises:
         UserError: it is on several.
     """
-    if several_devices.asked(parts.regime.trainer) and make_trainer(parts).world_size > 1:
+    if ddp.asked(parts.regime.trainer) and make_trainer(parts).world_size > 1:
         raise UserError(
             "regime.trainer: several devices train together in medfit train alone; each training of a sweep or an "
             "evaluation takes one (regime.trainer.devices=1), and sweep.workers=4 trains four trials at a time"
