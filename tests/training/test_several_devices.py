@@ -5,12 +5,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from lightning import Trainer
 
 from medfit.data.batches import Shuffled
 from medfit.errors import UserError
 from medfit.evaluate import evaluate
 from medfit.sweep import sweep
-from medfit.train import train
+from medfit.train import main, train
 from medfit.training import state_file
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.ddp import one_device, own_rank
@@ -249,6 +250,19 @@ def test_a_process_knows_its_number_from_whoever_started_it(monkeypatch, name):
     monkeypatch.setenv(name, "3")
     assert own_rank({"devices": 2}) == 3 and own_rank({"num_nodes": 2}) == 3
     assert own_rank({}) == own_rank({"devices": 1, "strategy": "ddp"}) == 0
+
+
+def test_a_process_too_many_trains_nothing_by_itself(compose, client, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(UserError, match=r"1 process\(es\) are to train, but this one is another"):
+        main(compose(*MLP, "regime.trainer.devices=auto", "regime.accelerator=cpu"))
+    assert not [run for e in client.search_experiments() for run in client.search_runs([e.experiment_id])]
+
+
+def test_several_devices_take_lightnings_own_loop(compose):
+    trainer = make_trainer(prepare(compose(*MLP, *TWO)))
+    assert type(trainer) is Trainer and trainer.world_size == 2
+    assert type(make_trainer(one_device(prepare(compose(*MLP, *TWO))))) is Trainer
 
 
 ALONE = r"each training of a sweep or an evaluation takes one \(regime.trainer.devices=1\)"

@@ -41,7 +41,7 @@ def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
     if trainer.world_size == 1:
         return
     chosen: Any = trainer.strategy
-    if type(chosen) is not DDPStrategy or chosen.launcher.is_interactive_compatible:
+    if type(trainer.strategy) is not DDPStrategy or chosen.launcher.is_interactive_compatible:
         raise UserError("regime.trainer: several devices need regime.trainer.strategy=ddp")
     if _two_players(task) and regime.trainer.get("strategy", "auto") == "auto":
         raise UserError("regime.trainer: a generator and a discriminator need regime.trainer.strategy=ddp")
