@@ -47,7 +47,7 @@ class Idle(MLP):
     """A network with a weight that nothing depends on."""
 
     def __init__(self, input_shape, output_size):
-        super().__init__(input_shape, output_size)
+        super().__init__(input_shape, output_size, widths=[4])
         self.idle = torch.nn.Parameter(torch.zeros(1))
 
 

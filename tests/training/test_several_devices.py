@@ -16,6 +16,7 @@ from medfit.training import state_file
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.ddp import one_device, own_rank
 from medfit.training.parts import prepare
+from medfit.training.several_devices import SeveralDevices, in_words
 from medfit.training.state_file import StateError
 from medfit.training.trainer import make_trainer
 from small_data import write_table
@@ -190,8 +191,6 @@ def test_the_parts_of_a_batch_are_the_batch_of_one_process(num_samples, batch_si
 
 
 def test_each_device_draws_its_own_random_numbers_of_an_epoch(compose):
-    from medfit.training.several_devices import SeveralDevices  # its parts alone
-
     drawn = set()
     for rank in range(2):
         for epoch in range(2):
@@ -263,6 +262,27 @@ def test_several_devices_take_lightnings_own_loop(compose):
     trainer = make_trainer(prepare(compose(*MLP, *TWO)))
     assert type(trainer) is Trainer and trainer.world_size == 2
     assert type(make_trainer(one_device(prepare(compose(*MLP, *TWO))))) is Trainer
+
+
+SAID = "2 devices train together: regime.batch_size is 8 on each, 16 samples make a batch"
+SERIES = ["dataset=ecg5000", "model.widths=[4,4,4]"]
+ALONE_NORMALISED = "batch normalisation sees each device's part alone"
+MASKS = ["dataset=mni_tissue", "model.widths=[4,8]", "preprocessing.size=32"]
+
+
+@pytest.mark.parametrize(("overrides", "more"), [
+    (SERIES, f"; {ALONE_NORMALISED}"),
+    ([*SERIES, "regime.trainer.sync_batchnorm=true"], ""),
+    ([*SERIES, "model.freeze=[blocks.?.1.*]"], ""),
+    ([*SERIES, "task=masked"], f"; {ALONE_NORMALISED}; task=masked takes the mean over what is hidden of each device's part of a batch"),
+    (MASKS, "; task.loss=dice_cross_entropy takes the overlap on each device's part of a batch"),
+    ([*MASKS, "task.loss=focal"], ""),
+])  # fmt: skip
+def test_what_is_not_as_on_one_device_is_said(compose, overrides, more):
+    parts = prepare(compose(*overrides, *TWO, "regime.batch_size=8"))
+    trainer = make_trainer(parts)
+    parts.datamodule.divide(0, 2, True)
+    assert in_words(trainer, parts) == SAID + more
 
 
 ALONE = r"each training of a sweep or an evaluation takes one \(regime.trainer.devices=1\)"

@@ -75,7 +75,7 @@ class RankProcesses:
         try:
             if error is None:
                 self._wait(END_S, lambda: all(child.poll() is not None for child in self._children.values()))
-            elif not isinstance(error, UserError) and not isinstance(error, SystemExit) and not interruption(error):
+            elif isinstance(error, RuntimeError) and not interruption(error):  # as of a talk that broke off
                 self._wait(SEEN_S, lambda: self._dead() is not None)
                 if (dead := self._dead()) is not None:
                     raise self._why(dead)

@@ -10,7 +10,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, pairwise
 from typing import Any
 
@@ -138,8 +138,12 @@ def together(trainer: L.Trainer, parts: Parts, seed: int) -> Iterator[None]:
     with environment_kept():
         try:
             yield
-        except RuntimeError as error:
-            if UNFINISHED in str(error):
+        except BaseException as error:
+            if distributed.is_initialized() and distributed.get_backend() == "nccl":  # it would wait for those gone
+                with suppress(Exception):
+                    group: Any = distributed.group.WORLD
+                    group.abort()
+            if isinstance(error, RuntimeError) and UNFINISHED in str(error):
                 raise UserError(
                     "regime.trainer.strategy: the loss does not depend on all weights of the network; give "
                     f"regime.trainer.strategy={ddp.UNUSED}, or leave the others out"
@@ -169,7 +173,8 @@ def in_words(trainer: L.Trainer, parts: Parts) -> str:
     order, count = parts.datamodule.order, trainer.world_size
     own, total = order.num_own(0), order.num_together(0)
     lines = [f"{count} devices train together: regime.batch_size is {own} on each, {total} samples make a batch"]
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in parts.task.modules()):
+    normalised = (module for module in parts.task.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    if any(module.training for module in normalised) and not parts.regime.trainer.get("sync_batchnorm"):
         lines.append("batch normalisation sees each device's part alone")
     if parts.task.whole_batch:
         lines.append(parts.task.whole_batch)
