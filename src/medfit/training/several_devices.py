@@ -29,7 +29,7 @@ from medfit.training import ddp
 from medfit.training.parts import Parts
 from medfit.training.stopping import HEARD
 
-UNFINISHED = "Expected to have finished reduction in the prior iteration"  # of torch, where a weight got no gradient
+UNFINISHED = "find_unused_parameters=True"  # in the words where a weight got no gradient
 _PLACE = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "OMP_NUM_THREADS")
 
 
