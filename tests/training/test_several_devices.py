@@ -214,6 +214,19 @@ def test_what_medfit_is_not_sure_of_is_refused_in_a_line(compose, wrong, told):
         make_trainer(parts)
 
 
+@pytest.mark.parametrize(("tasks", "told"), [
+    ({"SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}, r"regime: .*`devices=2`.*`--ntasks-per-node=1` does not match"),
+    ({"SLURM_NTASKS": "3"}, r"regime: .*`--ntasks=3`.*Use `--ntasks-per-node=3` instead"),
+])  # fmt: skip
+def test_a_job_of_another_number_of_processes_is_refused(compose, monkeypatch, tasks, told):
+    for name, value in {**tasks, "SLURM_JOB_NAME": "job", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    parts = prepare(compose(*MLP, *TWO))
+    with pytest.raises(UserError, match=told):
+        make_trainer(parts)
+
+
 def test_two_players_without_a_strategy_are_refused(compose):
     parts = prepare(compose(*GAN, *TWO[:2]))
     with pytest.raises(UserError, match=r"a generator and a discriminator need regime.trainer.strategy=ddp"):

@@ -13,8 +13,8 @@ from torch import Tensor
 from medfit.data.inputs import Shape
 from medfit.errors import UserError, suggest
 from medfit.evidence.predictions import TargetKind
-from medfit.tasks.devices import OneDevice
 from medfit.tasks.layers import hold_statistics
+from medfit.tasks.one_device import OneDevice
 
 
 def one_input(input_shape: Shape, task: str) -> tuple[int, ...]:

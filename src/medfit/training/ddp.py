@@ -38,9 +38,11 @@ def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
     Raises:
         UserError: it can't.
     """
+    chosen: Any = trainer.strategy
+    if isinstance(trainer.strategy, DDPStrategy):
+        chosen.cluster_environment.validate_settings(num_devices=chosen.num_processes, num_nodes=chosen.num_nodes)
     if trainer.world_size == 1:
         return
-    chosen: Any = trainer.strategy
     if type(trainer.strategy) is not DDPStrategy or chosen.launcher.is_interactive_compatible:
         raise UserError("regime.trainer: several devices need regime.trainer.strategy=ddp")
     if _two_players(task) and regime.trainer.get("strategy", "auto") == "auto":
@@ -50,7 +52,6 @@ def check(trainer: L.Trainer, regime: Training, task: Task) -> None:
             f"regime.trainer.num_nodes={chosen.num_nodes}: several machines need a process for each device, started "
             "by srun or torchrun"
         )
-    chosen.cluster_environment.validate_settings(num_devices=chosen.num_processes, num_nodes=chosen.num_nodes)
 
 
 def asked(arguments: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from torch import Tensor, distributed, nn
 
 from medfit.errors import UserError
 from medfit.tasks.base import Task
-from medfit.tasks.devices import OneDevice
+from medfit.tasks.one_device import OneDevice
 from medfit.training import ddp
 from medfit.training.parts import Parts
 from medfit.training.stopping import HEARD
