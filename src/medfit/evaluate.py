@@ -34,6 +34,7 @@ from medfit.tracking.run import Run
 from medfit.tracking.store import PROCESS, Store
 from medfit.training import unvalidated
 from medfit.training.parts import prepare
+from medfit.training.trainer import check_alone
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -104,6 +105,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     """
     check_tuned(cfg)
     parts = prepare(cfg)
+    check_alone(parts)
     if parts.task.no_model is not None:
         raise UserError(f"task: there is nothing to evaluate: {parts.task.no_model}")
     dataset, proof = parts.datamodule.dataset, parts.datamodule.proof

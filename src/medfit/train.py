@@ -1,8 +1,10 @@
 """``medfit train``: a run is one function."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -12,16 +14,26 @@ from omegaconf import DictConfig, open_dict
 from torch import Tensor
 
 from medfit.deployment import logged
-from medfit.errors import in_memory
+from medfit.errors import UserError, in_memory
+from medfit.terminal.console import say
 from medfit.tracking import patients, recording
 from medfit.tracking.lightning_logger import RunLogger
 from medfit.tracking.run import Run
-from medfit.training import interrupted, run_plots, short_of_memory, unvalidated
+from medfit.training import ddp, interrupted, rank_training, run_plots, several_devices, short_of_memory, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.origin import Origin
 from medfit.training.own_state import OwnState
 from medfit.training.parts import Parts, prepare
-from medfit.training.trainer import BestWeights, DivergedError, fit, make_trainer, prediction_files, predictions
+from medfit.training.rank_processes import all_devices
+from medfit.training.trainer import (
+    BestWeights,
+    DivergedError,
+    check_alone,
+    fit,
+    make_trainer,
+    prediction_files,
+    predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,8 @@ def train(
         resume: As :class:`Train` takes it; trials, folds and an evaluation's seeds go on by themselves.
 
     Raises:
-        UserError: the config's parts don't fit together, or the training to go on with does not fit (nothing is stored
-            then), or the loss diverged.
+        UserError: the config's parts don't fit together, or the training to go on with does not fit, or one of a
+            sweep or an evaluation asks for several devices (nothing is stored then), or the loss diverged.
         KeyboardInterrupt: the user stopped it; the run is KILLED.
     """
     parts, tags = prepare(cfg), {"kind": "run", **(tags or {})}
@@ -68,6 +80,8 @@ def train(
     best = BestWeights(parts.task, parts.datamodule.validates)
     splits = [split for split in splits if len(parts.datamodule.rows[split])]
     trainer = make_trainer(parts, [best, *callbacks], logger, checkpoints)
+    if tags["kind"] in interrupted.PARTS:
+        check_alone(parts)
     continued = found.run_id if found and found.continues else None
     data = parts.datamodule
     with recording.start_run(cfg, data.dataset, data.proof, tags, continued) as run:
@@ -75,9 +89,13 @@ def train(
         state = OwnState(run, origin)
         state.begin(checkpoints, found)
         del found  # it takes as much memory as the training
-        seconds = _fit(cfg, trainer, parts, checkpoints, state)
+        with all_devices(cfg, trainer, parts, partial(_give_up, run)):
+            if trainer.world_size > 1:
+                say(f"Note: {several_devices.in_words(trainer, parts)}.")
+                run.set_tag("devices", str(trainer.world_size))
+            seconds = _fit(cfg, trainer, parts, checkpoints, state)
         parts.task.load_state_dict(best.weights)
-        outputs = predictions(parts, trainer, splits)
+        outputs = predictions(parts, _scoring_trainer(trainer, parts), splits)
         scores = _scored(parts, outputs, run, trainer.current_epoch, seconds)
         _keep(cfg, run, parts, outputs, best.weights, whole)
         if on_scores:
@@ -132,12 +150,26 @@ def _taught(run: Run, parts: Parts) -> patients.Taught:
     )
 
 
+def _scoring_trainer(trainer: L.Trainer, parts: Parts) -> L.Trainer:
+    """Returns a trainer that predicts each sample once, on one device."""
+    return trainer if trainer.world_size == 1 else make_trainer(ddp.one_device(parts, trainer))
+
+
+def _give_up(run: Run, error: UserError) -> None:
+    """Ends a run whose training can't end by itself."""
+    recording.end_badly(run, error)
+    print(f"medfit: {error}", file=sys.stderr)
+
+
 def main(cfg: DictConfig) -> None:
     """Trains one model and says how it went and where the results lie."""
-    from medfit.terminal.console import say, show_table  # late: a quick start
+    from medfit.terminal.console import show_table  # late: a quick start
     from medfit.terminal.epoch_bar import EpochBar
 
     cfg, resume = _without_resume(cfg)
+    if ddp.own_rank(cfg.regime.trainer):  # of processes that srun or torchrun started
+        rank_training.train(cfg)
+        return
     with EpochBar(cfg.regime.epochs, cfg.task.monitor) as bar:
         try:
             scores = train(cfg, callbacks=[bar], resume=resume)

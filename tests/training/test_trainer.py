@@ -88,12 +88,6 @@ def test_an_argument_that_has_another_place_in_the_config_is_told(compose, name,
         make_trainer(parts)
 
 
-def test_several_devices_are_refused_in_a_line(compose):
-    parts = prepare(compose(*MLP, "regime.trainer.devices=2", "regime.trainer.strategy=ddp", "regime.accelerator=cpu"))
-    with pytest.raises(UserError, match="one device, not on 2"):
-        make_trainer(parts)
-
-
 def test_arguments_that_leave_no_validation_score_are_told(compose):
     with pytest.raises(UserError, match=r"regime.trainer: .*no val/"):
         train(compose(*MLP, "regime.trainer.limit_val_batches=0"))

@@ -30,6 +30,37 @@ class Shuffled:
         self._orders, self._seeds = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
         self._began = self._drawn()  # where the generators were before they drew the last epoch
         self._skip = 0  # batches of the next epoch that are done
+        self.rank, self.num_ranks, self._whole = 0, 1, self.batch_size
+
+    def divide(self, rank: int, num_ranks: int) -> None:
+        """Gives this process its part of each batch, as several train together; a batch holds the samples of them all.
+
+        Batches are those of one process with so many times the batch size. Each process takes a part of a batch; the
+        sizes of the parts of an incomplete one differ by a sample at most, and are two at least, as batch normalisation
+        needs: where there are fewer samples, the last processes take the batch's first two, which :meth:`num_own` does
+        not count.
+
+        Args:
+            rank: Of this process, from 0.
+            num_ranks: Processes.
+        """
+        self.rank, self.num_ranks = rank, num_ranks
+        self._whole = self.batch_size * num_ranks
+        self.batch_size = min(self._whole, self.num_samples)
+
+    def num_together(self, number: int) -> int:
+        """Returns the samples of an epoch's batch, on all processes."""
+        return min(self.batch_size, self.num_samples - number * self.batch_size)
+
+    def num_own(self, number: int) -> int:
+        """Returns the samples of an epoch's batch that are this process's to learn from."""
+        total = self.num_together(number)
+        each, more = divmod(total, self._num_parts(total))
+        return each + (self.rank < more) if self.rank < self._num_parts(total) else 0
+
+    def _num_parts(self, total: int) -> int:
+        """Returns how many processes share a batch of so many samples."""
+        return self.num_ranks if total == self._whole else max(1, min(self.num_ranks, total // 2))
 
     def __len__(self) -> int:
         full, rest = divmod(self.num_samples, self.batch_size)
@@ -40,12 +71,17 @@ class Shuffled:
         self._began, skip, self._skip = self._drawn(), self._skip, 0
         order, _ = (torch.randperm(self.num_samples, generator=self._orders) for _ in range(2))  # as RandomSampler does
         seeds = torch.randint(2**62, (len(self),), generator=self._seeds).tolist()
-        return islice(zip(order.split(self.batch_size), seeds, strict=False), skip, None)
+        return islice(map(self._part, order.split(self.batch_size), seeds), skip, None)
+
+    def _part(self, places: Tensor, seed: int) -> tuple[Tensor, int]:
+        """Returns this process's part of a batch, and a seed that no other process has."""
+        parts = places.tensor_split(self._num_parts(len(places)))
+        return parts[self.rank] if self.rank < len(parts) else places[:2], (seed + self.rank) % 2**62
 
     def state_dict(self, done: int = 0) -> dict[str, Any]:
         """Returns where the order is: between two epochs, or after some batches of one."""
         orders, seeds = self._began if done else self._drawn()
-        return {"orders": orders, "seeds": seeds, "done": done}
+        return {"orders": orders, "seeds": seeds, "done": done, "devices": self.num_ranks}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where an order was: the next epoch is the one of these generators, without the batches done."""

@@ -63,6 +63,25 @@ class DataModule(L.LightningDataModule):
         self.batch_size, self.plain = batch_size or len(data), plain
         self.order = Shuffled(len(data), self.batch_size, seed)
         self.train_batches = Batches(data, self.order, plain)
+        self.val_part = 0, 1
+
+    def divide(self, rank: int, num_ranks: int, validation: bool) -> None:
+        """Gives this process its part of the samples, as several train together.
+
+        Args:
+            rank: Of this process, from 0.
+            num_ranks: Processes.
+            validation: Whether the validation batches are divided, too: the k-th process takes the k-th batch and those
+                that follow it at the distance of ``num_ranks``. All take equally many: what is too much is one that
+                another process takes, too, and :class:`medfit.training.several_devices.SeveralDevices` leaves it out.
+        """
+        self.order.divide(rank, num_ranks)
+        self.val_part = (rank, num_ranks) if validation else (0, 1)
+
+    @property
+    def num_val_batches(self) -> int:
+        """Of all processes."""
+        return len(self.data.evaluation(self.rows["val"]).in_order())
 
     @property
     def validates(self) -> bool:
@@ -95,8 +114,12 @@ class DataModule(L.LightningDataModule):
         return self.train_batches
 
     def val_dataloader(self) -> Batches:
-        """Returns the validation batches."""
-        return self.batches("val")
+        """Returns the validation batches, those of this process."""
+        data = self.data.evaluation(self.rows["val"])
+        batches, (rank, num_ranks) = data.in_order(), self.val_part
+        rounds = -(-len(batches) // num_ranks)
+        own = [batches[(rank + turn * num_ranks) % len(batches)] for turn in range(rounds)]
+        return Batches(data, InOrder(own), self.plain)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augments a training batch, on the device."""

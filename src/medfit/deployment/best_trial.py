@@ -156,13 +156,14 @@ def finish(cfg: DictConfig, found: Stored, folder: Path) -> Finished:
         folder: For the files.
     """
     from medfit.deployment import mlflow_files, packing  # late: a quick start
+    from medfit.training.ddp import one_device
     from medfit.training.trainer import make_trainer, predictions
 
     parts = _trained(cfg, found)
     drawn = {}
     if found.plots:
         splits = ("val",) if parts.datamodule.validates else ()
-        drawn = run_plots.plots(parts.task, predictions(parts, make_trainer(parts), splits), found.curve)
+        drawn = run_plots.plots(parts.task, predictions(parts, make_trainer(one_device(parts)), splits), found.curve)
         write_files(folder, drawn)
     plots, model = {name: folder / name for name in drawn}, _packed(cfg, parts, found)
     if model is None:

@@ -67,6 +67,7 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResu
         UserError: a mistake.
     """
     from medfit.training.parts import prepare  # late: a quick start
+    from medfit.training.trainer import check_alone
 
     parts = None
     for variant in variants_of(cfg, space):
@@ -76,6 +77,7 @@ def check_trainings(cfg: DictConfig, space: Mapping[str, Entry]) -> PrecheckResu
                 f"sweep.objective: {', '.join(objective_names(cfg.sweep))} is a validation score, which split.val=0 "
                 "leaves none of; give sweep.folds=5, so that folds of the training patients validate, or split.val=0.2"
             )
+        check_alone(made)
         parts = parts or made
         _check_logged(variant, made.task.logged())
     assert parts is not None

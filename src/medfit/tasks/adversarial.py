@@ -172,7 +172,7 @@ class Adversarial(Generative):
     def _log(self, values: dict[str, Tensor], batch_size: int) -> None:
         """Logs means over an epoch."""
         for name, value in values.items():
-            self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=batch_size)
+            self.log_mean(f"train/{name}", value, batch_size)
 
 
 def _check_players(model: Any, regime: Any, penalised: bool) -> None:

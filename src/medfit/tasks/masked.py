@@ -41,6 +41,8 @@ class Masked(Supervised):
     fits = frozenset(ALL) - {Segmentation()}  # whose batches are patches
     available: ClassVar[dict[str, m.Metric]] = {}
     has_baselines = False
+    validates_in_parts = False  # what is hidden of a batch depends on those before it
+    whole_batch = "task=masked takes the mean over what is hidden of each device's part of a batch"
     no_model = "task=masked predicts no outcome; its weights are for model.init_from"
 
     def __init__(

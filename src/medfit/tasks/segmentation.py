@@ -22,6 +22,8 @@ from medfit.tasks.supervised import Supervised
 SLICES_AT_ONCE = 64
 Loss = Literal["dice_cross_entropy", "dice", "cross_entropy", "focal", "tversky"]
 
+OF_A_BATCH = ("dice_cross_entropy", "dice", "tversky")
+
 
 class ScoredImage(NamedTuple):
     """What is kept of an image that was scored.
@@ -80,6 +82,8 @@ class Segmentation(Supervised):
             raise UserError(f"task.monitor: {monitor} takes long, so it is measured once, after training")
         super().__init__(**kwargs)
         self.overlap, self.window = overlap, one_input(kwargs["input_shape"], "segmentation")[1:]
+        if loss in OF_A_BATCH:
+            self.whole_batch = f"task.loss={loss} takes the overlap on each device's part of a batch"
         self.criterion = _loss(loss, false_negative_weight, focus)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -111,7 +111,7 @@ class Supervised(Task):
         x, y = batch
         loss = self.loss(self.model(x), y)
         self._waiting += 1
-        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(y))
+        self.log_mean("train/loss", loss, len(y))
         return loss
 
     def validation_step(self, batch: Batch, number: int) -> None:

@@ -38,3 +38,18 @@ class RunLogger(Logger):
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: params are logged when the run starts."""
+
+
+class NoRunLogger(Logger):
+    """Stands where another process has the run: that of the first of several devices."""
+
+    name, version = "", ""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Does nothing, as all the others do."""
+
+    def log_image(self, name: str, image: np.ndarray, epoch: int) -> None:
+        """Does nothing."""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing."""

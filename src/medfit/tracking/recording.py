@@ -81,7 +81,7 @@ def start_run(
         run.flush()
         yield run
     except BaseException as error:
-        _end_badly(run, error)
+        end_badly(run, error)
         raise
     run.end("FINISHED")
 
@@ -200,7 +200,7 @@ def _facts(cfg: DictConfig, names: Mapping[str, str]) -> dict[str, Any]:
     return facts | ({"code.diff": code["diff"]} if code["diff"] else {})
 
 
-def _end_badly(run: Run, error: BaseException) -> None:
+def end_badly(run: Run, error: BaseException) -> None:
     """Ends a run whose error is about to be told: a store that fails here too must not take its place."""
     killed = isinstance(error, SystemExit) or interruption(error)
     with suppress(UserError):

@@ -68,10 +68,13 @@ class Checkpoints(Callback):
         return grace_s(self.every_s / 60)
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Takes up the state that was kept, and looks at the clock."""
+        """Takes up the state that was kept, which the first of several devices has, and looks at the clock."""
+        if trainer.world_size > 1:
+            self.resumed = trainer.strategy.broadcast(self.resumed)
         if self.resumed is not None:
             state.restore(trainer, self.order, self.resumed)
-            self._random, self.resumed = self.resumed["random"], None
+            alone = trainer.world_size == 1  # else each device draws its own numbers, anew in each epoch
+            self._random, self.resumed = self.resumed["random"] if alone else None, None
         if self.keep is not None and self.every_s > 0:
             self._started = self._clock()
             self._next, self._next_in_memory = self._started + self.every_s, self._started + self._grace

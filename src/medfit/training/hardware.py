@@ -77,7 +77,8 @@ class Acceleration(Callback):
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Prepares them, once they are on the device."""
         regime = self.task.regime
-        prepare_model(self.task.model, regime, module.device, int(trainer.estimated_stepping_batches))
+        steps = 0 if trainer.world_size > 1 else int(trainer.estimated_stepping_batches)  # compiled if asked for alone
+        prepare_model(self.task.model, regime, module.device, steps)
         for optimizer in trainer.optimizers:
             prepare_optimizer(optimizer, regime)
 

@@ -155,6 +155,7 @@ def quiet() -> None:
         ".*Checkpoint directory.*",
         ".*`isinstance.*LeafSpec.*",
         ".*GPU available.*",
+        r".*self\.log\('val/.*sync_dist=True.*",  # which all devices are told by the first
         ".*in eval mode at the start of training.*",  # as frozen normalisation is
     ):
         warnings.filterwarnings("ignore", message)

@@ -46,6 +46,8 @@ def restore(trainer: L.Trainer, order: Shuffled, state: State) -> None:
         StateError: the state is of a model or an optimiser of another shape.
     """
     module: Any = trainer.lightning_module
+    if (devices := state["order"].get("devices", 1)) != order.num_ranks:
+        raise StateError(f"it trained on {devices} devices, not on {order.num_ranks}: regime.trainer.devices={devices}")
     try:
         module.load_state_dict(state["weights"])
         for optimizer, kept in zip(trainer.optimizers, state["optimizers"], strict=True):

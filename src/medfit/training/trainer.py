@@ -18,7 +18,7 @@ from medfit.tasks.base import Task
 from medfit.tasks.regime import Training
 from medfit.tracking import recording
 from medfit.tracking.run import Run
-from medfit.training import fast, unvalidated
+from medfit.training import ddp, fast, unvalidated
 from medfit.training.checkpoints import Checkpoints
 from medfit.training.hardware import Acceleration, suiting_threads
 from medfit.training.parts import Parts
@@ -56,8 +56,8 @@ def make_trainer(
         checkpoints: Writes the training's state; None for none.
 
     Raises:
-        UserError: the regime has an argument that the trainer refuses, asks for several devices, or for what needs a
-            validation split where there is none.
+        UserError: the regime has an argument that the trainer refuses, or asks for several devices where they can't
+            train together, or for what needs a validation split where there is none.
     """
     regime, task, validates = parts.regime, parts.task, parts.datamodule.validates
     if not validates:
@@ -67,8 +67,8 @@ def make_trainer(
         own.insert(0, checkpoints)
     if regime.patience and validates:
         own.append(EarlyStopping(task.monitor, mode=task.mode, patience=regime.patience, check_finite=False))
-    arguments = _arguments(regime) | {"callbacks": [*own, *regime.callbacks.values(), *callbacks]}
-    arguments["logger"] = logger or False
+    arguments = _arguments(regime) | {"strategy": ddp.strategy(regime, task)}
+    arguments |= {"callbacks": [*own, *regime.callbacks.values(), *callbacks], "logger": logger or False}
     if not validates:
         arguments["limit_val_batches"] = 0
     trainer: L.Trainer
@@ -80,13 +80,25 @@ def make_trainer(
             else:
                 clip, steps = regime.gradient_clip, regime.accumulate
                 trainer = L.Trainer(gradient_clip_val=clip, accumulate_grad_batches=steps, **arguments)
+            ddp.check(trainer, regime, task)
     except (MisconfigurationException, RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"regime: {str(error).splitlines()[0]}") from error
     if regime.precision in OF_GPUS and trainer.strategy.root_device.type == "cpu":
         raise UserError(f"regime.precision={regime.precision}: needs a GPU; a CPU has 32-true, 64-true and bf16-mixed")
-    if trainer.world_size > 1:
-        raise UserError(f"regime.trainer: medfit trains on one device, not on {trainer.world_size}")
     return trainer
+
+
+def check_alone(parts: Parts) -> None:
+    """Makes sure that one of many trainings, as a sweep's and an evaluation's are, is on one device.
+
+    Raises:
+        UserError: it is on several.
+    """
+    if ddp.asked(parts.regime.trainer) and make_trainer(parts).world_size > 1:
+        raise UserError(
+            "regime.trainer: several devices train together in medfit train alone; each training of a sweep or an "
+            "evaluation takes one (regime.trainer.devices=1), and sweep.workers=4 trains four trials at a time"
+        )
 
 
 def fit(trainer: L.Trainer, parts: Parts) -> None:
@@ -195,6 +207,7 @@ def _arguments(regime: Training) -> dict[str, Any]:
         "default_root_dir": tempfile.gettempdir(),
         "log_every_n_steps": 1,
         "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,  # batches are divided as they are drawn
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in regime.callbacks.values()),
         "enable_progress_bar": False,
         "enable_model_summary": False,
