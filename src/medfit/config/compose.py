@@ -43,7 +43,7 @@ def _checked(overrides: Sequence[str], infer_task: bool) -> DictConfig:
         cfg = _compose([line for line in overrides if "." not in line.split("=")[0]])
     own = _own_choices(cfg, overrides)
     if cfg.choices.task == "inferred" and not any(line.startswith("task=") for line in own):
-        cfg = _compose(plain, own) if own else cfg
+        cfg = _compose(plain, own)  # anew, as the choices alone may have been composed
         schema.check_node(cfg.dataset, "dataset")
         own.append(f"task={_task_of(cfg) if infer_task else 'binary'}")
     if own or list(cfg.overrides) != _split_experiment(overrides)[1]:
