@@ -108,7 +108,7 @@ def test_files_that_are_no_series_are_told_in_a_line(training, tmp_path):
             b"a,b,c\n1,2,3\n",
             "3 columns of points; series of the model, which were in no table, take 2 channels x 100 to 100",
         ),
-        ("some.csv", b"0.5,0.25,7\n1,2,3\n", "the first row holds numbers, not the columns' names"),
+        ("some.csv", b"0.5,0.25,7\n1,2,3\n", "has no header: its first row holds numbers, not the columns' names"),
         ("some.ts", b"@classLabel false\n@data\n1,2,3\n", "has 1 channels, but the model takes 2"),
         ("some.ts", b"@classLabel false\n@data\n1,x:1,2\n", "line 3: a value is no number"),
         ("some.edf", b"hello", "can't be read"),
