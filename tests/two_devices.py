@@ -7,6 +7,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from lightning.pytorch.callbacks import Callback
 
+from kept_curves import Curves
 from medfit.errors import UserError
 from medfit.models.mlp import MLP
 from medfit.train import main
@@ -17,16 +18,6 @@ from medfit.training.trainer import BestWeights, fit, make_trainer
 from medfit.workers import fork_server
 
 TWO = ["regime.accelerator=cpu", "regime.trainer.devices=2", "regime.trainer.strategy=ddp"]
-
-
-class Curves(Callback):
-    """Keeps what each epoch reached."""
-
-    def __init__(self):
-        self.found = []
-
-    def on_train_epoch_end(self, trainer, module):
-        self.found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 class Dies(Callback):

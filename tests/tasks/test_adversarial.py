@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from each_step import EachStep
+from kept_curves import Curves
 from medfit.data.datasets.images import Images
 from medfit.data.image import Image
 from medfit.errors import UserError
@@ -103,16 +104,6 @@ def make(y=None, x=None, **kwargs):
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-class Watch(Callback):
-    """Notes each epoch's metrics."""
-
-    def __init__(self):
-        self.found = []
-
-    def on_train_epoch_end(self, trainer, task):
-        self.found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 # Losses
@@ -253,7 +244,7 @@ def test_other_losses_have_no_gradient_penalty(loss):
 @pytest.mark.parametrize("norm", ["spectral", "none"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_finite(compose, loss, norm):
-    watch = Watch()
+    watch = Curves()
     overrides = [f"task.loss={loss}", "task.r1=1.0", f"model.discriminator_norm={norm}", "regime.epochs=2"]
     scores = train(cfg_of(compose, *overrides), callbacks=[watch])
     assert set(watch.found[-1]) >= {
@@ -277,7 +268,7 @@ def test_every_kind_of_data_trains(compose, kind, conditional):
 def test_generator_learns_the_data(compose):
     nearer, diversity = [], []
     for seed in SEEDS:
-        watch = Watch()
+        watch = Curves()
         scores = train(cfg_of(compose, *LONGER, f"seed={seed}"), callbacks=[watch])
         nearer.append(scores["val/frechet"] / watch.found[0]["val/frechet"])
         diversity.append(scores["val/diversity"])

@@ -12,6 +12,7 @@ from torch import nn
 
 import medfit.tracking.run
 import medfit.train
+from kept_curves import Curves
 from medfit import sweep
 from medfit.data import leaks
 from medfit.data.datamodule import Prepared
@@ -42,18 +43,8 @@ FAMILIES = {
 LONG = ["regime.epochs=3", "regime.patience=null", "regime.fused=false"]
 
 
-class History(Callback):
-    """Keeps the losses and scores of each epoch."""
-
-    def __init__(self):
-        self.found = []
-
-    def on_train_epoch_end(self, trainer, task):
-        self.found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-
-
 def history(compose, *overrides):
-    watch = History()
+    watch = Curves()
     train(compose(*overrides, "regime.epochs=3", "regime.patience=null"), callbacks=[watch])
     return watch.found
 
@@ -74,7 +65,7 @@ def test_the_fast_loop_gives_the_same_losses_and_weights_as_lightnings_own(compo
     made = []
     for speed, kind in (("auto", fast.FastTrainer), ("plain", L.Trainer)):
         parts = prepare(compose(*FAMILIES[family], *LONG, f"regime.speed={speed}"))
-        watch = History()
+        watch = Curves()
         trainer = make_trainer(parts, [watch])
         assert type(trainer) is kind
         fit(trainer, parts)
